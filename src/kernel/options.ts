@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { ConfigError } from './errors.ts'
+
+/**
+ * Checks what a caller gave against a schema, once, at the door.
+ * @throws ConfigError naming the path, the value and what was expected.
+ */
+export function parseOptions<T>(schema: z.ZodType<T>, given: unknown, at: string): T {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const keys = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
+  const path = [at, ...keys.map(String)].filter((part) => part !== '').join('.')
+  const rule = issue?.code === 'unrecognized_keys' ? 'is not a known option' : lowerFirst(issue?.message ?? 'is not valid')
+  throw new ConfigError(path, `${rule} (given: ${shown(valueAt(given, keys))})`)
+}
+
+/** A whole number of milliseconds, or a fraction of one: above 0, at most some 24 days, the longest timer there is. */
+export const durationMs: z.ZodType<number> = z.number().positive().max(2 ** 31 - 1)
+
+/** A count: a whole number of at least 1. */
+export const count: z.ZodType<number> = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
+/** A function, which is as much as can be checked of it. */
+export function callable<F extends (...args: never[]) => unknown>(): z.ZodType<F> {
+  return z.custom<F>((value) => typeof value === 'function', { error: 'expected a function' })
+}
+
+function valueAt(given: unknown, keys: readonly PropertyKey[]): unknown {
+  let value = given
+  for (const key of keys) {
+    if (value === null || typeof value !== 'object') return undefined
+    value = Reflect.get(value, key)
+  }
+  return value
+}
+
+/** A value in an error message: short, and never with a secret's length of it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value)
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (value !== null && typeof value === 'object') return 'an object'
+  return String(value)
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}

@@ -1,0 +1,46 @@
+/** A timer that was started; only its own clock can end it. */
+export interface Timer {
+  readonly unref?: () => unknown
+}
+
+/**
+ * Time, as far as the engine knows it. `now` is for people and for the log; durations are measured with `monotonic`,
+ * which never steps back. Timers of the system's clock do not keep the process alive, except those of `sleep`, since
+ * someone awaits them.
+ */
+export interface Clock {
+  /** Milliseconds since the epoch. May step. */
+  now(): number
+  /** Milliseconds since some moment in the past. Never steps back. */
+  monotonic(): number
+  setTimeout(run: () => void, delayMs: number): Timer
+  clearTimeout(timer: Timer): void
+  /** Resolves after `delayMs`; rejects with the signal's reason when that aborts first, and leaves no timer or listener. */
+  sleep(delayMs: number, options?: { readonly signal?: AbortSignal }): Promise<void>
+}
+
+/** The clock of this process. */
+export const systemClock: Clock = Object.freeze({
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout: (run: () => void, delayMs: number): Timer => setTimeout(run, delayMs).unref(),
+  clearTimeout: (timer: Timer) => clearTimeout(timer as NodeJS.Timeout),
+  sleep: (delayMs: number, options: { readonly signal?: AbortSignal } = {}) =>
+    sleepOn((run) => setTimeout(run, delayMs), (timer) => clearTimeout(timer), options.signal),
+})
+
+/** `sleep` over any pair of timer functions: the one place that pairs the timer with the signal's listener. */
+export function sleepOn<T>(start: (run: () => void) => T, stop: (timer: T) => void, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = () => {
+      stop(timer)
+      reject(signal?.reason)
+    }
+    const timer = start(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,78 @@
+import type { ErrorType } from '../kernel/classify.ts'
+
+/** What a caller hands in. The rest of a letter is made from it. */
+export interface LetterDraft {
+  /** 1 to 128 characters. */
+  readonly organization: string
+  readonly channel: string
+  /** The id of the message or alert that could not be delivered; 1 to 128 characters. */
+  readonly messageId: string
+  /** What is needed to send it again. Anything; stored as JSON as well as it can be. */
+  readonly payload: unknown
+  /** Why it failed; anything that can be thrown. */
+  readonly error: unknown
+  readonly attempts?: readonly LetterAttempt[]
+  /** Makes the letter idempotent; otherwise a ULID. 1 to 128 characters. */
+  readonly id?: string
+}
+
+export interface LetterAttempt {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly error: string
+}
+
+/** A message that could not be delivered, whole, with why. */
+export interface Letter {
+  /** `<organization, percent-encoded>.<id of the draft or ULID>` */
+  readonly id: string
+  readonly organization: string
+  readonly channel: string
+  readonly messageId: string
+  readonly payload: unknown
+  readonly errorType: ErrorType
+  readonly error: { readonly name: string; readonly message: string; readonly code?: string; readonly stack?: string }
+  readonly attempts: readonly LetterAttempt[]
+  /** Attempts after the first, before it was dead-lettered. */
+  readonly retryCount: number
+  readonly redriveCount: number
+  readonly parked: boolean
+  /** Grows with each change. */
+  readonly version: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+/** Instants in ms since the epoch, inclusive; everything that is given must hold. `text` is looked for in the error's name and message. */
+export interface LetterFilter {
+  readonly organization?: string
+  readonly channel?: string
+  readonly errorType?: ErrorType
+  readonly since?: number
+  readonly until?: number
+  readonly text?: string
+  readonly parked?: boolean
+}
+
+/** A part of a listing, newest first; no `next` at the end. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next?: string
+}
+
+/**
+ * Where goes what could not be delivered.
+ *
+ * The contract: `enqueue` has stored the letter when it resolves, and is idempotent by the letter's id (a second call
+ * gives the letter that is there); it rejects with `UnavailableError` when the store cannot be asked, `ConfigError` for a
+ * draft that names nobody, `OverCapacityError` past its bounds, and never loses what it resolved for. `get` gives
+ * `undefined` for what is not there. `list` is newest first by creation, and stable under writes between its pages.
+ */
+export interface DeadLetters {
+  enqueue(draft: LetterDraft): Promise<Letter>
+  get(id: string): Promise<Letter | undefined>
+  list(filter?: LetterFilter, options?: { readonly limit?: number; readonly cursor?: string }): Promise<Page<Letter>>
+  count(filter?: LetterFilter): Promise<number>
+  /** Ends what it opened. */
+  close?(): Promise<void>
+}

@@ -1,0 +1,6 @@
+/** Chance. `next` is uniform in [0, 1). */
+export interface Random {
+  next(): number
+}
+
+export const systemRandom: Random = Object.freeze({ next: () => Math.random() })
