@@ -2,7 +2,15 @@
  * Every error that this library makes. Each carries a stable `code`, says whether trying again can help, and the
  * numbers a caller acts on. The table of codes is `docs/ERRORS.md`; a test compares the two.
  */
-export const errorCodes = Object.freeze({
+export const errorCodes: {
+  readonly config: 'SWITCHGEAR_CONFIG'
+  readonly breakerOpen: 'SWITCHGEAR_BREAKER_OPEN'
+  readonly rateLimited: 'SWITCHGEAR_RATE_LIMITED'
+  readonly timeout: 'SWITCHGEAR_TIMEOUT'
+  readonly overCapacity: 'SWITCHGEAR_OVER_CAPACITY'
+  readonly unavailable: 'SWITCHGEAR_UNAVAILABLE'
+  readonly closed: 'SWITCHGEAR_CLOSED'
+} = Object.freeze({
   config: 'SWITCHGEAR_CONFIG',
   breakerOpen: 'SWITCHGEAR_BREAKER_OPEN',
   rateLimited: 'SWITCHGEAR_RATE_LIMITED',
@@ -10,7 +18,7 @@ export const errorCodes = Object.freeze({
   overCapacity: 'SWITCHGEAR_OVER_CAPACITY',
   unavailable: 'SWITCHGEAR_UNAVAILABLE',
   closed: 'SWITCHGEAR_CLOSED',
-} as const)
+})
 
 export type ErrorCode = (typeof errorCodes)[keyof typeof errorCodes]
 

@@ -16,10 +16,10 @@ export function parseOptions<T>(schema: z.ZodType<T>, given: unknown, at: string
 }
 
 /** A whole number of milliseconds, or a fraction of one: above 0, at most some 24 days, the longest timer there is. */
-export const durationMs: z.ZodType<number> = z.number().positive().max(2 ** 31 - 1)
+export const durationMs: z.ZodNumber = z.number().positive().max(2 ** 31 - 1)
 
 /** A count: a whole number of at least 1. */
-export const count: z.ZodType<number> = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+export const count: z.ZodNumber = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
 
 /** A function, which is as much as can be checked of it. */
 export function callable<F extends (...args: never[]) => unknown>(): z.ZodType<F> {

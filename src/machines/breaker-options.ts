@@ -1,0 +1,202 @@
+import { z } from 'zod'
+import { isAbort, isOwnFault } from '../kernel/own-faults.ts'
+import { callable, count, durationMs, parseOptions } from '../kernel/options.ts'
+import { jitterDefault, jitterSchema, type GrowingDelay, type Jitter } from '../kernel/jitter.ts'
+
+/** What a rate is taken over: the last so many calls, or the last so many milliseconds. */
+export type Window = { readonly calls: number } | { readonly ms: number }
+
+/** What an outcome says of the dependency. `ignored` says nothing and counts nowhere. */
+export type Judgement = 'failure' | 'success' | 'ignored'
+
+/** What a call's work is given. */
+export interface Call {
+  /** Aborts when the caller gives up, when `timeoutMs` is over, and for a probe at 0.8 of its lease. Made when it is read. */
+  readonly signal: AbortSignal
+  /** Set when this call is the probe: a fencing token that only grows within a breaker. */
+  readonly probe?: { readonly term: number; readonly attempt: number }
+}
+
+/** How a breaker behaves. All of it optional; `breakerDefaults` holds the defaults. */
+export interface BreakerOptions {
+  /** Consecutive failures that trip it, at least 1; 5. `false` turns the rule off. */
+  readonly failureThreshold?: number | false
+  /** Trips when the share of failures reaches `threshold` (0 to 1), with at least `minimumCalls` (10) counted. Off. */
+  readonly failureRate?: { readonly over: Window; readonly threshold: number; readonly minimumCalls?: number }
+  /** Trips when the share of calls of at least `slowerThanMs` reaches `threshold`. Off. */
+  readonly slowCallRate?: {
+    readonly over: Window
+    readonly threshold: number
+    readonly slowerThanMs: number
+    readonly minimumCalls?: number
+  }
+  /** How long it stays open before a probe, in ms; 60,000. */
+  readonly recoveryTimeoutMs?: number
+  /** How that grows with each recovery that failed: times `multiplier` (2), up to `maxMs` (600,000), jittered ±10 %. */
+  readonly recoveryBackoff?: { readonly multiplier?: number; readonly maxMs?: number; readonly jitter?: Jitter }
+  readonly probe?: {
+    /** How long a probe may take before it has failed, in ms; 30,000. */
+    readonly leaseMs?: number
+    /** Probes in a row that must pass; 1. */
+    readonly successesToClose?: number
+    /** Lets an instance probe by itself, without waiting for a call. None. */
+    readonly check?: (call: Call) => Promise<unknown>
+  }
+  /** How many instances must see the fault before the fleet opens, 1 to 16; 1. */
+  readonly quorum?: number
+  /** Whether the rate rules count the calls of the whole fleet; false. */
+  readonly sharedEvidence?: boolean
+  /** How long an attempt may take, in ms; off. */
+  readonly timeoutMs?: number
+  /** What an error says of the dependency; `undefined` leaves it to the built-in answer. */
+  readonly judge?: (error: unknown) => Judgement | undefined
+}
+
+/** The defaults, with their source in the specification. */
+export const breakerDefaults: Readonly<{
+  failureThreshold: number
+  minimumCalls: number
+  recoveryTimeoutMs: number
+  recoveryMultiplier: number
+  recoveryMaxMs: number
+  recoveryJitter: Jitter
+  leaseMs: number
+  successesToClose: number
+  quorum: number
+}> = Object.freeze({
+  failureThreshold: 5,
+  minimumCalls: 10,
+  recoveryTimeoutMs: 60_000,
+  recoveryMultiplier: 2,
+  recoveryMaxMs: 600_000,
+  recoveryJitter: jitterDefault,
+  leaseMs: 30_000,
+  successesToClose: 1,
+  quorum: 1,
+})
+
+export interface RateRule {
+  readonly over: Window
+  readonly threshold: number
+  readonly minimumCalls: number
+  /** `Infinity` for failures: then no call is slow. */
+  readonly slowerThanMs: number
+}
+
+/** Options with everything decided; frozen, and shared by the breakers that were given the same object. */
+export interface BreakerSettings {
+  /** `Infinity`: off. */
+  readonly failureThreshold: number
+  readonly failureRate: RateRule | undefined
+  readonly slowCallRate: RateRule | undefined
+  readonly recovery: GrowingDelay
+  readonly leaseMs: number
+  readonly successesToClose: number
+  readonly check: ((call: Call) => Promise<unknown>) | undefined
+  readonly quorum: number
+  readonly sharedEvidence: boolean
+  readonly timeoutMs: number | undefined
+  readonly judge: (error: unknown) => Judgement
+}
+
+const settingsOf = new WeakMap<object, BreakerSettings>()
+const noOptions: BreakerOptions = Object.freeze({})
+
+/**
+ * Checks options and fills in the defaults; the same object is checked once.
+ * @throws ConfigError
+ */
+export function breakerSettings(options: BreakerOptions = noOptions, path = 'breaker'): BreakerSettings {
+  const known = settingsOf.get(options)
+  if (known !== undefined) return known
+  const settings = settle(parseOptions(breakerOptionsSchema, options, path))
+  settingsOf.set(options, settings)
+  return settings
+}
+
+function settle(options: BreakerOptions): BreakerSettings {
+  const { failureThreshold = breakerDefaults.failureThreshold, failureRate, slowCallRate, recoveryBackoff = {}, probe = {} } = options
+  const baseMs = options.recoveryTimeoutMs ?? breakerDefaults.recoveryTimeoutMs
+  return Object.freeze({
+    failureThreshold: failureThreshold === false ? Infinity : failureThreshold,
+    failureRate: failureRate && { minimumCalls: breakerDefaults.minimumCalls, slowerThanMs: Infinity, ...failureRate },
+    slowCallRate: slowCallRate && { minimumCalls: breakerDefaults.minimumCalls, ...slowCallRate },
+    recovery: {
+      baseMs,
+      multiplier: recoveryBackoff.multiplier ?? breakerDefaults.recoveryMultiplier,
+      // A recovery timeout above the cap is what the caller asked for; it just does not grow.
+      maxMs: Math.max(baseMs, recoveryBackoff.maxMs ?? breakerDefaults.recoveryMaxMs),
+      jitter: recoveryBackoff.jitter ?? breakerDefaults.recoveryJitter,
+    },
+    leaseMs: probe.leaseMs ?? breakerDefaults.leaseMs,
+    successesToClose: probe.successesToClose ?? breakerDefaults.successesToClose,
+    check: probe.check,
+    quorum: options.quorum ?? breakerDefaults.quorum,
+    sharedEvidence: options.sharedEvidence ?? false,
+    timeoutMs: options.timeoutMs,
+    judge: judgeWith(options.judge),
+  })
+}
+
+/** The user's answer where there is one; a judge that throws has none. Own faults and aborts say nothing of the dependency. */
+function judgeWith(judge: BreakerOptions['judge']): (error: unknown) => Judgement {
+  return (error) => {
+    try {
+      const answer = judge?.(error)
+      if (answer === 'failure' || answer === 'success' || answer === 'ignored') return answer
+    } catch {
+      // Then the built-in answer holds.
+    }
+    return isAbort(error) || isOwnFault(error) ? 'ignored' : 'failure'
+  }
+}
+
+/**
+ * Settings that contradict each other, in words; each is well formed, together they cannot be meant. A breaker warns of
+ * them when it is made, and `verify` fails on them.
+ */
+export function conflictsIn(settings: BreakerSettings): readonly string[] {
+  const found: string[] = []
+  for (const [name, rule] of [['failureRate', settings.failureRate], ['slowCallRate', settings.slowCallRate]] as const) {
+    if (rule !== undefined && 'calls' in rule.over && rule.minimumCalls > rule.over.calls) {
+      found.push(`${name}.minimumCalls (${rule.minimumCalls}) is more than its window can hold (${rule.over.calls}): the rule never trips`)
+    }
+  }
+  if (settings.timeoutMs !== undefined && settings.timeoutMs > settings.leaseMs * 0.8) {
+    found.push(`timeoutMs (${settings.timeoutMs}) is longer than a probe may take (0.8 of probe.leaseMs, ${settings.leaseMs * 0.8}): slow probes always fail`)
+  }
+  if (settings.sharedEvidence && settings.failureRate === undefined && settings.slowCallRate === undefined) {
+    found.push('sharedEvidence shares what the rate rules count, and there is neither failureRate nor slowCallRate')
+  }
+  if (settings.failureThreshold === Infinity && settings.failureRate === undefined && settings.slowCallRate === undefined) {
+    found.push('failureThreshold is off and there is no rate rule: it never trips by itself')
+  }
+  return found
+}
+
+const fraction = z.number().gt(0).max(1)
+/** A window over calls is a byte a call, so it has a bound. */
+const windowCallsMax = 100_000
+const window: z.ZodType<Window> = z.union([
+  z.strictObject({ calls: count.max(windowCallsMax) }),
+  z.strictObject({ ms: durationMs.min(20) }),
+])
+
+export const breakerOptionsSchema: z.ZodType<BreakerOptions> = z.strictObject({
+  failureThreshold: z.union([count, z.literal(false)], { error: 'expected a whole number of at least 1, or false' }).exactOptional(),
+  failureRate: z.strictObject({ over: window, threshold: fraction, minimumCalls: count.exactOptional() }).exactOptional(),
+  slowCallRate: z
+    .strictObject({ over: window, threshold: fraction, slowerThanMs: durationMs, minimumCalls: count.exactOptional() })
+    .exactOptional(),
+  recoveryTimeoutMs: durationMs.exactOptional(),
+  recoveryBackoff: z
+    .strictObject({ multiplier: z.number().min(1).max(100).exactOptional(), maxMs: durationMs.exactOptional(), jitter: jitterSchema.exactOptional() })
+    .exactOptional(),
+  probe: z
+    .strictObject({ leaseMs: durationMs.exactOptional(), successesToClose: count.exactOptional(), check: callable<(call: Call) => Promise<unknown>>().exactOptional() })
+    .exactOptional(),
+  quorum: count.max(16).exactOptional(),
+  sharedEvidence: z.boolean().exactOptional(),
+  timeoutMs: durationMs.exactOptional(),
+  judge: callable<(error: unknown) => Judgement | undefined>().exactOptional(),
+})
