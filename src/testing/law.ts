@@ -1,0 +1,173 @@
+import * as fc from 'fast-check'
+import { ConfigError } from '../kernel/errors.ts'
+
+/** `notExercised`: the case did not meet the law's precondition, so it shows nothing. */
+export type Verdict = 'held' | 'notExercised'
+
+/**
+ * Something that must always hold, as a value: it can be named, listed, run on anybody's configuration, and skipped with
+ * a reason.
+ *
+ * To write one: let `cases` generate whole scenarios (a configuration and what happens to it) as plain data, so that they
+ * shrink and print; let `holds` play a case against the real code, with `virtualClock` and `seededRandom` and nothing
+ * else that differs from run to run, and compare with an oracle that is too simple to be wrong. Throw (`node:assert`
+ * will do) where it is broken, say `notExercised` where the case never came to the point.
+ * @example
+ * const sorted: Law<number[]> = {
+ *   name: 'sort.ordered',
+ *   says: 'no element is greater than the next',
+ *   cases: fc.array(fc.integer()),
+ *   holds(numbers) {
+ *     if (numbers.length < 2) return 'notExercised'
+ *     sort(numbers).reduce((last, next) => (assert.ok(last <= next), next))
+ *     return 'held'
+ *   },
+ * }
+ */
+export interface Law<Case = unknown> {
+  /** `<group>.<law>`, stable: reports, skips and replays name it. */
+  readonly name: string
+  /** The law in one line. */
+  readonly says: string
+  readonly cases: fc.Arbitrary<Case>
+  /** Throws, or rejects, where the law is broken. */
+  holds(given: Case): Verdict | Promise<Verdict>
+}
+
+/** Laws that belong together, by the second part of their names. */
+export type LawGroup = Readonly<Record<string, Law>>
+
+export interface ProofOptions {
+  /** Cases to try; at least 1. Default: `SWITCHGEAR_RUNS`, else 1,000. */
+  readonly runs?: number
+  /** A whole number; the same seed tries the same cases. Default: `SWITCHGEAR_SEED`, else another one each time. */
+  readonly seed?: number
+  /** Stop after this time, in ms, and judge what was tried until then. Default: no limit. */
+  readonly budgetMs?: number
+  /** A case that takes longer than this, in ms, has failed. Default: 10,000. */
+  readonly caseMs?: number
+}
+
+export interface LawReport {
+  readonly name: string
+  /** `vacuous`: the precondition was met in fewer than 5 % of the cases, so that nothing was shown. */
+  readonly status: 'passed' | 'failed' | 'vacuous'
+  /** Cases that were tried, without those of shrinking. */
+  readonly runs: number
+  /** Cases that met the precondition. */
+  readonly exercised: number
+  readonly seed: number
+  readonly durationMs: number
+  /** What went wrong, for people: the shortest counterexample, why, and how to replay it. Only when it did. */
+  readonly message?: string
+  /** The shortest counterexample. Only when failed. */
+  readonly counterexample?: unknown
+  /** What `holds` threw. Only when failed. */
+  readonly cause?: unknown
+}
+
+/** A law whose precondition is met more rarely than this shows nothing. */
+export const exercisedShareMin = 0.05
+
+/**
+ * Tries a law on generated cases and throws unless it was shown: an error with the shortest counterexample and the seed,
+ * or one that says VACUOUS.
+ * @throws LawError, ConfigError for options or variables that cannot be meant
+ */
+export async function proveLaw<Case>(law: Law<Case>, options: ProofOptions = {}): Promise<LawReport> {
+  const report = await examineLaw(law, options)
+  if (report.status === 'passed') return report
+  throw new LawError(report)
+}
+
+/** A law that was not shown. */
+export class LawError extends Error {
+  readonly report: LawReport
+
+  constructor(report: LawReport) {
+    super(report.message, { cause: report.cause })
+    this.name = 'LawError'
+    this.report = report
+  }
+}
+
+/**
+ * Tries a law on generated cases and says what came of it. Rejects only for options that cannot be meant.
+ * @throws ConfigError
+ */
+export async function examineLaw<Case>(law: Law<Case>, options: ProofOptions = {}): Promise<LawReport> {
+  const seed = options.seed ?? fromEnvironment('SWITCHGEAR_SEED', -(2 ** 31))
+  const numRuns = checkedRuns(options.runs ?? fromEnvironment('SWITCHGEAR_RUNS', 1) ?? 1_000)
+  const verdicts: Verdict[] = []
+  const property = fc.asyncProperty(law.cases, async (given) => {
+    verdicts.push(await law.holds(given))
+  })
+  const startedAt = performance.now()
+  const details = await fc.check(property, {
+    numRuns,
+    ...(seed === undefined ? {} : { seed }),
+    plugins: [
+      fc.timeout(options.caseMs ?? 10_000),
+      ...(options.budgetMs === undefined ? [] : [fc.interruptAfterTimeLimit(options.budgetMs)]),
+    ],
+  })
+  const tried = verdicts.slice(0, details.failed ? details.numRuns - 1 : details.numRuns)
+  const exercised = tried.filter((verdict) => verdict === 'held').length
+  const facts = {
+    name: law.name,
+    runs: details.numRuns,
+    exercised,
+    seed: details.seed,
+    durationMs: performance.now() - startedAt,
+  }
+  if (details.failed) return { ...facts, status: 'failed', ...failure(law, details) }
+  if (exercised >= details.numRuns * exercisedShareMin && exercised > 0) return { ...facts, status: 'passed' }
+  return { ...facts, status: 'vacuous', message: vacuity(law, facts) }
+}
+
+type FailedRun = Pick<
+  fc.RunDetailsCommon<unknown>,
+  'counterexample' | 'errorInstance' | 'numRuns' | 'numShrinks' | 'seed'
+>
+
+function failure<Case>(
+  law: Law<Case>,
+  details: fc.RunDetails<[Case]>,
+): Pick<LawReport, 'message' | 'counterexample' | 'cause'> {
+  const [counterexample] = Array.isArray(details.counterexample) ? (details.counterexample as readonly unknown[]) : []
+  const cause = details.errorInstance
+  const lines = [
+    `law ${law.name} is broken: ${law.says}`,
+    `  case ${details.numRuns}, after ${details.numShrinks} steps of shrinking: ${fc.stringify(counterexample)}`,
+    `  because: ${reason(cause)}`,
+    `  replay with SWITCHGEAR_SEED=${details.seed}`,
+  ]
+  return { message: lines.join('\n'), counterexample, cause }
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : `${fc.stringify(cause)} was thrown`
+}
+
+function vacuity<Case>(
+  law: Law<Case>,
+  { runs, exercised, seed }: Pick<LawReport, 'runs' | 'exercised' | 'seed'>,
+): string {
+  return (
+    `law ${law.name} is VACUOUS: ${exercised} of ${runs} cases met its precondition (at least ${exercisedShareMin * 100} % must), ` +
+    `so nothing was shown of: ${law.says}\n  replay with SWITCHGEAR_SEED=${seed}`
+  )
+}
+
+function checkedRuns(runs: number): number {
+  if (Number.isSafeInteger(runs) && runs >= 1) return runs
+  throw new ConfigError('runs', `expected a whole number of at least 1 (given: ${String(runs)})`)
+}
+
+function fromEnvironment(name: string, min: number): number | undefined {
+  const text = process.env[name]
+  if (text === undefined || text === '') return undefined
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value >= min) return value
+  throw new ConfigError(name, `expected a whole number of at least ${min} (given: ${text})`)
+}
