@@ -130,10 +130,7 @@ type FailedRun = Pick<
   'counterexample' | 'errorInstance' | 'numRuns' | 'numShrinks' | 'seed'
 >
 
-function failure<Case>(
-  law: Law<Case>,
-  details: fc.RunDetails<[Case]>,
-): Pick<LawReport, 'message' | 'counterexample' | 'cause'> {
+function failure<Case>(law: Law<Case>, details: FailedRun): Pick<LawReport, 'message' | 'counterexample' | 'cause'> {
   const [counterexample] = Array.isArray(details.counterexample) ? (details.counterexample as readonly unknown[]) : []
   const cause = details.errorInstance
   const lines = [
