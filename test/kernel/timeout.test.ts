@@ -17,7 +17,14 @@ describe('withTimeout', () => {
 
   test('rejects with what the work throws or rejects with, null included', async () => {
     const thrown = new Error('thrown')
-    await expect(withTimeout(() => { throw thrown }, { clock, what })).rejects.toBe(thrown)
+    await expect(
+      withTimeout(
+        () => {
+          throw thrown
+        },
+        { clock, what },
+      ),
+    ).rejects.toBe(thrown)
     await expect(withTimeout(() => Promise.reject(null), { clock, timeoutMs: 5_000, what })).rejects.toBe(null)
   })
 
@@ -56,7 +63,12 @@ describe('withTimeout', () => {
   test('rejects at once with the reason of the caller who aborts, and aborts the work', async () => {
     const caller = new AbortController()
     let inner: AbortSignal | undefined
-    const call = withTimeout(({ signal }) => (inner = signal, never()), { clock, timeoutMs: 5_000, signal: caller.signal, what })
+    const call = withTimeout(({ signal }) => ((inner = signal), never()), {
+      clock,
+      timeoutMs: 5_000,
+      signal: caller.signal,
+      what,
+    })
     caller.abort('enough')
     await expect(call).rejects.toBe('enough')
     expect(inner?.reason).toBe('enough')
@@ -64,7 +76,12 @@ describe('withTimeout', () => {
 
   test('does not start the work when the caller has aborted already', async () => {
     let started = false
-    const call = withTimeout(() => { started = true }, { clock, signal: AbortSignal.abort('before'), what })
+    const call = withTimeout(
+      () => {
+        started = true
+      },
+      { clock, signal: AbortSignal.abort('before'), what },
+    )
     await expect(call).rejects.toBe('before')
     expect(started).toBe(false)
   })
@@ -82,33 +99,51 @@ describe('withTimeout', () => {
     const counting = {
       monotonic: clock.monotonic,
       setTimeout: (run: () => void, delayMs: number) => {
-        const timer = clock.setTimeout(() => { running.delete(timer); run() }, delayMs)
+        const timer = clock.setTimeout(() => {
+          running.delete(timer)
+          run()
+        }, delayMs)
         running.add(timer)
         return timer
       },
-      clearTimeout: (timer: ReturnType<typeof clock.setTimeout>) => { running.delete(timer); clock.clearTimeout(timer) },
+      clearTimeout: (timer: ReturnType<typeof clock.setTimeout>) => {
+        running.delete(timer)
+        clock.clearTimeout(timer)
+      },
     }
     await withTimeout(() => 1, { clock: counting, timeoutMs: 5_000, what })
-    await withTimeout(() => Promise.reject(new Error('no')), { clock: counting, timeoutMs: 5_000, what }).catch(() => {})
+    await withTimeout(() => Promise.reject(new Error('no')), { clock: counting, timeoutMs: 5_000, what }).catch(
+      () => {},
+    )
     await withTimeout(never, { clock: counting, timeoutMs: 5, what }).catch(() => {})
     expect(running.size).toBe(0)
   })
 
   test('ignores what the work does after the timeout, its late rejection too', async () => {
     let fail: ((error: unknown) => void) | undefined
-    const error: unknown = await withTimeout(
-      () => new Promise<never>((_, reject) => (fail = reject)),
-      { clock, timeoutMs: 5, what },
-    ).catch((e: unknown) => e)
+    const error: unknown = await withTimeout(() => new Promise<never>((_, reject) => (fail = reject)), {
+      clock,
+      timeoutMs: 5,
+      what,
+    }).catch((e: unknown) => e)
     fail?.(new Error('late'))
     await new Promise(setImmediate)
     expect(error).toBeInstanceOf(TimeoutError)
   })
 
   test('takes the first of several callbacks of a thenable, and a throwing `then` as a rejection', async () => {
-    const twice = { then: (resolve: (v: string) => void, reject: (e: unknown) => void) => { resolve('first'); reject('second') } }
+    const twice = {
+      then: (resolve: (v: string) => void, reject: (e: unknown) => void) => {
+        resolve('first')
+        reject('second')
+      },
+    }
     expect(await withTimeout(() => twice, { clock, timeoutMs: 5_000, what })).toBe('first')
-    const hostile = Object.defineProperty({}, 'then', { get: () => { throw new Error('hostile') } })
+    const hostile = Object.defineProperty({}, 'then', {
+      get: () => {
+        throw new Error('hostile')
+      },
+    })
     await expect(withTimeout(() => hostile, { clock, timeoutMs: 5_000, what })).rejects.toThrow('hostile')
   })
 })
