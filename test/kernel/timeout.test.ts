@@ -63,12 +63,18 @@ describe('withTimeout', () => {
   test('rejects at once with the reason of the caller who aborts, and aborts the work', async () => {
     const caller = new AbortController()
     let inner: AbortSignal | undefined
-    const call = withTimeout(({ signal }) => ((inner = signal), never()), {
-      clock,
-      timeoutMs: 5_000,
-      signal: caller.signal,
-      what,
-    })
+    const call = withTimeout(
+      (call) => {
+        inner = call.signal
+        return never()
+      },
+      {
+        clock,
+        timeoutMs: 5_000,
+        signal: caller.signal,
+        what,
+      },
+    )
     caller.abort('enough')
     await expect(call).rejects.toBe('enough')
     expect(inner?.reason).toBe('enough')
