@@ -1,0 +1,94 @@
+import type { Settings } from '../settings.ts'
+import { destinationOf, destinationOfMail, outboxDestination } from './destination.ts'
+import type { ConfigFile, Match, OrganizationConfig, ReceiverConfig, RouteConfig } from './schema.ts'
+
+/** An organization as the service works with it. */
+export interface Organization {
+  readonly name: string
+  readonly receivers: readonly Receiver[]
+  readonly routes: readonly RouteConfig[]
+  readonly silences: readonly Silence[]
+  readonly maxAgeMs: number
+  readonly dedupWindowMs: number
+}
+
+export interface Silence {
+  readonly match: Match
+  /** Milliseconds since the epoch. */
+  readonly untilAt: number
+  readonly by: string
+  readonly reason: string
+}
+
+/** Who gets messages, by which way, and the breaker that guards the way. */
+export interface Receiver {
+  readonly name: string
+  readonly channel: ReceiverConfig['channel']
+  /** The breaker's name, `<channel>:<host>`, or `outbox:<channel>` where the channel has no settings. */
+  readonly destination: string
+  readonly target: Target
+}
+
+/** `outbox` keeps what would have been sent; `to` tells people whom it would have reached. */
+export type Target =
+  | { readonly kind: 'email'; readonly to: readonly string[] }
+  | { readonly kind: 'slack'; readonly url: string }
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret: string }
+  | { readonly kind: 'outbox'; readonly to: readonly string[] }
+
+export type Organizations = ReadonlyMap<string, Organization>
+
+/** The organizations of a configuration, with each receiver's way out decided from the settings. */
+export function organizationsOf(
+  file: ConfigFile,
+  settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>,
+): Organizations {
+  return new Map(Object.entries(file.organizations).map(([name, config]) => [name, organization(name, config, settings)]))
+}
+
+function organization(
+  name: string,
+  config: OrganizationConfig,
+  settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>,
+): Organization {
+  return {
+    name,
+    receivers: config.receivers.map((receiver) => receiverOf(receiver, settings)),
+    routes: config.routes ?? [],
+    silences: (config.silences ?? []).map(({ match, until, by, reason }) => ({
+      match,
+      untilAt: Date.parse(until),
+      by,
+      reason,
+    })),
+    maxAgeMs: config.maxAgeMs,
+    dedupWindowMs: config.dedupWindowMs,
+  }
+}
+
+function receiverOf(config: ReceiverConfig, settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>): Receiver {
+  const { name, channel } = config
+  switch (channel) {
+    case 'email':
+      if (settings.smtp === undefined) return outboxed(name, channel, config.to)
+      return {
+        name,
+        channel,
+        destination: destinationOfMail(settings.smtp.url),
+        target: { kind: 'email', to: config.to },
+      }
+    case 'slack': {
+      const url = config.url ?? settings.slackWebhookUrl
+      if (url === undefined) return outboxed(name, channel, [])
+      return { name, channel, destination: destinationOf(channel, url), target: { kind: 'slack', url } }
+    }
+    case 'webhook': {
+      const { url, secret } = config
+      return { name, channel, destination: destinationOf(channel, url), target: { kind: 'webhook', url, secret } }
+    }
+  }
+}
+
+function outboxed(name: string, channel: ReceiverConfig['channel'], to: readonly string[]): Receiver {
+  return { name, channel, destination: outboxDestination(channel), target: { kind: 'outbox', to } }
+}

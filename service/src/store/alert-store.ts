@@ -1,0 +1,76 @@
+import { type Backlog, claimMessages, findBacklog, releaseClaims, renewLeases, type Wanted } from './claim-messages.ts'
+import type { Database } from './database.ts'
+import { type AlertView, findAlerts } from './find-alert.ts'
+import { findHolds, type Hold, keepHold } from './holds.ts'
+import { expireMessages, forgetTheOld } from './housekeeping.ts'
+import { type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
+import { migrate } from './migrations.ts'
+import { listOutbox, type OutboxPage } from './outbox.ts'
+import { type OutcomeRecord, recordOutcomes } from './record-outcomes.ts'
+import type { Claimed } from './stored-alert.ts'
+
+/** How long a claim lasts without being renewed, in ms. */
+export const leaseMsDefault = 60_000
+
+/** Where alerts stand, and what has become of each message: queue and history in one. */
+export interface AlertStore {
+  /** Whether this process is the only one that uses it. */
+  readonly embedded: boolean
+  insert(requests: readonly (readonly NewAlert[])[]): Promise<readonly Intake[]>
+  find(id: string, organization: string | undefined): Promise<readonly AlertView[]>
+  claim(wanted: readonly Wanted[]): Promise<readonly Claimed[]>
+  renew(ids: readonly string[]): Promise<void>
+  record(records: readonly OutcomeRecord[]): Promise<void>
+  backlog(): Promise<readonly Backlog[]>
+  hold(hold: Hold, reason: string): Promise<void>
+  holds(): Promise<readonly Hold[]>
+  expire(): Promise<number>
+  outbox(options: {
+    readonly organization?: string
+    readonly limit: number
+    readonly cursor?: string
+  }): Promise<OutboxPage>
+  /** Forgets what is over and gives back its room. */
+  tidy(): Promise<void>
+  /** Resolves when the store answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface AlertStoreOptions {
+  /** Who claims: the instance's name. */
+  readonly worker: string
+  /** In ms; default `leaseMsDefault`. */
+  readonly leaseMs?: number
+}
+
+/**
+ * Brings the tables up to date and opens the store. Where no other process can use it, what a process before this one had
+ * claimed is free again; elsewhere it is when its lease is over.
+ */
+export async function openAlertStore(database: Database, options: AlertStoreOptions): Promise<AlertStore> {
+  const { worker, leaseMs = leaseMsDefault } = options
+  await migrate(database)
+  if (database.embedded) await releaseClaims(database)
+  return {
+    embedded: database.embedded,
+    insert: (requests) => insertAlerts(database, requests),
+    find: (id, organization) => findAlerts(database, id, organization),
+    claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
+    renew: (ids) => renewLeases(database, worker, leaseMs, ids),
+    record: (records) => recordOutcomes(database, worker, records),
+    backlog: () => findBacklog(database),
+    hold: (hold, reason) => keepHold(database, hold, reason),
+    holds: () => findHolds(database),
+    expire: () => expireMessages(database),
+    outbox: (given) => listOutbox(database, given),
+    async tidy() {
+      await forgetTheOld(database)
+      await database.tidy()
+    },
+    async ping() {
+      await database.query('SELECT 1')
+    },
+    close: () => database.close(),
+  }
+}

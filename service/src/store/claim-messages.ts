@@ -1,0 +1,108 @@
+import { alertColumns, alertOf } from './alert-row.ts'
+import { nowMs, type Queryable, type Row } from './database.ts'
+import type { AttemptRecord, ChannelName, Claimed } from './stored-alert.ts'
+
+/** How many messages a worker wants for one destination. */
+export interface Wanted {
+  readonly destination: string
+  readonly count: number
+}
+
+/**
+ * Claims messages that are due, oldest first, for `leaseMs`. Destinations that are held back are passed over, and rows
+ * that another worker is claiming at this moment. The cost grows with what is claimed, not with what waits.
+ */
+export async function claimMessages(
+  database: Queryable,
+  worker: string,
+  leaseMs: number,
+  wanted: readonly Wanted[],
+): Promise<readonly Claimed[]> {
+  if (wanted.length === 0) return []
+  const rows = await database.query(claimStatement, [JSON.stringify(wanted), worker, leaseMs])
+  return rows.map(claimedOf)
+}
+
+const claimStatement = `
+  WITH picked AS MATERIALIZED (
+    SELECT due.id
+    FROM jsonb_to_recordset($1::jsonb) AS w(destination text, count integer)
+    CROSS JOIN LATERAL (
+      SELECT r.id FROM receivers r
+      WHERE r.state = 'pending' AND r.destination = w.destination AND r.due_at <= ${nowMs}
+        AND NOT EXISTS (SELECT FROM holds h WHERE h.destination = w.destination AND h.until_at > ${nowMs})
+      ORDER BY r.due_at, r.id
+      LIMIT w.count
+      FOR UPDATE OF r SKIP LOCKED) due)
+  UPDATE receivers r
+  SET claimed_by = $2, due_at = ${nowMs} + $3::bigint
+  FROM picked, alerts a
+  WHERE r.id = picked.id AND a.organization = r.organization AND a.id = r.alert_id
+  RETURNING r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.expires_at - ${nowMs} AS left_ms,
+    ${alertColumns}`
+
+function claimedOf(row: Row): Claimed {
+  return {
+    id: row['id'] as string,
+    alert: alertOf(row),
+    receiver: row['name'] as string,
+    channel: row['channel'] as ChannelName,
+    destination: row['destination'] as string,
+    attempts: row['attempts'] as AttemptRecord[],
+    reached: row['reached'] as string[],
+    leftMs: row['left_ms'] as number,
+  }
+}
+
+/** Makes the leases of messages that are still being worked on last another `leaseMs`. */
+export async function renewLeases(
+  database: Queryable,
+  worker: string,
+  leaseMs: number,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return
+  await database.query(
+    `UPDATE receivers r SET due_at = ${nowMs} + $3::bigint
+     FROM jsonb_array_elements_text($1::jsonb) AS held(id)
+     WHERE r.id = held.id AND r.state = 'pending' AND r.claimed_by = $2`,
+    [JSON.stringify(ids), worker, leaseMs],
+  )
+}
+
+/** Gives back everything that is claimed: whoever claimed it is dead. Only right where nobody else uses the store. */
+export async function releaseClaims(database: Queryable): Promise<number> {
+  const rows = await database.query(
+    `UPDATE receivers SET claimed_by = NULL, due_at = ${nowMs}
+     WHERE state = 'pending' AND claimed_by IS NOT NULL RETURNING 1 AS released`,
+  )
+  return rows.length
+}
+
+/** A destination for which messages are pending. */
+export interface Backlog {
+  readonly destination: string
+  /** When the first of them is due, in ms from now; 0 or less when it already is. */
+  readonly dueInMs: number
+}
+
+/**
+ * The destinations that have pending messages. Skips from one destination to the next in the index: the cost grows with
+ * the destinations, not with the messages.
+ */
+export async function findBacklog(database: Queryable): Promise<readonly Backlog[]> {
+  const rows = await database.query(`
+    WITH RECURSIVE waiting AS (
+      (SELECT destination FROM receivers WHERE state = 'pending' ORDER BY destination LIMIT 1)
+      UNION ALL
+      SELECT (SELECT r.destination FROM receivers r
+              WHERE r.state = 'pending' AND r.destination > waiting.destination ORDER BY r.destination LIMIT 1)
+      FROM waiting WHERE waiting.destination IS NOT NULL)
+    SELECT waiting.destination, (SELECT r.due_at FROM receivers r
+      WHERE r.state = 'pending' AND r.destination = waiting.destination ORDER BY r.due_at LIMIT 1) - ${nowMs} AS due_in_ms
+    FROM waiting WHERE waiting.destination IS NOT NULL`)
+  return rows.map((row) => ({
+    destination: row['destination'] as string,
+    dueInMs: Number(row['due_in_ms'] ?? 0),
+  }))
+}

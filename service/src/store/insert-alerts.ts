@@ -1,0 +1,268 @@
+import type { Severity, Status } from '../intake/alert-schema.ts'
+import type { ChannelName } from './stored-alert.ts'
+import { type Database, nowMs, type Queryable } from './database.ts'
+
+/** An alert on its way into the store. */
+export interface NewAlert {
+  readonly organization: string
+  readonly id: string
+  /** Set when the id is the caller's: the same id with the same fingerprint is the same alert. */
+  readonly fingerprint?: string
+  readonly dedupKey?: string
+  readonly dedupWindowMs: number
+  readonly maxAgeMs: number
+  readonly severity: Severity
+  readonly status: Status
+  readonly type: string
+  readonly title: string
+  readonly message: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly occurredAt?: number
+  /** Who gets it, unless it turns out to be a duplicate. */
+  readonly receivers: readonly NewReceiver[]
+}
+
+export interface NewReceiver {
+  /** The message's id. */
+  readonly id: string
+  readonly name: string
+  readonly channel: ChannelName
+  readonly destination: string
+  /** Who silenced it, and why; then nothing is sent. */
+  readonly silenced?: string
+}
+
+/** What became of the alerts of one request: all are in the store, or none. */
+export type Intake =
+  | { readonly status: 'accepted'; readonly alerts: readonly AcceptedAlert[] }
+  | { readonly status: 'conflict'; readonly index: number; readonly id: string }
+
+export interface AcceptedAlert {
+  readonly id: string
+  readonly duplicateOf?: string
+}
+
+/** How often an insert is tried that another instance's insert came before. */
+const triesMax = 5
+
+/** Somebody else stored one of the ids between our look and our insert. */
+class RacedError extends Error {}
+
+/**
+ * Stores the alerts of several requests at once: one statement, or one transaction of four where callers named ids or
+ * deduplication keys. Each request is accepted whole or refused whole. No two requests given together may use the same
+ * id of the same organization.
+ */
+export async function insertAlerts(
+  database: Database,
+  requests: readonly (readonly NewAlert[])[],
+): Promise<readonly Intake[]> {
+  const alerts = requests.flat()
+  if (alerts.some(({ fingerprint, dedupKey }) => fingerprint !== undefined || dedupKey !== undefined))
+    return insertWithLooks(database, requests, triesMax)
+  await insertRows(database, alerts, new Map())
+  return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
+}
+
+async function insertWithLooks(
+  database: Database,
+  requests: readonly (readonly NewAlert[])[],
+  triesLeft: number,
+): Promise<readonly Intake[]> {
+  try {
+    return await database.transaction(async (transaction) => {
+      const known = await findKnown(transaction, requests.flat())
+      const decided = requests.map((request) => decide(request, known))
+      const fresh = decided.flatMap((decision) => (decision.status === 'go' ? decision.fresh : []))
+      const originals = await claimKeys(transaction, fresh)
+      await insertRows(transaction, fresh, originals)
+      return decided.map((decision, index) => answer(decision, requests[index] ?? [], known, originals))
+    })
+  } catch (error) {
+    if (!(error instanceof RacedError) || triesLeft <= 1) throw error
+  }
+  return insertWithLooks(database, requests, triesLeft - 1)
+}
+
+interface Known {
+  readonly fingerprint: string | null
+  readonly duplicateOf: string | null
+}
+
+const keyOf = (organization: string, id: string): string => `${organization}\0${id}`
+
+/** The alerts that already stand under the ids that callers gave. */
+async function findKnown(database: Queryable, alerts: readonly NewAlert[]): Promise<ReadonlyMap<string, Known>> {
+  const named = alerts.filter(({ fingerprint }) => fingerprint !== undefined)
+  if (named.length === 0) return new Map()
+  const rows = await database.query(
+    `SELECT a.organization, a.id, a.fingerprint, a.duplicate_of
+     FROM jsonb_to_recordset($1::jsonb) AS wanted(organization text, id text)
+     JOIN alerts a ON a.organization = wanted.organization AND a.id = wanted.id`,
+    [JSON.stringify(named.map(({ organization, id }) => ({ organization, id })))],
+  )
+  return new Map(
+    rows.map((row) => [
+      keyOf(row['organization'] as string, row['id'] as string),
+      { fingerprint: row['fingerprint'] as string | null, duplicateOf: row['duplicate_of'] as string | null },
+    ]),
+  )
+}
+
+type Decision =
+  | { readonly status: 'go'; readonly fresh: readonly NewAlert[] }
+  | { readonly status: 'conflict'; readonly index: number; readonly id: string }
+
+function decide(request: readonly NewAlert[], known: ReadonlyMap<string, Known>): Decision {
+  const seen = new Map<string, string | undefined>()
+  const fresh: NewAlert[] = []
+  for (const [index, alert] of request.entries()) {
+    const key = keyOf(alert.organization, alert.id)
+    const there = known.get(key)
+    const fingerprint = there === undefined ? seen.get(key) : there.fingerprint
+    if (there === undefined && !seen.has(key)) fresh.push(alert)
+    else if (fingerprint !== alert.fingerprint) return { status: 'conflict', index, id: alert.id }
+    seen.set(key, alert.fingerprint)
+  }
+  return { status: 'go', fresh }
+}
+
+/**
+ * Who holds each deduplication key: of alerts with the same key and status within the window, the first. A key whose
+ * window is over goes to the newcomer. Gives, for every alert that is a duplicate, the id of its original.
+ */
+async function claimKeys(database: Queryable, fresh: readonly NewAlert[]): Promise<ReadonlyMap<NewAlert, string>> {
+  const firsts = new Map<string, NewAlert>()
+  for (const alert of fresh) {
+    const key = dedupOf(alert)
+    if (key !== undefined && !firsts.has(key)) firsts.set(key, alert)
+  }
+  if (firsts.size === 0) return new Map()
+  const holders = await upsertKeys(database, firsts)
+  const duplicates = fresh.flatMap((alert): [NewAlert, string][] => {
+    const holder = holders.get(dedupOf(alert) ?? '')
+    return holder === undefined || holder === alert.id ? [] : [[alert, holder]]
+  })
+  return new Map(duplicates)
+}
+
+async function upsertKeys(
+  database: Queryable,
+  firsts: ReadonlyMap<string, NewAlert>,
+): Promise<ReadonlyMap<string, string>> {
+  // In the order of the keys, so that instances that insert at the same time cannot block each other in a circle.
+  const ordered = [...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const rows = await database.query(
+    `INSERT INTO dedups AS held (organization, dedup_key, status, alert_id, until_at)
+     SELECT organization, dedup_key, status, id, ${nowMs} + window_ms
+     FROM jsonb_to_recordset($1::jsonb) AS n(organization text, dedup_key text, status text, id text, window_ms bigint)
+     ON CONFLICT (organization, dedup_key, status) DO UPDATE SET
+       alert_id = CASE WHEN held.until_at <= ${nowMs} THEN excluded.alert_id ELSE held.alert_id END,
+       until_at = CASE WHEN held.until_at <= ${nowMs} THEN excluded.until_at ELSE held.until_at END
+     RETURNING organization, dedup_key, status, alert_id`,
+    [
+      JSON.stringify(
+        ordered.map(([, { organization, dedupKey, status, id, dedupWindowMs }]) => ({
+          organization,
+          dedup_key: dedupKey,
+          status,
+          id,
+          window_ms: Math.ceil(dedupWindowMs),
+        })),
+      ),
+    ],
+  )
+  return new Map(
+    rows.map((row) => [
+      [row['organization'], row['dedup_key'], row['status']].join('\0'),
+      row['alert_id'] as string,
+    ]),
+  )
+}
+
+function dedupOf({ organization, dedupKey, status }: NewAlert): string | undefined {
+  return dedupKey === undefined ? undefined : [organization, dedupKey, status].join('\0')
+}
+
+/** @throws RacedError when one of the alerts is there already. */
+async function insertRows(
+  database: Queryable,
+  alerts: readonly NewAlert[],
+  originals: ReadonlyMap<NewAlert, string>,
+): Promise<void> {
+  if (alerts.length === 0) return
+  const [row] = await database.query(insertStatement, [
+    JSON.stringify(alerts.map((alert) => alertRow(alert, originals.get(alert)))),
+    JSON.stringify(alerts.flatMap((alert) => (originals.has(alert) ? [] : receiverRows(alert)))),
+  ])
+  if (row?.['inserted'] !== alerts.length) throw new RacedError('an id was stored meanwhile')
+}
+
+const insertStatement = `
+  WITH inserted AS (
+    INSERT INTO alerts (organization, id, fingerprint, dedup_key, duplicate_of, severity, status, type, title, message,
+      labels, occurred_at, accepted_at)
+    SELECT organization, id, fingerprint, dedup_key, duplicate_of, severity, status, type, title, message,
+      labels, occurred_at, ${nowMs}
+    FROM jsonb_to_recordset($1::jsonb) AS n(organization text, id text, fingerprint text, dedup_key text,
+      duplicate_of text, severity text, status text, type text, title text, message text, labels jsonb,
+      occurred_at bigint)
+    ON CONFLICT (organization, id) DO NOTHING
+    RETURNING 1),
+  queued AS (
+    INSERT INTO receivers (id, organization, alert_id, position, name, channel, destination, state, reason, due_at,
+      expires_at, settled_at)
+    SELECT id, organization, alert_id, position, name, channel, destination, state, reason, ${nowMs},
+      ${nowMs} + max_age_ms, CASE WHEN state = 'pending' THEN NULL ELSE ${nowMs} END
+    FROM jsonb_to_recordset($2::jsonb) AS n(id text, organization text, alert_id text, position integer, name text,
+      channel text, destination text, state text, reason text, max_age_ms bigint))
+  SELECT count(*)::integer AS inserted FROM inserted`
+
+function alertRow(alert: NewAlert, original: string | undefined): object {
+  return {
+    organization: alert.organization,
+    id: alert.id,
+    fingerprint: alert.fingerprint,
+    dedup_key: alert.dedupKey,
+    duplicate_of: original,
+    severity: alert.severity,
+    status: alert.status,
+    type: alert.type,
+    title: alert.title,
+    message: alert.message,
+    labels: alert.labels,
+    occurred_at: alert.occurredAt,
+  }
+}
+
+function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAlert): object[] {
+  return receivers.map(({ id, name, channel, destination, silenced }, position) => ({
+    id,
+    organization,
+    alert_id: alertId,
+    position,
+    name,
+    channel,
+    destination,
+    state: silenced === undefined ? 'pending' : 'silenced',
+    reason: silenced,
+    max_age_ms: Math.ceil(maxAgeMs),
+  }))
+}
+
+function answer(
+  decision: Decision,
+  request: readonly NewAlert[],
+  known: ReadonlyMap<string, Known>,
+  originals: ReadonlyMap<NewAlert, string>,
+): Intake {
+  if (decision.status === 'conflict') return decision
+  const firstOf = new Map(decision.fresh.map((alert) => [keyOf(alert.organization, alert.id), alert]))
+  const alerts = request.map((alert): AcceptedAlert => {
+    const key = keyOf(alert.organization, alert.id)
+    const there = known.get(key)
+    const duplicateOf = there === undefined ? originals.get(firstOf.get(key) ?? alert) : (there.duplicateOf ?? undefined)
+    return duplicateOf === undefined ? { id: alert.id } : { id: alert.id, duplicateOf }
+  })
+  return { status: 'accepted', alerts }
+}

@@ -1,0 +1,86 @@
+import type { Database } from './database.ts'
+
+/**
+ * The tables, step by step. A step that was released is never changed: what comes later is a new step.
+ *
+ * `receivers` is queue and history in one: a row is one message to one receiver. `due_at` says when a worker may take it;
+ * taking it moves `due_at` to the end of the lease, so that a row whose worker died comes back by itself.
+ */
+const steps: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE alerts (
+      organization text COLLATE "C" NOT NULL,
+      id text COLLATE "C" NOT NULL,
+      fingerprint text,
+      dedup_key text,
+      duplicate_of text,
+      severity text NOT NULL,
+      status text NOT NULL,
+      type text NOT NULL,
+      title text NOT NULL,
+      message text NOT NULL,
+      labels jsonb NOT NULL,
+      occurred_at bigint,
+      accepted_at bigint NOT NULL,
+      PRIMARY KEY (organization, id))`,
+    `CREATE TABLE receivers (
+      id text COLLATE "C" PRIMARY KEY,
+      organization text COLLATE "C" NOT NULL,
+      alert_id text COLLATE "C" NOT NULL,
+      position integer NOT NULL,
+      name text NOT NULL,
+      channel text NOT NULL,
+      destination text COLLATE "C" NOT NULL,
+      state text NOT NULL,
+      reason text,
+      attempts jsonb NOT NULL DEFAULT '[]',
+      reached jsonb NOT NULL DEFAULT '[]',
+      last_error text,
+      letter_id text,
+      claimed_by text,
+      due_at bigint NOT NULL,
+      expires_at bigint NOT NULL,
+      settled_at bigint)`,
+    `CREATE INDEX receivers_by_alert ON receivers (organization, alert_id)`,
+    `CREATE INDEX receivers_due ON receivers (destination, due_at, id) WHERE state = 'pending'`,
+    `CREATE INDEX receivers_expiring ON receivers (expires_at) WHERE state = 'pending'`,
+    `CREATE TABLE dedups (
+      organization text COLLATE "C" NOT NULL,
+      dedup_key text COLLATE "C" NOT NULL,
+      status text NOT NULL,
+      alert_id text NOT NULL,
+      until_at bigint NOT NULL,
+      PRIMARY KEY (organization, dedup_key, status))`,
+    `CREATE INDEX dedups_over ON dedups (until_at)`,
+    `CREATE TABLE holds (destination text COLLATE "C" PRIMARY KEY, until_at bigint NOT NULL, reason text NOT NULL)`,
+    `CREATE TABLE outbox (
+      id text COLLATE "C" PRIMARY KEY,
+      organization text COLLATE "C" NOT NULL,
+      alert_id text NOT NULL,
+      receiver text NOT NULL,
+      channel text NOT NULL,
+      message jsonb NOT NULL,
+      at bigint NOT NULL)`,
+    `CREATE INDEX outbox_by_organization ON outbox (organization, id)`,
+  ],
+]
+
+/** Any number that no other program on the same server is likely to lock. */
+const migrationLock = 7_245_011_003
+
+/** Brings the tables up to date; instances that start together wait for each other. */
+export async function migrate(database: Database): Promise<void> {
+  await database.transaction(async (transaction) => {
+    await transaction.query('SELECT pg_advisory_xact_lock($1::bigint)', [migrationLock])
+    await transaction.query(
+      'CREATE TABLE IF NOT EXISTS switchgear_migrations (step integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())',
+    )
+    const [row] = await transaction.query('SELECT coalesce(max(step), 0) AS done FROM switchgear_migrations')
+    const done = Number(row?.['done'] ?? 0)
+    for (const [index, statements] of steps.entries()) {
+      if (index < done) continue
+      for (const statement of statements) await transaction.query(statement)
+      await transaction.query('INSERT INTO switchgear_migrations (step) VALUES ($1)', [index + 1])
+    }
+  })
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { PGlite, type Transaction } from '@electric-sql/pglite'
+import { mkdir } from 'node:fs/promises'
+import { lockDirectory } from './directory-lock.ts'
+import type { Database, Queryable, Row } from './database.ts'
+import { translated } from './store-error.ts'
+
+/** What the service's own tables are called, for tidying up. */
+const tables = ['receivers', 'alerts', 'dedups', 'holds', 'outbox']
+
+/**
+ * PostgreSQL in this process, its files in `directory`. One process at a time: it holds a lock there.
+ * @throws ConfigError when another process has the directory.
+ */
+export async function openPglite(directory: string): Promise<Database> {
+  await mkdir(directory, { recursive: true })
+  const unlock = await lockDirectory(directory)
+  try {
+    return over(await PGlite.create({ dataDir: join(directory, 'pgdata') }), unlock)
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+function over(engine: PGlite, unlock: () => Promise<void>): Database {
+  return {
+    embedded: true,
+    query: queryable(engine).query,
+    transaction: (work) => translated('PGlite', () => engine.transaction((transaction) => work(queryable(transaction)))),
+    async tidy() {
+      // There is no autovacuum in a single process; VACUUM takes one table at a time to keep others waiting less.
+      for (const table of tables) await translated('PGlite', () => engine.exec(`VACUUM ${table}`))
+    },
+    async close() {
+      await engine.close()
+      await unlock()
+    },
+  }
+}
+
+function queryable(engine: PGlite | Transaction): Queryable {
+  return {
+    query: (sql, parameters = []) =>
+      translated('PGlite', async () => (await engine.query<Row>(sql, [...parameters])).rows),
+  }
+}

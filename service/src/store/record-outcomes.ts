@@ -1,0 +1,65 @@
+import { nowMs, type Queryable } from './database.ts'
+import type { AttemptRecord, ReceiverState } from './stored-alert.ts'
+
+/** What a worker has to say of a message that it claimed. */
+export interface OutcomeRecord {
+  readonly id: string
+  /** `pending` hands the message back. */
+  readonly state: ReceiverState
+  readonly reason?: string
+  readonly lastError?: string
+  /** All attempts so far, with those of earlier claims. */
+  readonly attempts: readonly AttemptRecord[]
+  readonly reached: readonly string[]
+  /** When a message that is handed back is due again, in ms from now. */
+  readonly dueInMs?: number
+  /** Where a message that is handed back goes now, after its receiver was reconfigured. */
+  readonly destination?: string
+  /** What goes to the outbox. */
+  readonly outbox?: unknown
+}
+
+/**
+ * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
+ * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
+ */
+export async function recordOutcomes(database: Queryable, worker: string, records: readonly OutcomeRecord[]): Promise<void> {
+  if (records.length === 0) return
+  await database.query(recordStatement, [JSON.stringify(records.map(rowOf)), worker])
+}
+
+const recordStatement = `
+  WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text, state text, reason text, last_error text, attempts jsonb,
+      reached jsonb, due_in_ms bigint, destination text, outbox jsonb)),
+  kept AS (
+    INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
+    SELECT r.id, r.organization, r.alert_id, r.name, r.channel, given.outbox, ${nowMs}
+    FROM given JOIN receivers r ON r.id = given.id WHERE given.outbox IS NOT NULL
+    ON CONFLICT (id) DO NOTHING)
+  UPDATE receivers r SET
+    state = given.state,
+    reason = given.reason,
+    last_error = coalesce(given.last_error, r.last_error),
+    attempts = given.attempts,
+    reached = given.reached,
+    destination = coalesce(given.destination, r.destination),
+    claimed_by = NULL,
+    due_at = CASE WHEN given.state = 'pending' THEN ${nowMs} + coalesce(given.due_in_ms, 0) ELSE r.due_at END,
+    settled_at = CASE WHEN given.state = 'pending' THEN NULL ELSE ${nowMs} END
+  FROM given
+  WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered')`
+
+function rowOf(record: OutcomeRecord): object {
+  return {
+    id: record.id,
+    state: record.state,
+    reason: record.reason,
+    last_error: record.lastError,
+    attempts: record.attempts,
+    reached: record.reached,
+    due_in_ms: record.dueInMs === undefined ? undefined : Math.ceil(record.dueInMs),
+    destination: record.destination,
+    outbox: record.outbox,
+  }
+}

@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
+import type { NewAlert, NewReceiver } from '../../src/store/insert-alerts.ts'
+import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
+
+let counter = 0
+const unique = (what: string): string => `${what}-${(counter += 1)}`
+
+function receiver(over: Partial<NewReceiver> = {}): NewReceiver {
+  return { id: unique('message'), name: 'ops', channel: 'email', destination: unique('email:host'), ...over }
+}
+
+function alert(over: Partial<NewAlert> = {}): NewAlert {
+  return {
+    organization: 'acme',
+    id: unique('alert'),
+    dedupWindowMs: 60_000,
+    maxAgeMs: 60_000,
+    severity: 'high',
+    status: 'firing',
+    type: 'disk',
+    title: 'Disk full',
+    message: 'No space is left on /dev/sda1',
+    labels: { host: 'db-1', 'weird "label"': "it's — ünïcödé 🚨" },
+    receivers: [receiver()],
+    ...over,
+  }
+}
+
+describe.each([
+  ['PGlite', startPglite],
+  ['PostgreSQL', startPostgres],
+])('the alert store on %s', (_name, start) => {
+  let server: TestDatabase
+  let store: AlertStore
+  let other: AlertStore
+  let brief: AlertStore
+  let briefRenewing: AlertStore
+
+  beforeAll(async () => {
+    server = await start()
+    store = await openAlertStore(server.database, { worker: 'worker-1', leaseMs: 60_000 })
+    other = await openAlertStore(server.database, { worker: 'worker-2', leaseMs: 60_000 })
+    brief = await openAlertStore(server.database, { worker: 'brief', leaseMs: 150 })
+    briefRenewing = await openAlertStore(server.database, { worker: 'brief', leaseMs: 60_000 })
+  })
+  afterAll(() => server.end())
+
+  const settle = (id: string, state: 'delivered' | 'deadLettered', by = store) =>
+    by.record([{ id, state, attempts: [{ at: 1 }], reached: [] }])
+  const stateOf = async (id: string) => (await store.find(id, 'acme'))[0]?.receivers.map(({ state }) => state)
+
+  it('gives back what was stored, to the letter', async () => {
+    const given = alert({ dedupKey: 'k', occurredAt: 1_700_000_000_123, receivers: [receiver(), receiver({ name: 'b' })] })
+    await store.insert([[given]])
+    const [found] = await store.find(given.id, 'acme')
+    const { receivers, dedupWindowMs, maxAgeMs, ...facts } = given
+    expect(found).toEqual({
+      ...facts,
+      acceptedAt: expect.any(Number) as number,
+      receivers: receivers.map(({ name, channel }) => ({ name, channel, state: 'pending', attempts: [] })),
+    })
+    expect(Math.abs((found?.acceptedAt ?? 0) - Date.now())).toBeLessThan(5_000)
+  })
+
+  it('finds nothing under an id of another organization', async () => {
+    const given = alert()
+    await store.insert([[given]])
+    expect(await store.find(given.id, 'globex')).toEqual([])
+    expect(await store.find(given.id, undefined)).toHaveLength(1)
+  })
+
+  it('takes the same id with the same fingerprint once, and answers as before', async () => {
+    const given = alert({ id: unique('own'), fingerprint: 'f' })
+    const again = { ...given, receivers: [receiver()] }
+    expect(await store.insert([[given]])).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+    expect(await store.insert([[again]])).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+    expect(await stateOf(given.id)).toEqual(['pending'])
+  })
+
+  it('refuses the same id with another fingerprint, with all of its request and nothing of others', async () => {
+    const there = alert({ id: unique('own'), fingerprint: 'f' })
+    await store.insert([[there]])
+    const sibling = alert()
+    const bystander = alert()
+    const answers = await store.insert([[sibling, { ...there, fingerprint: 'g' }], [bystander]])
+    expect(answers).toEqual([
+      { status: 'conflict', index: 1, id: there.id },
+      { status: 'accepted', alerts: [{ id: bystander.id }] },
+    ])
+    expect(await store.find(sibling.id, 'acme')).toEqual([])
+    expect(await store.find(bystander.id, 'acme')).toHaveLength(1)
+  })
+
+  it('sees an id that is given twice in one request', async () => {
+    const given = alert({ id: unique('own'), fingerprint: 'f' })
+    expect(await store.insert([[given, { ...given, fingerprint: 'g' }]])).toEqual([
+      { status: 'conflict', index: 1, id: given.id },
+    ])
+    expect(await store.insert([[given, given]])).toEqual([
+      { status: 'accepted', alerts: [{ id: given.id }, { id: given.id }] },
+    ])
+  })
+
+  it('stores a duplicate within the window without receivers, and forgets the key when the window is over', async () => {
+    const dedupKey = unique('key')
+    const first = alert({ dedupKey, dedupWindowMs: 300 })
+    const second = alert({ dedupKey })
+    const resolved = alert({ dedupKey, status: 'resolved' })
+    expect(await store.insert([[first, second], [resolved]])).toEqual([
+      { status: 'accepted', alerts: [{ id: first.id }, { id: second.id, duplicateOf: first.id }] },
+      { status: 'accepted', alerts: [{ id: resolved.id }] },
+    ])
+    expect((await store.find(second.id, 'acme'))[0]).toMatchObject({ duplicateOf: first.id, receivers: [] })
+    await expect
+      .poll(async () => (await store.insert([[alert({ dedupKey, dedupWindowMs: 300 })]]))[0], { timeout: 5_000 })
+      .toEqual({ status: 'accepted', alerts: [{ id: expect.any(String) as string }] })
+  })
+
+  it('keeps the keys of organizations apart', async () => {
+    const dedupKey = unique('key')
+    const mine = alert({ dedupKey })
+    const theirs = alert({ dedupKey, organization: 'globex' })
+    expect(await store.insert([[mine], [theirs]])).toEqual([
+      { status: 'accepted', alerts: [{ id: mine.id }] },
+      { status: 'accepted', alerts: [{ id: theirs.id }] },
+    ])
+  })
+
+  it('stores an id and a key once, however many insert them at the same time', async () => {
+    const dedupKey = unique('key')
+    const id = unique('own')
+    const race = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? store : other))
+    const same = await Promise.all(race.map((by) => by.insert([[alert({ id, fingerprint: 'f' })]])))
+    expect(new Set(same.map((answer) => JSON.stringify(answer))).size).toBe(1)
+    const keyed = await Promise.all(race.map((by) => by.insert([[alert({ dedupKey })]])))
+    const originals = keyed.flat().flatMap((answer) => (answer.status === 'accepted' ? answer.alerts : []))
+    expect(originals.filter(({ duplicateOf }) => duplicateOf === undefined)).toHaveLength(1)
+  })
+
+  it('claims each message once, oldest first, and only where it is wanted', async () => {
+    const destination = unique('webhook:host')
+    const alerts = Array.from({ length: 10 }, () => alert({ receivers: [receiver({ destination })] }))
+    await store.insert([alerts])
+    const claims = await Promise.all([
+      store.claim([{ destination, count: 3 }]),
+      other.claim([{ destination, count: 3 }]),
+      store.claim([{ destination: unique('nowhere'), count: 3 }]),
+    ])
+    const ids = claims.flat().map(({ alert: { id } }) => id)
+    expect(new Set(ids).size).toBe(6)
+    expect(ids.toSorted()).toEqual(alerts.slice(0, 6).map(({ id }) => id).toSorted())
+    expect(await store.claim([{ destination, count: 100 }])).toHaveLength(4)
+    expect(await store.claim([{ destination, count: 100 }])).toEqual([])
+  })
+
+  it('gives a claimed message with all that is needed to send it', async () => {
+    const given = alert({ receivers: [receiver({ name: 'room', channel: 'slack' })] })
+    await store.insert([[given]])
+    const [claimed] = await store.claim([{ destination: given.receivers[0]?.destination ?? '', count: 1 }])
+    expect(claimed).toMatchObject({
+      id: given.receivers[0]?.id,
+      receiver: 'room',
+      channel: 'slack',
+      attempts: [],
+      reached: [],
+      alert: { id: given.id, organization: 'acme', labels: given.labels },
+    })
+    expect(claimed?.leftMs).toBeGreaterThan(50_000)
+  })
+
+  it('keeps the first outcome, whoever comes second', async () => {
+    const given = alert()
+    const [{ id, destination }] = given.receivers as [NewReceiver]
+    await store.insert([[given]])
+    await store.claim([{ destination, count: 1 }])
+    await settle(id, 'deadLettered', other)
+    expect(await stateOf(given.id)).toEqual(['pending'])
+    await settle(id, 'deadLettered')
+    await settle(id, 'delivered')
+    expect(await stateOf(given.id)).toEqual(['deadLettered'])
+  })
+
+  it('writes a delivery also when the claim was lost, since it is a fact', async () => {
+    const given = alert()
+    const [{ id, destination }] = given.receivers as [NewReceiver]
+    await store.insert([[given]])
+    await store.claim([{ destination, count: 1 }])
+    await settle(id, 'delivered', other)
+    expect(await stateOf(given.id)).toEqual(['delivered'])
+  })
+
+  it('gives a message that is handed back again when it is due, with its attempts', async () => {
+    const given = alert()
+    const [{ id, destination }] = given.receivers as [NewReceiver]
+    await store.insert([[given]])
+    await store.claim([{ destination, count: 1 }])
+    const attempts = [{ at: 5, error: 'too busy' }]
+    await store.record([
+      { id, state: 'pending', attempts, reached: ['a@acme.example'], lastError: 'too busy', dueInMs: 200 },
+    ])
+    expect(await store.claim([{ destination, count: 1 }])).toEqual([])
+    await expect
+      .poll(() => store.claim([{ destination, count: 1 }]), { timeout: 5_000 })
+      .toMatchObject([{ id, attempts, reached: ['a@acme.example'] }])
+  })
+
+  it('passes over a destination that is held back, until the hold is over', async () => {
+    const given = alert()
+    const destination = given.receivers[0]?.destination ?? ''
+    await store.insert([[given]])
+    await store.hold({ destination, leftMs: 300 }, '429')
+    await store.hold({ destination, leftMs: 100 }, '429')
+    const [held] = (await store.holds()).filter((hold) => hold.destination === destination)
+    expect(held?.leftMs).toBeGreaterThan(100)
+    expect(await store.claim([{ destination, count: 1 }])).toEqual([])
+    await expect.poll(() => store.claim([{ destination, count: 1 }]), { timeout: 5_000 }).toHaveLength(1)
+  })
+
+  it('lets another worker have a message whose lease is over, and keeps one whose lease is renewed', async () => {
+    const [lost, kept] = [alert(), alert()]
+    await store.insert([[lost, kept]])
+    const [lostAt = '', keptAt = ''] = [lost, kept].map(({ receivers }) => receivers[0]?.destination)
+    await brief.claim([lostAt, keptAt].map((destination) => ({ destination, count: 1 })))
+    await briefRenewing.renew([kept.receivers[0]?.id ?? ''])
+    await expect.poll(() => store.claim([{ destination: lostAt, count: 1 }]), { timeout: 5_000 }).toHaveLength(1)
+    expect(await store.claim([{ destination: keptAt, count: 1 }])).toEqual([])
+  })
+
+  it('names every destination that has pending messages, once, with when they are due', async () => {
+    const before = (await store.backlog()).length
+    const destinations = [unique('webhook:a'), unique('webhook:b')]
+    await store.insert([destinations.map((destination) => alert({ receivers: [receiver({ destination })] }))])
+    await store.insert([destinations.map((destination) => alert({ receivers: [receiver({ destination })] }))])
+    const backlog = await store.backlog()
+    expect(backlog).toHaveLength(before + 2)
+    for (const destination of destinations)
+      expect(backlog.find((waiting) => waiting.destination === destination)?.dueInMs).toBeLessThanOrEqual(0)
+  })
+
+  it('dead-letters what waited longer than it may, also where the destination is held back', async () => {
+    const given = alert({ maxAgeMs: 50 })
+    await store.hold({ destination: given.receivers[0]?.destination ?? '', leftMs: 60_000 }, '429')
+    await store.insert([[given]])
+    await expect.poll(async () => (await store.expire(), stateOf(given.id)), { timeout: 5_000 }).toEqual(['deadLettered'])
+    expect((await store.find(given.id, 'acme'))[0]?.receivers[0]).toMatchObject({ reason: 'expired' })
+  })
+
+  it('keeps silenced receivers, and sends them nothing', async () => {
+    const destination = unique('email:host')
+    const given = alert({ receivers: [receiver({ destination, silenced: 'by ann' })] })
+    await store.insert([[given]])
+    expect((await store.find(given.id, 'acme'))[0]?.receivers[0]).toMatchObject({ state: 'silenced', reason: 'by ann' })
+    expect(await store.claim([{ destination, count: 1 }])).toEqual([])
+  })
+
+  it('pages through the outbox, newest first, an organization at a time', async () => {
+    const organization = unique('outboxed')
+    const alerts = Array.from({ length: 5 }, () => alert({ organization }))
+    await store.insert([alerts])
+    const wanted = alerts.map(({ receivers }) => ({ destination: receivers[0]?.destination ?? '', count: 1 }))
+    const claimed = await store.claim(wanted)
+    await store.record(
+      claimed.map(({ id }) => ({ id, state: 'delivered', reason: 'outbox', attempts: [], reached: [], outbox: { id } })),
+    )
+    const first = await store.outbox({ organization, limit: 3 })
+    const second = await store.outbox({ organization, limit: 3, ...(first.next === undefined ? {} : { cursor: first.next }) })
+    expect([...first.items, ...second.items].map(({ message }) => message)).toEqual(
+      claimed.map(({ id }) => ({ id })).toSorted((a, b) => (a.id < b.id ? 1 : -1)),
+    )
+    expect(second.next).toBeUndefined()
+  })
+
+  it('tidies up, and everything that counts is still there', async () => {
+    const given = alert()
+    await store.insert([[given]])
+    await store.tidy()
+    expect(await stateOf(given.id)).toEqual(['pending'])
+  })
+})
+
+describe('the alert store of a single process', () => {
+  it('gives at start what the process before it had claimed', async () => {
+    const server = await startPglite()
+    const before = await openAlertStore(server.database, { worker: 'before' })
+    const given = alert()
+    const wanted = [{ destination: given.receivers[0]?.destination ?? '', count: 1 }]
+    await before.insert([[given]])
+    expect(await before.claim(wanted)).toHaveLength(1)
+    expect(await before.claim(wanted)).toEqual([])
+    const after = await openAlertStore(server.database, { worker: 'after' })
+    expect(await after.claim(wanted)).toHaveLength(1)
+    await server.end()
+  })
+})
