@@ -82,8 +82,11 @@ export class BreakerOpenError extends SwitchgearError {
 }
 
 function describeRefusal({ breaker, mode, retryAfterMs, because }: BreakerRefusal): string {
-  const state = mode === 'halfOpen' ? 'half-open, its probe is under way' : mode === 'forcedOpen' ? 'forced open' : 'open'
-  const rest = Number.isFinite(retryAfterMs) ? ` for another ${readableMs(retryAfterMs)}` : ' until an operator releases it'
+  const state =
+    mode === 'halfOpen' ? 'half-open, its probe is under way' : mode === 'forcedOpen' ? 'forced open' : 'open'
+  const rest = Number.isFinite(retryAfterMs)
+    ? ` for another ${readableMs(retryAfterMs)}`
+    : ' until an operator releases it'
   return `breaker "${breaker}" is ${state}${mode === 'halfOpen' ? '' : rest}${because === '' ? '' : ` (${because})`}; calls are refused`
 }
 
@@ -107,7 +110,9 @@ export class RateLimitedError<D extends RefusedDecision = RefusedDecision> exten
     const when = Number.isFinite(decision.retryAfterMs)
       ? `try again in ${readableMs(decision.retryAfterMs)}`
       : 'its cost is above the limit, it can never pass'
-    super(errorCodes.rateLimited, `${what} is over its rate limit; ${when}`, { retryable: Number.isFinite(decision.retryAfterMs) })
+    super(errorCodes.rateLimited, `${what} is over its rate limit; ${when}`, {
+      retryable: Number.isFinite(decision.retryAfterMs),
+    })
     this.decision = decision
   }
 }

@@ -30,7 +30,12 @@ export interface GrowingDelay {
  * `chance` is uniform in [0, 1); `previousMs` is the delay before, which only `decorrelated` uses. Never throws, and is
  * finite at any step.
  */
-export function growingDelay(delay: GrowingDelay, step: number, chance: number, previousMs: number = delay.baseMs): number {
+export function growingDelay(
+  delay: GrowingDelay,
+  step: number,
+  chance: number,
+  previousMs: number = delay.baseMs,
+): number {
   const { baseMs, maxMs, multiplier, jitter } = delay
   const plain = Math.min(baseMs * multiplier ** Math.max(0, step), maxMs)
   switch (jitter) {

@@ -11,12 +11,16 @@ export function parseOptions<T>(schema: z.ZodType<T>, given: unknown, at: string
   const issue = result.error.issues[0]
   const keys = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const path = [at, ...keys.map(String)].filter((part) => part !== '').join('.')
-  const rule = issue?.code === 'unrecognized_keys' ? 'is not a known option' : lowerFirst(issue?.message ?? 'is not valid')
+  const rule =
+    issue?.code === 'unrecognized_keys' ? 'is not a known option' : lowerFirst(issue?.message ?? 'is not valid')
   throw new ConfigError(path, `${rule} (given: ${shown(valueAt(given, keys))})`)
 }
 
 /** A whole number of milliseconds, or a fraction of one: above 0, at most some 24 days, the longest timer there is. */
-export const durationMs: z.ZodNumber = z.number().positive().max(2 ** 31 - 1)
+export const durationMs: z.ZodNumber = z
+  .number()
+  .positive()
+  .max(2 ** 31 - 1)
 
 /** A count: a whole number of at least 1. */
 export const count: z.ZodNumber = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)

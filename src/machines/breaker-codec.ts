@@ -8,7 +8,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** An event as it crosses the network: CloudEvents 1.0, structured JSON. */
 export function encodeEvent(event: BreakerEvent): Uint8Array {
-  const { id, breaker, fleet, by, time, fact, notBefore, validUntil, before, after, from, to, term, reason, counts } = event
+  const { id, breaker, fleet, by, time, fact, notBefore, validUntil, before, after, from, to, term, reason, counts } =
+    event
   return encoder.encode(
     JSON.stringify({
       specversion: '1.0',
@@ -92,11 +93,15 @@ const order = z.object({ by: z.string(), reason: z.string(), forMs: ms.exactOpti
 const facts = {
   voted: z.object({}).transform(() => ({ type: 'voted' }) as const),
   opened: z.object({ quorum: whole, retryAfterMs: ms }).transform((data) => ({ type: 'opened', ...data }) as const),
-  probeClaimed: z.object({ leaseMs: ms, attempt: whole }).transform((data) => ({ type: 'probeClaimed', ...data }) as const),
+  probeClaimed: z
+    .object({ leaseMs: ms, attempt: whole })
+    .transform((data) => ({ type: 'probeClaimed', ...data }) as const),
   probePassed: z.object({ fence: z.string() }).transform((data) => ({ type: 'probePassed', ...data }) as const),
   probeReleased: z.object({ fence: z.string() }).transform((data) => ({ type: 'probeReleased', ...data }) as const),
   closed: z.object({ fence: z.string() }).transform((data) => ({ type: 'closed', ...data }) as const),
-  reopened: z.object({ fence: z.string(), retryAfterMs: ms }).transform((data) => ({ type: 'reopened', ...data }) as const),
+  reopened: z
+    .object({ fence: z.string(), retryAfterMs: ms })
+    .transform((data) => ({ type: 'reopened', ...data }) as const),
   forcedOpen: z.object({ order }).transform((data) => ({ type: 'forcedOpen', ...data }) as const),
   disabled: z.object({ order }).transform((data) => ({ type: 'disabled', ...data }) as const),
   released: z.object({ order: order.exactOptional() }).transform((data) => ({ type: 'released', ...data }) as const),
@@ -105,30 +110,30 @@ const facts = {
 const stateBase = { mode, term: whole, failedRecoveries: whole, passes: whole, attempts: whole.default(0) }
 
 const stateBefore: z.ZodType<FleetState> = z.object({
-    ...stateBase,
-    votes: z.array(z.object({ voter: z.string(), at: logTime })),
-    retryAt: logTime.exactOptional(),
-    lease: z.object({ fence: z.string(), holder: z.string(), attempt: whole, until: logTime }).exactOptional(),
-    order: z.object({ by: z.string(), reason: z.string(), until: logTime.exactOptional() }).exactOptional(),
+  ...stateBase,
+  votes: z.array(z.object({ voter: z.string(), at: logTime })),
+  retryAt: logTime.exactOptional(),
+  lease: z.object({ fence: z.string(), holder: z.string(), attempt: whole, until: logTime }).exactOptional(),
+  order: z.object({ by: z.string(), reason: z.string(), until: logTime.exactOptional() }).exactOptional(),
 })
 
 const stateAfter: z.ZodType<StateAfter> = z.object({
-    ...stateBase,
-    votes: z.array(z.object({ voter: z.string(), at: logTime.exactOptional() })),
-    retryAt: logTime.exactOptional(),
-    retryAfterMs: z.number().exactOptional(),
-    lease: z
-      .object({
-        holder: z.string(),
-        attempt: whole,
-        leaseMs: ms.exactOptional(),
-        fence: z.string().exactOptional(),
-        until: logTime.exactOptional(),
-      })
-      .exactOptional(),
-    order: z
-      .object({ by: z.string(), reason: z.string(), forMs: z.number().exactOptional(), until: logTime.exactOptional() })
-      .exactOptional(),
+  ...stateBase,
+  votes: z.array(z.object({ voter: z.string(), at: logTime.exactOptional() })),
+  retryAt: logTime.exactOptional(),
+  retryAfterMs: z.number().exactOptional(),
+  lease: z
+    .object({
+      holder: z.string(),
+      attempt: whole,
+      leaseMs: ms.exactOptional(),
+      fence: z.string().exactOptional(),
+      until: logTime.exactOptional(),
+    })
+    .exactOptional(),
+  order: z
+    .object({ by: z.string(), reason: z.string(), forMs: z.number().exactOptional(), until: logTime.exactOptional() })
+    .exactOptional(),
 })
 
 const envelope = z.object({

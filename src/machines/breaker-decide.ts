@@ -53,9 +53,7 @@ export function decide(intent: Intent, situation: Situation): BreakerEvent | und
   const proposal = propose(intent, situation)
   if (proposal === undefined) return undefined
   const { breaker, fleet, instance, state, wallNow, id } = situation
-  // The guards are asked for the earliest moment at which the log may accept it.
-  const at = Math.max(situation.logNow, proposal.notBefore ?? 0)
-  const happened = { fact: proposal.fact, id, by: instance, at }
+  const happened = { fact: proposal.fact, id, by: instance, at: situation.logNow }
   const next = evolve(state, happened)
   if (next === undefined) return undefined
   return {
@@ -70,7 +68,7 @@ export function decide(intent: Intent, situation: Situation): BreakerEvent | und
     reason: proposal.reason,
     counts: proposal.counts ?? noCounts,
     notBefore: proposal.notBefore ?? null,
-    validUntil: Math.min(at + proposalValidMs, proposal.restsUntil ?? Infinity),
+    validUntil: Math.min(situation.logNow + proposalValidMs, proposal.restsUntil ?? Infinity),
     before: state,
     after: describeAfter(next, happened),
     fact: proposal.fact,
@@ -93,7 +91,11 @@ function propose(intent: Intent, situation: Situation): Proposal | undefined {
   switch (intent.type) {
     case 'trip':
       return situation.settings.quorum === 1
-        ? { fact: { type: 'opened', quorum: 1, retryAfterMs: intent.recoveryMs }, reason: intent.reason, counts: intent.counts }
+        ? {
+            fact: { type: 'opened', quorum: 1, retryAfterMs: intent.recoveryMs },
+            reason: intent.reason,
+            counts: intent.counts,
+          }
         : (openByVotes(situation, intent.counts, intent.recoveryMs) ?? vote(situation, intent))
     case 'countVotes':
       return openByVotes(situation, intent.counts, recoveryDelay(situation.settings, 0, situation.chance))
@@ -117,7 +119,10 @@ export function recoveryDelay({ recovery }: BreakerSettings, failedRecoveries: n
   return Math.max(1, Math.floor(growingDelay(recovery, failedRecoveries, chance)))
 }
 
-function vote({ state, instance, logNow }: Situation, { reason, counts }: Intent & { type: 'trip' }): Proposal | undefined {
+function vote(
+  { state, instance, logNow }: Situation,
+  { reason, counts }: Intent & { type: 'trip' },
+): Proposal | undefined {
   const own = freshVotes(state.votes, logNow).find(({ voter }) => voter === instance)
   // A vote that will count for a while yet needs no renewal.
   if (own !== undefined && logNow - own.at < voteFreshMs / 2) return undefined
@@ -139,18 +144,33 @@ function openByVotes({ state, settings, logNow }: Situation, counts: Counts, rec
   }
 }
 
-function claim({ state, settings }: Situation): Proposal | undefined {
+/** The log time from which the probe may be claimed; `undefined` when there is none to claim. */
+export function claimableAt({ mode, retryAt, lease }: FleetState): number | undefined {
+  if (mode === 'open') return retryAt ?? 0
+  if (mode === 'halfOpen') return lease === undefined ? 0 : lease.until + leaseGraceMs
+  return undefined
+}
+
+function claim({ state, settings, logNow }: Situation): Proposal | undefined {
   const { mode, lease, retryAt } = state
-  if (mode !== 'open' && mode !== 'halfOpen') return undefined
+  if (logNow < (claimableAt(state) ?? Infinity)) return undefined
   const notBefore = mode === 'open' ? retryAt : lease?.until
   return {
     fact: { type: 'probeClaimed', leaseMs: settings.leaseMs, attempt: state.attempts + 1 },
-    reason: mode === 'open' ? 'the recovery time is over' : lease === undefined ? 'the last probe passed or said nothing' : `${lease.holder} gave no result`,
+    reason:
+      mode === 'open'
+        ? 'the recovery time is over'
+        : lease === undefined
+          ? 'the last probe passed or said nothing'
+          : `${lease.holder} gave no result`,
     ...(notBefore !== undefined && { notBefore }),
   }
 }
 
-function reportProbe({ fence, result, counts }: Intent & { type: 'probeEnded' }, situation: Situation): Proposal | undefined {
+function reportProbe(
+  { fence, result, counts }: Intent & { type: 'probeEnded' },
+  situation: Situation,
+): Proposal | undefined {
   const { state, settings, chance } = situation
   if (state.lease?.fence !== fence) return undefined
   const base = { counts, restsUntil: state.lease.until }
@@ -160,11 +180,19 @@ function reportProbe({ fence, result, counts }: Intent & { type: 'probeEnded' },
     case 'passed':
       return state.passes + 1 >= settings.successesToClose
         ? { ...base, fact: { type: 'closed', fence }, reason: 'the probe passed' }
-        : { ...base, fact: { type: 'probePassed', fence }, reason: `probe ${state.passes + 1} of ${settings.successesToClose} passed` }
+        : {
+            ...base,
+            fact: { type: 'probePassed', fence },
+            reason: `probe ${state.passes + 1} of ${settings.successesToClose} passed`,
+          }
     case 'failed':
     case 'hung': {
       const retryAfterMs = recoveryDelay(settings, state.failedRecoveries + 1, chance)
-      return { ...base, fact: { type: 'reopened', fence, retryAfterMs }, reason: result === 'failed' ? 'the probe failed' : 'the probe gave no result in time' }
+      return {
+        ...base,
+        fact: { type: 'reopened', fence, retryAfterMs },
+        reason: result === 'failed' ? 'the probe failed' : 'the probe gave no result in time',
+      }
     }
     default:
       return result satisfies never

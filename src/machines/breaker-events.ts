@@ -39,7 +39,13 @@ export type FactType = Fact['type']
 export interface StateAfter extends Omit<FleetState, 'votes' | 'lease' | 'order'> {
   readonly votes: readonly { readonly voter: string; readonly at?: number }[]
   readonly retryAfterMs?: number
-  readonly lease?: { readonly holder: string; readonly attempt: number; readonly leaseMs?: number; readonly fence?: string; readonly until?: number }
+  readonly lease?: {
+    readonly holder: string
+    readonly attempt: number
+    readonly leaseMs?: number
+    readonly fence?: string
+    readonly until?: number
+  }
   readonly order?: { readonly by: string; readonly reason: string; readonly forMs?: number; readonly until?: number }
 }
 
@@ -101,7 +107,12 @@ export function resolveAfter(after: StateAfter, { id, at }: { readonly id: strin
 
 /** An order once the log has given it its time. */
 export function standing(
-  { by, reason, forMs, until }: { readonly by: string; readonly reason: string; readonly forMs?: number; readonly until?: number },
+  {
+    by,
+    reason,
+    forMs,
+    until,
+  }: { readonly by: string; readonly reason: string; readonly forMs?: number; readonly until?: number },
   at: number,
 ): NonNullable<FleetState['order']> {
   const end = until ?? (forMs === undefined ? undefined : at + forMs)
@@ -118,7 +129,10 @@ export function describeAfter(state: FleetState, { fact, id, by, at }: Happened)
   return {
     ...rest,
     votes: starts === 'voted' ? votes.map((vote) => (vote.voter === by ? { voter: by } : vote)) : votes,
-    ...(retryAt !== undefined && (starts === 'opened' || starts === 'reopened' || starts === 'restored' ? { retryAfterMs: retryAt - at } : { retryAt })),
+    ...(retryAt !== undefined &&
+      (starts === 'opened' || starts === 'reopened' || starts === 'restored'
+        ? { retryAfterMs: retryAt - at }
+        : { retryAt })),
     ...(lease !== undefined &&
       (lease.fence === id
         ? { lease: { holder: lease.holder, attempt: lease.attempt, leaseMs: lease.until - at } }

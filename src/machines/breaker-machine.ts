@@ -1,6 +1,15 @@
 import { assign, setup, transition, type AnyStateMachine } from 'xstate'
 import { resolveAfter, standing, type Fact, type Happened } from './breaker-events.ts'
-import { freshVotes, initialState, votesMax, type FleetState, type Lease, type Mode, type StandingOrder, type Vote } from './fleet-state.ts'
+import {
+  freshVotes,
+  initialState,
+  votesMax,
+  type FleetState,
+  type Lease,
+  type Mode,
+  type StandingOrder,
+  type Vote,
+} from './fleet-state.ts'
 
 /**
  * The state that follows when this happens in that state, or `undefined` where the rules forbid it, which changes
@@ -91,7 +100,13 @@ export const breakerMachine: AnyStateMachine = machineSetup.createMachine({
   on: {
     forcedOpen: { target: '.forcedOpen', actions: 'order' },
     disabled: { target: '.disabled', actions: 'order' },
-    restored: [restoredTo('closed'), restoredTo('open'), restoredTo('halfOpen'), restoredTo('forcedOpen'), restoredTo('disabled')],
+    restored: [
+      restoredTo('closed'),
+      restoredTo('open'),
+      restoredTo('halfOpen'),
+      restoredTo('forcedOpen'),
+      restoredTo('disabled'),
+    ],
   },
   states: {
     closed: {
@@ -140,7 +155,10 @@ function contextOf({ term, failedRecoveries, passes, attempts, votes, retryAt, l
 }
 
 /** Always the same keys in the same order, so that equal states are equal bytes. */
-function stateOf(mode: Mode, { term, failedRecoveries, passes, attempts, votes, retryAt, lease, order }: Context): FleetState {
+function stateOf(
+  mode: Mode,
+  { term, failedRecoveries, passes, attempts, votes, retryAt, lease, order }: Context,
+): FleetState {
   return {
     mode,
     term,

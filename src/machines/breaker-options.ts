@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { isAbort, isOwnFault } from '../kernel/own-faults.ts'
 import { callable, count, durationMs, parseOptions } from '../kernel/options.ts'
@@ -20,36 +21,48 @@ export interface Call {
 /** How a breaker behaves. All of it optional; `breakerDefaults` holds the defaults. */
 export interface BreakerOptions {
   /** Consecutive failures that trip it, at least 1; 5. `false` turns the rule off. */
-  readonly failureThreshold?: number | false
+  readonly failureThreshold?: number | false | undefined
   /** Trips when the share of failures reaches `threshold` (0 to 1), with at least `minimumCalls` (10) counted. Off. */
-  readonly failureRate?: { readonly over: Window; readonly threshold: number; readonly minimumCalls?: number }
+  readonly failureRate?:
+    | { readonly over: Window; readonly threshold: number; readonly minimumCalls?: number | undefined }
+    | undefined
   /** Trips when the share of calls of at least `slowerThanMs` reaches `threshold`. Off. */
-  readonly slowCallRate?: {
-    readonly over: Window
-    readonly threshold: number
-    readonly slowerThanMs: number
-    readonly minimumCalls?: number
-  }
+  readonly slowCallRate?:
+    | {
+        readonly over: Window
+        readonly threshold: number
+        readonly slowerThanMs: number
+        readonly minimumCalls?: number | undefined
+      }
+    | undefined
   /** How long it stays open before a probe, in ms; 60,000. */
-  readonly recoveryTimeoutMs?: number
+  readonly recoveryTimeoutMs?: number | undefined
   /** How that grows with each recovery that failed: times `multiplier` (2), up to `maxMs` (600,000), jittered ±10 %. */
-  readonly recoveryBackoff?: { readonly multiplier?: number; readonly maxMs?: number; readonly jitter?: Jitter }
-  readonly probe?: {
-    /** How long a probe may take before it has failed, in ms; 30,000. */
-    readonly leaseMs?: number
-    /** Probes in a row that must pass; 1. */
-    readonly successesToClose?: number
-    /** Lets an instance probe by itself, without waiting for a call. None. */
-    readonly check?: (call: Call) => Promise<unknown>
-  }
+  readonly recoveryBackoff?:
+    | {
+        readonly multiplier?: number | undefined
+        readonly maxMs?: number | undefined
+        readonly jitter?: Jitter | undefined
+      }
+    | undefined
+  readonly probe?:
+    | {
+        /** How long a probe may take before it has failed, in ms; 30,000. */
+        readonly leaseMs?: number | undefined
+        /** Probes in a row that must pass; 1. */
+        readonly successesToClose?: number | undefined
+        /** Lets an instance probe by itself, without waiting for a call. None. */
+        readonly check?: ((call: Call) => Promise<unknown>) | undefined
+      }
+    | undefined
   /** How many instances must see the fault before the fleet opens, 1 to 16; 1. */
-  readonly quorum?: number
+  readonly quorum?: number | undefined
   /** Whether the rate rules count the calls of the whole fleet; false. */
-  readonly sharedEvidence?: boolean
+  readonly sharedEvidence?: boolean | undefined
   /** How long an attempt may take, in ms; off. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** What an error says of the dependency; `undefined` leaves it to the built-in answer. */
-  readonly judge?: (error: unknown) => Judgement | undefined
+  readonly judge?: ((error: unknown) => Judgement | undefined) | undefined
 }
 
 /** The defaults, with their source in the specification. */
@@ -97,6 +110,12 @@ export interface BreakerSettings {
   readonly sharedEvidence: boolean
   readonly timeoutMs: number | undefined
   readonly judge: (error: unknown) => Judgement
+  /** The caller's own part of `judge`. */
+  readonly userJudge: BreakerOptions['judge']
+  /** Whether a rule looks at durations. */
+  readonly timed: boolean
+  /** Whether a rule looks at the time. */
+  readonly timeWindow: boolean
 }
 
 const settingsOf = new WeakMap<object, BreakerSettings>()
@@ -115,12 +134,18 @@ export function breakerSettings(options: BreakerOptions = noOptions, path = 'bre
 }
 
 function settle(options: BreakerOptions): BreakerSettings {
-  const { failureThreshold = breakerDefaults.failureThreshold, failureRate, slowCallRate, recoveryBackoff = {}, probe = {} } = options
+  const {
+    failureThreshold = breakerDefaults.failureThreshold,
+    failureRate,
+    slowCallRate,
+    recoveryBackoff = {},
+    probe = {},
+  } = options
   const baseMs = options.recoveryTimeoutMs ?? breakerDefaults.recoveryTimeoutMs
   return Object.freeze({
     failureThreshold: failureThreshold === false ? Infinity : failureThreshold,
-    failureRate: failureRate && { minimumCalls: breakerDefaults.minimumCalls, slowerThanMs: Infinity, ...failureRate },
-    slowCallRate: slowCallRate && { minimumCalls: breakerDefaults.minimumCalls, ...slowCallRate },
+    failureRate: failureRate && rateRule({ ...failureRate, slowerThanMs: Infinity }),
+    slowCallRate: slowCallRate && rateRule(slowCallRate),
     recovery: {
       baseMs,
       multiplier: recoveryBackoff.multiplier ?? breakerDefaults.recoveryMultiplier,
@@ -135,7 +160,19 @@ function settle(options: BreakerOptions): BreakerSettings {
     sharedEvidence: options.sharedEvidence ?? false,
     timeoutMs: options.timeoutMs,
     judge: judgeWith(options.judge),
+    userJudge: options.judge,
+    timed: slowCallRate !== undefined,
+    timeWindow: [failureRate, slowCallRate].some((rule) => rule !== undefined && 'ms' in rule.over),
   })
+}
+
+function rateRule(rule: Omit<RateRule, 'minimumCalls'> & { readonly minimumCalls?: number | undefined }): RateRule {
+  return { ...rule, minimumCalls: rule.minimumCalls ?? breakerDefaults.minimumCalls }
+}
+
+/** Whether two breakers with these would behave alike. */
+export function sameSettings(one: BreakerSettings, other: BreakerSettings): boolean {
+  return one === other || isDeepStrictEqual({ ...one, judge: one.userJudge }, { ...other, judge: other.userJudge })
 }
 
 /** The user's answer where there is one; a judge that throws has none. Own faults and aborts say nothing of the dependency. */
@@ -157,18 +194,29 @@ function judgeWith(judge: BreakerOptions['judge']): (error: unknown) => Judgemen
  */
 export function conflictsIn(settings: BreakerSettings): readonly string[] {
   const found: string[] = []
-  for (const [name, rule] of [['failureRate', settings.failureRate], ['slowCallRate', settings.slowCallRate]] as const) {
+  for (const [name, rule] of [
+    ['failureRate', settings.failureRate],
+    ['slowCallRate', settings.slowCallRate],
+  ] as const) {
     if (rule !== undefined && 'calls' in rule.over && rule.minimumCalls > rule.over.calls) {
-      found.push(`${name}.minimumCalls (${rule.minimumCalls}) is more than its window can hold (${rule.over.calls}): the rule never trips`)
+      found.push(
+        `${name}.minimumCalls (${rule.minimumCalls}) is more than its window can hold (${rule.over.calls}): the rule never trips`,
+      )
     }
   }
   if (settings.timeoutMs !== undefined && settings.timeoutMs > settings.leaseMs * 0.8) {
-    found.push(`timeoutMs (${settings.timeoutMs}) is longer than a probe may take (0.8 of probe.leaseMs, ${settings.leaseMs * 0.8}): slow probes always fail`)
+    found.push(
+      `timeoutMs (${settings.timeoutMs}) is longer than a probe may take (0.8 of probe.leaseMs, ${settings.leaseMs * 0.8}): slow probes always fail`,
+    )
   }
   if (settings.sharedEvidence && settings.failureRate === undefined && settings.slowCallRate === undefined) {
     found.push('sharedEvidence shares what the rate rules count, and there is neither failureRate nor slowCallRate')
   }
-  if (settings.failureThreshold === Infinity && settings.failureRate === undefined && settings.slowCallRate === undefined) {
+  if (
+    settings.failureThreshold === Infinity &&
+    settings.failureRate === undefined &&
+    settings.slowCallRate === undefined
+  ) {
     found.push('failureThreshold is off and there is no rate rule: it never trips by itself')
   }
   return found
@@ -183,20 +231,30 @@ const window: z.ZodType<Window> = z.union([
 ])
 
 export const breakerOptionsSchema: z.ZodType<BreakerOptions> = z.strictObject({
-  failureThreshold: z.union([count, z.literal(false)], { error: 'expected a whole number of at least 1, or false' }).exactOptional(),
-  failureRate: z.strictObject({ over: window, threshold: fraction, minimumCalls: count.exactOptional() }).exactOptional(),
+  failureThreshold: z
+    .union([count, z.literal(false)], { error: 'expected a whole number of at least 1, or false' })
+    .optional(),
+  failureRate: z.strictObject({ over: window, threshold: fraction, minimumCalls: count.optional() }).optional(),
   slowCallRate: z
-    .strictObject({ over: window, threshold: fraction, slowerThanMs: durationMs, minimumCalls: count.exactOptional() })
-    .exactOptional(),
-  recoveryTimeoutMs: durationMs.exactOptional(),
+    .strictObject({ over: window, threshold: fraction, slowerThanMs: durationMs, minimumCalls: count.optional() })
+    .optional(),
+  recoveryTimeoutMs: durationMs.optional(),
   recoveryBackoff: z
-    .strictObject({ multiplier: z.number().min(1).max(100).exactOptional(), maxMs: durationMs.exactOptional(), jitter: jitterSchema.exactOptional() })
-    .exactOptional(),
+    .strictObject({
+      multiplier: z.number().min(1).max(100).optional(),
+      maxMs: durationMs.optional(),
+      jitter: jitterSchema.optional(),
+    })
+    .optional(),
   probe: z
-    .strictObject({ leaseMs: durationMs.exactOptional(), successesToClose: count.exactOptional(), check: callable<(call: Call) => Promise<unknown>>().exactOptional() })
-    .exactOptional(),
-  quorum: count.max(16).exactOptional(),
-  sharedEvidence: z.boolean().exactOptional(),
-  timeoutMs: durationMs.exactOptional(),
-  judge: callable<(error: unknown) => Judgement | undefined>().exactOptional(),
+    .strictObject({
+      leaseMs: durationMs.optional(),
+      successesToClose: count.optional(),
+      check: callable<(call: Call) => Promise<unknown>>().optional(),
+    })
+    .optional(),
+  quorum: count.max(16).optional(),
+  sharedEvidence: z.boolean().optional(),
+  timeoutMs: durationMs.optional(),
+  judge: callable<(error: unknown) => Judgement | undefined>().optional(),
 })

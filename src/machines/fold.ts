@@ -31,7 +31,12 @@ export const unread: Position = Object.freeze({ seq: 0, state: initialState, pro
 
 /** What became of a message. */
 export type Verdict =
-  | { readonly accepted: true; readonly event: BreakerEvent; readonly provisional: boolean; readonly divergence?: Divergence }
+  | {
+      readonly accepted: true
+      readonly event: BreakerEvent
+      readonly provisional: boolean
+      readonly divergence?: Divergence
+    }
   | { readonly accepted: false; readonly why: Refusal; readonly event?: BreakerEvent; readonly detail?: string }
 
 /** Why a message changes nothing. */
@@ -52,9 +57,11 @@ export interface Divergence {
 /**
  * Reads the next message of a breaker. The verdict is made from the stored message itself and its place, never from what
  * this instance believes, so that every instance makes the same one, whatever it has missed.
- * `mayHaveMissed`: the message's predecessor may be one that the log has dropped already.
  */
-export function fold(position: Position, message: StoredMessage, mayHaveMissed: boolean): { readonly position: Position; readonly verdict: Verdict } {
+export function fold(
+  position: Position,
+  message: StoredMessage,
+): { readonly position: Position; readonly verdict: Verdict } {
   const ignored = (why: Refusal, facts: { event?: BreakerEvent; detail?: string } = {}) => ({
     position: { ...position, seq: message.seq },
     verdict: { accepted: false, why, ...facts } as const,
@@ -62,16 +69,16 @@ export function fold(position: Position, message: StoredMessage, mayHaveMissed: 
   let event: BreakerEvent
   try {
     event = decodeEvent(message.data)
-    if (event.id !== message.id || event.breaker !== message.topic) throw new Error('it is not the event that its headers name')
+    if (event.id !== message.id || event.breaker !== message.topic)
+      throw new Error('it is not the event that its headers name')
   } catch (error) {
     return ignored('undecodable', { detail: error instanceof Error ? error.message : String(error) })
   }
 
   if (message.expected !== position.seq) {
-    const gap = message.expected > position.seq || (position.seq === 0 && mayHaveMissed)
-    return gap ? adopt(position, message, event) : ignored('lostRace', { event })
+    // Beyond what was read here: the predecessor was dropped by the log, or missed.
+    return message.expected > position.seq ? adopt(position, message, event) : ignored('lostRace', { event })
   }
-  if (position.seq === 0 && mayHaveMissed) return adopt(position, message, event)
   if (event.notBefore !== null && message.at < event.notBefore) return ignored('early', { event })
   if (message.at > event.validUntil) return ignored('late', { event })
 
@@ -91,7 +98,11 @@ function follow(event: BreakerEvent, { id, at }: StoredMessage): FleetState | un
 }
 
 /** Takes the word of a message whose predecessor is unknown. */
-function adopt(position: Position, message: StoredMessage, event: BreakerEvent): { position: Position; verdict: Verdict } {
+function adopt(
+  position: Position,
+  message: StoredMessage,
+  event: BreakerEvent,
+): { position: Position; verdict: Verdict } {
   const state = resolveAfter(event.after, message)
   return {
     position: { seq: message.seq, state, provisional: true, ...causeOf(position, state, event, message) },
@@ -106,7 +117,12 @@ function causeOf(position: Position, next: FleetState, event: BreakerEvent, mess
   return { cause: { by: event.by, at: message.at, reason: event.reason, counts: event.counts, seq: message.seq } }
 }
 
-function compare(position: Position, event: BreakerEvent, message: StoredMessage, next: FleetState): Divergence | undefined {
+function compare(
+  position: Position,
+  event: BreakerEvent,
+  message: StoredMessage,
+  next: FleetState,
+): Divergence | undefined {
   if (!position.provisional && !sameState(position.state, event.before)) {
     return { of: 'before', computed: position.state, claimed: event.before }
   }
@@ -137,4 +153,10 @@ export function sameState(one: FleetState, other: FleetState): boolean {
 }
 
 /** How much a mode lets through; a provisional state may only make it less. */
-export const strictness: Readonly<Record<Mode, number>> = Object.freeze({ disabled: 0, closed: 1, halfOpen: 2, open: 3, forcedOpen: 4 })
+export const strictness: Readonly<Record<Mode, number>> = Object.freeze({
+  disabled: 0,
+  closed: 1,
+  halfOpen: 2,
+  open: 3,
+  forcedOpen: 4,
+})

@@ -16,5 +16,8 @@ export interface Cache {
   set(address: Address, value: unknown, options?: { readonly ttlMs?: number }): Promise<void>
   delete(address: Address): Promise<void>
   wrap<T>(address: Address, loader: () => Promise<T>): Promise<T>
-  invalidate(target: { readonly organization: string; readonly scope: 'stats' | 'counts' | 'search' | 'all' }): Promise<void>
+  invalidate(target: {
+    readonly organization: string
+    readonly scope: 'stats' | 'counts' | 'search' | 'all'
+  }): Promise<void>
 }

@@ -26,11 +26,19 @@ export const systemClock: Clock = Object.freeze({
   setTimeout: (run: () => void, delayMs: number): Timer => setTimeout(run, delayMs).unref(),
   clearTimeout: (timer: Timer) => clearTimeout(timer as NodeJS.Timeout),
   sleep: (delayMs: number, options: { readonly signal?: AbortSignal } = {}) =>
-    sleepOn((run) => setTimeout(run, delayMs), (timer) => clearTimeout(timer), options.signal),
+    sleepOn(
+      (run) => setTimeout(run, delayMs),
+      (timer) => clearTimeout(timer),
+      options.signal,
+    ),
 })
 
 /** `sleep` over any pair of timer functions: the one place that pairs the timer with the signal's listener. */
-export function sleepOn<T>(start: (run: () => void) => T, stop: (timer: T) => void, signal?: AbortSignal): Promise<void> {
+export function sleepOn<T>(
+  start: (run: () => void) => T,
+  stop: (timer: T) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
     const onAbort = () => {
@@ -43,4 +51,18 @@ export function sleepOn<T>(start: (run: () => void) => T, stop: (timer: T) => vo
     })
     signal?.addEventListener('abort', onAbort, { once: true })
   })
+}
+
+/**
+ * Waits for a promise, but no longer than `deadlineMs`; `undefined` when it is late. Since somebody awaits it, it keeps
+ * the process alive for that long.
+ */
+export async function within<T>(clock: Clock, deadlineMs: number, promise: Promise<T>): Promise<T | undefined> {
+  const end = new AbortController()
+  const late = clock.sleep(deadlineMs, { signal: end.signal }).catch(() => undefined)
+  try {
+    return (await Promise.race([promise, late])) ?? undefined
+  } finally {
+    end.abort()
+  }
 }

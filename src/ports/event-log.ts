@@ -73,5 +73,8 @@ export interface LogMembership {
  * never throws for a log that cannot be reached.
  */
 export interface EventLog {
-  join(member: { readonly fleet: string; readonly instance: string; readonly logger: Logger }, follower: LogFollower): LogMembership
+  join(
+    member: { readonly fleet: string; readonly instance: string; readonly logger: Logger },
+    follower: LogFollower,
+  ): LogMembership
 }

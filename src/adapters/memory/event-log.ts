@@ -123,12 +123,14 @@ function fleetLog(clock: Clock, topicsMax: number): FleetLog {
     topic: (topic) => [...(topics.get(topic) ?? [])],
     retained: () => [...topics.values()].flat().sort((a, b) => a.seq - b.seq),
     append(message) {
-      if (message.data.length > messageBytesMax) throw new OverCapacityError(`a message for "${message.topic}"`, 'messageBytesMax', messageBytesMax)
+      if (message.data.length > messageBytesMax)
+        throw new OverCapacityError(`a message for "${message.topic}"`, 'messageBytesMax', messageBytesMax)
       const messages = topics.get(message.topic) ?? []
       const same = messages.find(({ id }) => id === message.id)
       if (same !== undefined) return { status: 'stored', seq: same.seq }
       if (message.expected !== (messages.at(-1)?.seq ?? 0)) return { status: 'conflict' }
-      if (messages.length === 0 && topics.size >= topicsMax) throw new OverCapacityError('the log in memory', 'topicsMax', topicsMax)
+      if (messages.length === 0 && topics.size >= topicsMax)
+        throw new OverCapacityError('the log in memory', 'topicsMax', topicsMax)
 
       const stored: StoredMessage = { ...message, seq: ++seq, at: now() }
       messages.push(stored)

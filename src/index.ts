@@ -1,0 +1,53 @@
+export {
+  createSwitchgear,
+  switchgearDefaults,
+  type Health,
+  type Switchgear,
+  type SwitchgearOptions,
+} from './switchgear.ts'
+
+export type { Breaker } from './streams/breaker.ts'
+export type { Permit, RunOptions } from './machines/breaker.ts'
+export {
+  breakerDefaults,
+  type BreakerOptions,
+  type Call,
+  type Judgement,
+  type Window,
+} from './machines/breaker-options.ts'
+export { breakerMachine } from './machines/breaker-machine.ts'
+export type { BreakerEvent, Counts, Order } from './machines/breaker-events.ts'
+export type { LogEntry, ReplicaHealth } from './machines/replica.ts'
+export type { BreakerState, Transition } from './machines/transition.ts'
+export type { Mode } from './machines/fleet-state.ts'
+
+export { backoff } from './streams/backoff.ts'
+export { retry } from './streams/retry.ts'
+export { retryBudget, type RetryBudget } from './streams/retry-budget.ts'
+export type { RetryNotice, RetryPolicy } from './streams/retry-policy.ts'
+export type { Attempt } from './streams/run-with-retry.ts'
+export { classify, type Classify, type ClassifiedError, type ErrorType } from './kernel/classify.ts'
+export type { Jitter } from './kernel/jitter.ts'
+
+export { memoryLog, type MemoryLogOptions } from './adapters/memory/event-log.ts'
+export { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
+
+export {
+  BreakerOpenError,
+  ClosedError,
+  ConfigError,
+  errorCodes,
+  OverCapacityError,
+  RateLimitedError,
+  SwitchgearError,
+  TimeoutError,
+  UnavailableError,
+  type ErrorCode,
+} from './kernel/errors.ts'
+
+export { systemClock, type Clock, type Timer } from './ports/clock.ts'
+export { systemRandom, type Random } from './ports/random.ts'
+export type { Logger } from './ports/logger.ts'
+export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessage } from './ports/event-log.ts'
+export type { DeadLetters, Letter, LetterAttempt, LetterDraft, LetterFilter, Page } from './ports/dead-letters.ts'
+export type { Decision, Limit, Limiter, LimitNames } from './ports/limiter.ts'

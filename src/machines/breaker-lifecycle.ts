@@ -1,0 +1,428 @@
+import type { BreakerRefusal } from '../kernel/errors.ts'
+import { within, type Clock, type Timer } from '../ports/clock.ts'
+import type { Link } from '../ports/event-log.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Random } from '../ports/random.ts'
+import { claimableAt, noCounts, recoveryDelay, type ProbeResult } from './breaker-decide.ts'
+import type { Counts } from './breaker-events.ts'
+import type { BreakerSettings } from './breaker-options.ts'
+import { Evidence } from './evidence.ts'
+import { freshVotes } from './fleet-state.ts'
+import { unread, type Position, type Verdict } from './fold.ts'
+import { admission, steady, type Admission, type Local, type Trip } from './gate.ts'
+import { claimWaitMs, overdueResult, probeShare, type Probe } from './probe.ts'
+import { proposalJitterMs, type Replica } from './replica.ts'
+import { explainReason, type BreakerState, type Transition } from './transition.ts'
+
+/** What a breaker has of the instance that it belongs to. */
+export interface BreakerHost<B> {
+  readonly instance: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly replica: Replica
+  readonly closed: boolean
+  emit(transition: Transition): void
+  /** The breaker that took the place of one that had to make room. */
+  successor(retired: BreakerLifecycle<B>): B
+}
+
+/**
+ * What happens to a breaker: it trips, hears what the fleet decided, runs a probe, loses and regains the link. Nothing
+ * here is touched by a call in the closed state; `Breaker`, which extends it, is the hot path. Classes, because one
+ * object a breaker is what keeps 10,000 unused ones small.
+ */
+export abstract class BreakerLifecycle<B> {
+  readonly name: string
+  readonly settings: BreakerSettings
+  protected readonly host: BreakerHost<B>
+  /** The one thing that a call in the closed state asks. */
+  protected admits = true
+  protected evidence: Evidence | undefined
+  protected probe: Probe | undefined
+  /** It made room for others, and its calls go to its successor. */
+  protected retired = false
+  #position: Position = unread
+  #local: Local = steady
+  #wake: Timer | undefined
+  #voting = false
+
+  constructor(name: string, settings: BreakerSettings, host: BreakerHost<B>) {
+    this.name = name
+    this.settings = settings
+    this.host = host
+    const position = host.replica.position(name)
+    if (position !== unread) {
+      this.#position = position
+      this.#gateChanged()
+    }
+  }
+
+  /** Every change of the gate starts a new generation: outcomes of calls that were admitted before do not count. */
+  protected abstract newGeneration(counting: boolean): void
+  /** Runs `probe.check` as the probe. */
+  protected abstract selfCheck(): void
+
+  /** Where it stands for this instance's calls. */
+  get state(): BreakerState {
+    const { state, cause } = this.#position
+    const { mode, term, failedRecoveries, lease, order } = state
+    const local = this.#local
+    if (local.kind === 'tripped' && (mode === 'closed' || !this.host.replica.linked)) {
+      const { reason, counts, sinceAt, probing } = local
+      const retryAt = this.host.clock.now() + Math.max(0, local.retryAt - this.host.clock.monotonic())
+      const base = {
+        scope: 'local',
+        term,
+        sinceAt,
+        by: this.host.instance,
+        reason,
+        counts,
+        failedRecoveries: local.failedRecoveries,
+      } as const
+      return probing ? { mode: 'halfOpen', ...base } : { mode: 'open', ...base, retryAt }
+    }
+    const endsAt = mode === 'open' ? state.retryAt : order?.until
+    return {
+      mode,
+      scope: 'fleet',
+      term,
+      sinceAt: cause?.at ?? 0,
+      by: order?.by ?? cause?.by ?? '',
+      reason: order?.reason ?? cause?.reason ?? '',
+      counts: cause?.counts ?? this.evidence?.counts() ?? noCounts,
+      failedRecoveries,
+      ...(endsAt !== undefined && {
+        retryAt: this.host.clock.now() + Math.max(0, endsAt - this.host.replica.logNow()),
+      }),
+      ...(lease !== undefined && { probe: { holder: lease.holder, attempt: lease.attempt } }),
+    }
+  }
+
+  /** Nothing would be lost with it: closed everywhere, no streak, no window, no probe. */
+  get idle(): boolean {
+    return (
+      this.admits && this.#position.state.mode === 'closed' && this.probe === undefined && (this.evidence?.idle ?? true)
+    )
+  }
+
+  /** The log of this breaker was read further. */
+  onFold(before: Position, after: Position, verdict: Verdict): void {
+    this.#position = after
+    if (!verdict.accepted) return
+    const { mode, term, lease } = after.state
+    if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
+      this.#dropProbe()
+    if (mode === before.state.mode && term === before.state.term) {
+      if (lease !== before.state.lease) this.#planWake()
+      this.#countVotes()
+      return
+    }
+    if (this.probe?.scope === 'local') this.#dropProbe()
+    this.#local = steady
+    this.#gateChanged()
+    this.host.emit({
+      breaker: this.name,
+      from: before.state.mode,
+      to: mode,
+      scope: 'fleet',
+      reason: verdict.event.reason,
+      by: after.state.order?.by ?? verdict.event.by,
+      at: after.cause?.at ?? this.host.clock.now(),
+      term,
+      seq: after.seq,
+      counts: verdict.event.counts,
+    })
+  }
+
+  /** The link to the fleet came up or went down. */
+  onLink(link: Link): void {
+    if (link.state === 'catchingUp' && link.newEpoch) this.#position = unread
+    if (link.state === 'linked') this.#reconcile()
+    else this.#standAlone()
+    if (this.#position !== unread || this.#local !== steady) this.#gateChanged()
+  }
+
+  /** Ends its timers; from now on nothing reaches it but through its slow path. */
+  retire(): void {
+    this.admits = false
+    this.retired = true
+    this.#dropProbe()
+    if (this.#wake !== undefined) this.host.clock.clearTimeout(this.#wake)
+    this.newGeneration(false)
+  }
+
+  /** A rule tripped: this instance refuses calls from this tick on, and the fleet hears of it afterwards. */
+  protected trip(rule: string): void {
+    if (this.#local.kind === 'tripped') return
+    const counts = this.evidence?.counts(rule) ?? noCounts
+    this.#tripLocally({ reason: rule, counts, failedRecoveries: 0, from: 'closed' })
+  }
+
+  protected admission(): Admission {
+    const { clock, replica } = this.host
+    const { linked } = replica
+    return admission({
+      fleet: this.#position.state,
+      local: this.#local,
+      linked,
+      logNow: replica.logNow(),
+      now: clock.monotonic(),
+    })
+  }
+
+  protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
+    const { reason, by, counts } = this.state
+    const who = by === '' ? '' : mode === 'forcedOpen' ? `, ordered by ${by}` : `, opened by ${by}`
+    return {
+      breaker: this.name,
+      mode,
+      retryAfterMs: waitMs,
+      retryAt: this.host.clock.now() + waitMs,
+      because: explainReason(reason, counts) + who,
+    }
+  }
+
+  /** Starts this instance's own probe. */
+  protected startLocalProbe(): Probe | undefined {
+    const local = this.#local
+    if (local.kind !== 'tripped') return undefined
+    const { leaseMs } = this.settings
+    const token = { term: this.#position.state.term, attempt: local.failedRecoveries + local.passes + 1 }
+    const probe: Probe = {
+      scope: 'local',
+      token,
+      phase: 'held',
+      endsAt: this.host.clock.monotonic() + leaseMs * probeShare,
+    }
+    this.#setLocal({ ...local, probing: true }, 'open', 'the recovery time is over')
+    this.#hold(probe)
+    return probe
+  }
+
+  /**
+   * Claims the fleet's probe. Resolves with it once the claim is accepted, or with `undefined` after a while without; the
+   * claim may still be accepted later, and is for the next call then.
+   */
+  protected claim(): Promise<Probe | undefined> {
+    const { state } = this.#position
+    const probe: Probe = {
+      scope: 'fleet',
+      token: { term: state.term, attempt: state.attempts + 1 },
+      phase: 'claiming',
+      endsAt: Infinity,
+    }
+    this.probe = probe
+    return within(this.host.clock, claimWaitMs, this.#claimFor(probe))
+  }
+
+  async #claimFor(probe: Probe): Promise<Probe | undefined> {
+    const proposed = await this.host.replica.propose(this.name, this.settings, { type: 'claim' })
+    if (this.probe !== probe) return undefined
+    if (proposed.status !== 'accepted' || this.#position.state.lease?.fence !== proposed.event.id) {
+      this.#dropProbe()
+      return undefined
+    }
+    probe.fence = proposed.event.id
+    probe.endsAt = proposed.sentAt + this.settings.leaseMs * probeShare
+    probe.phase = 'held'
+    this.#hold(probe)
+    return probe
+  }
+
+  /** Takes a probe's result, once; late ones change nothing. */
+  protected endProbe(probe: Probe, result: ProbeResult): void {
+    if (this.probe !== probe) return
+    this.#dropProbe()
+    const { fence } = probe
+    if (probe.scope === 'fleet' && fence !== undefined && this.host.replica.linked) {
+      const counts = {
+        calls: 1,
+        failures: result === 'failed' || result === 'hung' ? 1 : 0,
+        slow: 0,
+        consecutiveFailures: 0,
+      }
+      void this.host.replica.propose(
+        this.name,
+        this.settings,
+        { type: 'probeEnded', fence, result, counts },
+        { jitter: false },
+      )
+      return
+    }
+    this.#endLocalProbe(result)
+  }
+
+  #endLocalProbe(result: ProbeResult): void {
+    const local = this.#local
+    if (local.kind !== 'tripped') return
+    if (result === 'ignored') {
+      this.#local = { ...local, probing: false }
+      return this.#gateChanged()
+    }
+    if (result === 'passed') {
+      const passes = local.passes + 1
+      if (passes < this.settings.successesToClose) {
+        this.#local = { ...local, probing: false, passes }
+        return this.#gateChanged()
+      }
+      return this.#setLocal(steady, 'halfOpen', 'the probe passed')
+    }
+    const reason = result === 'failed' ? 'the probe failed' : 'the probe gave no result in time'
+    this.#tripLocally({ reason, counts: local.counts, failedRecoveries: local.failedRecoveries + 1, from: 'halfOpen' })
+  }
+
+  #tripLocally({
+    reason,
+    counts,
+    failedRecoveries,
+    from,
+  }: {
+    reason: string
+    counts: Counts
+    failedRecoveries: number
+    from: 'closed' | 'halfOpen'
+  }): void {
+    const { clock, random, replica } = this.host
+    const recoveryMs = recoveryDelay(this.settings, failedRecoveries, random.next())
+    const since = clock.monotonic()
+    const trip: Trip = {
+      kind: 'tripped',
+      reason,
+      counts,
+      since,
+      sinceAt: clock.now(),
+      recoveryMs,
+      retryAt: since + recoveryMs,
+      failedRecoveries,
+      passes: 0,
+      own: true,
+      probing: false,
+    }
+    this.#setLocal(trip, from, reason)
+    if (replica.linked) this.#proposeTrip(trip)
+  }
+
+  #proposeTrip({ reason, counts, recoveryMs }: Trip): void {
+    void this.host.replica.propose(this.name, this.settings, { type: 'trip', reason, counts, recoveryMs })
+  }
+
+  #setLocal(local: Local, from: Transition['from'], reason: string): void {
+    this.#local = local
+    this.#gateChanged()
+    this.host.emit({
+      breaker: this.name,
+      from,
+      to: local.kind === 'steady' ? 'closed' : local.probing ? 'halfOpen' : 'open',
+      scope: 'local',
+      reason,
+      by: this.host.instance,
+      at: this.host.clock.now(),
+      term: this.#position.state.term,
+      seq: 0,
+      counts: local.kind === 'steady' ? noCounts : local.counts,
+    })
+  }
+
+  /** Votes of others may have made a quorum; whoever sees it says so. */
+  #countVotes(): void {
+    const { state } = this.#position
+    const { quorum } = this.settings
+    if (quorum === 1 || state.mode !== 'closed' || this.#voting || !this.host.replica.linked) return
+    if (freshVotes(state.votes, this.host.replica.logNow()).length < quorum) return
+    this.#voting = true
+    const counts = this.#local.kind === 'tripped' ? this.#local.counts : (this.evidence?.counts() ?? noCounts)
+    void this.host.replica.propose(this.name, this.settings, { type: 'countVotes', counts }).then(() => {
+      this.#voting = false
+    })
+  }
+
+  /** Relinked: the fleet's word counts again; a local trip with fresh evidence of its own is proposed. */
+  #reconcile(): void {
+    const local = this.#local
+    if (local.kind === 'steady') return
+    if (!local.own) {
+      this.#dropProbe()
+      this.#local = steady
+    } else if (this.host.clock.monotonic() - local.since <= local.recoveryMs) {
+      this.#proposeTrip(local)
+    }
+  }
+
+  /** Unlinked: what the fleet held open stays so here, until this instance's own probe passes. */
+  #standAlone(): void {
+    const { state, cause } = this.#position
+    const claimAt = claimableAt(state)
+    if (this.#local.kind === 'tripped' || claimAt === undefined) return
+    const { clock, replica } = this.host
+    const since = clock.monotonic()
+    this.#local = {
+      kind: 'tripped',
+      reason: cause?.reason ?? '',
+      counts: cause?.counts ?? noCounts,
+      since,
+      sinceAt: cause?.at ?? clock.now(),
+      recoveryMs: this.settings.recovery.baseMs,
+      retryAt: since + Math.max(0, claimAt - replica.logNow()),
+      failedRecoveries: state.failedRecoveries,
+      passes: state.passes,
+      own: false,
+      probing: false,
+    }
+  }
+
+  #gateChanged(): void {
+    this.admits = this.admission().kind === 'admit' && !this.host.closed
+    this.evidence = undefined
+    this.newGeneration(this.#position.state.mode !== 'disabled')
+    this.#planWake()
+  }
+
+  /** One timer, for what must happen without a call: the end of an order, and the checks of those who probe themselves. */
+  #planWake(): void {
+    const { clock, replica, random } = this.host
+    if (this.#wake !== undefined) clock.clearTimeout(this.#wake)
+    this.#wake = undefined
+    const { state } = this.#position
+    const orderEnd = state.order?.until
+    const now = this.admission()
+    const waitMs =
+      orderEnd !== undefined
+        ? orderEnd - replica.logNow()
+        : this.settings.check === undefined
+          ? Infinity
+          : now.kind === 'refuse'
+            ? now.waitMs
+            : now.kind === 'admit'
+              ? Infinity
+              : 0
+    if (waitMs === Infinity || this.host.closed) return
+    this.#wake = clock.setTimeout(() => this.#onWake(), Math.max(0, waitMs) + random.next() * proposalJitterMs)
+  }
+
+  #onWake(): void {
+    this.#wake = undefined
+    const { replica } = this.host
+    if (this.#position.state.order?.until !== undefined) {
+      if (replica.linked)
+        void replica.propose(this.name, this.settings, { type: 'orderOver' }).then(() => this.#planWake())
+      else this.#gateChanged()
+      return
+    }
+    this.selfCheck()
+    this.#planWake()
+  }
+
+  #hold(probe: Probe): void {
+    this.probe = probe
+    probe.timer = this.host.clock.setTimeout(
+      () => this.endProbe(probe, overdueResult(probe)),
+      Math.max(0, probe.endsAt - this.host.clock.monotonic()),
+    )
+  }
+
+  #dropProbe(): void {
+    if (this.probe?.timer !== undefined) this.host.clock.clearTimeout(this.probe.timer)
+    this.probe = undefined
+  }
+}

@@ -1,0 +1,359 @@
+import { BreakerOpenError, ClosedError, TimeoutError, UnavailableError } from '../kernel/errors.ts'
+import { isOwnFault } from '../kernel/own-faults.ts'
+import { count, durationMs, parseOptions } from '../kernel/options.ts'
+import { withTimeout } from '../kernel/timeout.ts'
+import { within } from '../ports/clock.ts'
+import { z } from 'zod'
+import type { Order } from './breaker-events.ts'
+import type { Call } from './breaker-options.ts'
+import { BreakerLifecycle } from './breaker-lifecycle.ts'
+import { Evidence } from './evidence.ts'
+import type { Probe } from './probe.ts'
+import type { LogEntry } from './replica.ts'
+
+export interface RunOptions {
+  /** Aborts the call: it rejects with the signal's reason at once, and counts neither way. */
+  readonly signal?: AbortSignal
+}
+
+/** The right to make one call, for callback styles and streams. The first of the three counts, later ones change nothing. */
+export interface Permit {
+  /** Set when this call is the probe. */
+  readonly probe?: Call['probe']
+  success(): void
+  /** The error is judged as one that `run` sees. */
+  failure(error?: unknown): void
+  /** It says nothing of the dependency. */
+  ignore(): void
+}
+
+/**
+ * A circuit breaker, as one instance uses it. Closed: calls pass, at the cost of a state check, the call, and one count.
+ * Open: calls are refused at once. Half-open: one call of the whole fleet passes as the probe.
+ */
+export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
+  /** What calls of this generation do with their outcomes; the same two functions for all of them. */
+  #generation: Generation | undefined
+
+  /**
+   * Calls `work` if the breaker lets it. Settles as `work` does; rejects with `BreakerOpenError` when it is refused,
+   * `TimeoutError` after `timeoutMs`, the signal's reason when that aborts, `ClosedError` after `gear.close()`.
+   */
+  run<T>(work: (call: Call) => Promise<T> | T, options?: RunOptions): Promise<T> {
+    if (!this.admits) return this.#runGuarded(work, options)
+    const { timed, timeoutMs } = this.settings
+    if (timed || timeoutMs !== undefined || options?.signal !== undefined) return this.#runMeasured(work, options)
+    const { succeeded, failed } = (this.#generation ??= this.#begin())
+    let result: Promise<T> | T
+    try {
+      result = work(new LazyCall())
+    } catch (error) {
+      return Promise.reject(error).catch(failed)
+    }
+    return Promise.resolve(result).then(succeeded, failed)
+  }
+
+  /** The same function, guarded. */
+  wrap<A extends unknown[], T>(work: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+    return (...args) => this.run(() => work(...args))
+  }
+
+  /** A permit for one call, or the refusal, which is returned and not thrown. Never waits. */
+  tryAcquire(): Permit | BreakerOpenError {
+    if (this.admits) {
+      const generation = (this.#generation ??= this.#begin())
+      return new CallPermit(generation, this.settings.timed ? this.host.clock.monotonic() : 0)
+    }
+    return this.#tryAcquireGuarded()
+  }
+
+  /** Refuses every call of the whole fleet, for `forMs` or until it is released. Resolves once the fleet has taken it. */
+  forceOpen(order: Order): Promise<void> {
+    return this.#order('forcedOpen', order)
+  }
+
+  /** Lets every call of the whole fleet through, uncounted, for `forMs` or until it is released. */
+  disable(order: Order): Promise<void> {
+    return this.#order('disabled', order)
+  }
+
+  /** Ends an order; the breaker is closed then. Without an order there is nothing to do. */
+  release(order: Order): Promise<void> {
+    return this.#order('released', order)
+  }
+
+  /** What happened, newest first: who, when, why, on what counts, and what the fleet did not take. @throws UnavailableError */
+  async *history(options: { readonly limit?: number } = {}): AsyncIterable<LogEntry> {
+    const { limit = Infinity } = parseOptions(historyOptions, options, 'history')
+    const entries = await this.host.replica.history(this.name)
+    yield* entries.slice(0, limit)
+  }
+
+  /** Counts an outcome of the current generation. */
+  record(failed: boolean, durationMs: number): void {
+    const evidence = (this.evidence ??= new Evidence(this.settings))
+    const rule = evidence.record(failed, durationMs, this.settings.timeWindow ? this.host.clock.monotonic() : 0)
+    if (rule !== undefined) this.trip(rule)
+  }
+
+  protected override newGeneration(counting: boolean): void {
+    this.#generation = counting ? undefined : uncounted
+  }
+
+  protected override selfCheck(): void {
+    const { check } = this.settings
+    if (check !== undefined && !this.admits) this.run(check).catch(() => {})
+  }
+
+  #begin(): Generation {
+    const { judge } = this.settings
+    const generation: Generation = {
+      succeeded: <T>(value: T): T => {
+        if (this.#generation === generation) this.record(false, 0)
+        return value
+      },
+      failed: (error: unknown): never => {
+        if (this.#generation === generation) this.#recordError(judge(error), 0)
+        throw error
+      },
+      settle: (judgement, startedAt) => {
+        if (this.#generation !== generation) return
+        this.#recordError(judgement, this.settings.timed ? this.host.clock.monotonic() - startedAt : 0)
+      },
+      judge,
+    }
+    return generation
+  }
+
+  #recordError(judgement: ReturnType<Generation['judge']>, durationMs: number): void {
+    if (judgement !== 'ignored') this.record(judgement === 'failure', durationMs)
+  }
+
+  /** The closed state where durations count, or a call has a deadline or a signal. */
+  #runMeasured<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
+    const { settle, judge } = (this.#generation ??= this.#begin())
+    const { timeoutMs } = this.settings
+    const signal = options?.signal
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    const startedAt = this.settings.timed ? this.host.clock.monotonic() : 0
+    const running =
+      timeoutMs === undefined && signal === undefined ? attempt(work) : this.#bounded(work, timeoutMs, signal)
+    return running.then(
+      (value) => {
+        settle('success', startedAt)
+        return value
+      },
+      (error: unknown) => {
+        settle(signal?.aborted && error === signal.reason ? 'ignored' : judge(error), startedAt)
+        throw error
+      },
+    )
+  }
+
+  #bounded<T>(
+    work: (call: Call) => Promise<T> | T,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return withTimeout(work, {
+      clock: this.host.clock,
+      timeoutMs,
+      signal,
+      what: `a call through breaker "${this.name}"`,
+    })
+  }
+
+  #runGuarded<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
+    if (this.host.closed) return Promise.reject(new ClosedError(`breaker "${this.name}"`))
+    if (this.retired) return this.host.successor(this).run(work, options)
+    if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+    if (this.probe?.phase === 'held') return this.#runProbe(this.probe, work, options)
+    const now = this.admission()
+    if (now.kind === 'refuse') return Promise.reject(new BreakerOpenError(this.refusal(now)))
+    if (now.kind === 'probe') {
+      const probe = this.startLocalProbe()
+      if (probe !== undefined) return this.#runProbe(probe, work, options)
+    }
+    if (now.kind === 'claim' && this.probe === undefined) return this.#claimAndRun(work, options)
+    return Promise.reject(this.#underWay())
+  }
+
+  async #claimAndRun<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
+    const probe = await this.claim()
+    if (options?.signal?.aborted) throw options.signal.reason
+    if (probe !== undefined && this.probe === probe && probe.phase === 'held')
+      return this.#runProbe(probe, work, options)
+    // Somebody else's probe passed meanwhile.
+    if (this.admits) return this.run(work, options)
+    throw this.#underWay()
+  }
+
+  /** Somebody is just claiming the probe, or has it. */
+  #underWay(): BreakerOpenError {
+    const now = this.admission()
+    return new BreakerOpenError(
+      this.refusal(now.kind === 'refuse' ? now : { kind: 'refuse', mode: 'halfOpen', waitMs: 0 }),
+    )
+  }
+
+  #runProbe<T>(probe: Probe, work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
+    probe.phase = 'running'
+    const leaseLeftMs = Math.max(1, probe.endsAt - this.host.clock.monotonic())
+    const timeoutMs = Math.min(this.settings.timeoutMs ?? Infinity, leaseLeftMs)
+    const signal = options?.signal
+    return this.#bounded((call) => work(probeCall(call, probe.token)), timeoutMs, signal).then(
+      (value) => {
+        this.endProbe(probe, 'passed')
+        return value
+      },
+      (error: unknown) => {
+        this.endProbe(probe, this.#probeResult(error, signal, timeoutMs === leaseLeftMs))
+        throw error
+      },
+    )
+  }
+
+  #probeResult(
+    error: unknown,
+    signal: AbortSignal | undefined,
+    endedByLease: boolean,
+  ): 'passed' | 'failed' | 'hung' | 'ignored' {
+    if (signal?.aborted && error === signal.reason) return 'ignored'
+    if (endedByLease && error instanceof TimeoutError) return isOwnFault(error) ? 'ignored' : 'hung'
+    return probeResults[this.settings.judge(error)]
+  }
+
+  #tryAcquireGuarded(): Permit | BreakerOpenError {
+    if (this.host.closed) return this.#closedRefusal()
+    if (this.retired) return this.host.successor(this).tryAcquire()
+    if (this.probe?.phase === 'held') return this.#probePermit(this.probe)
+    const now = this.admission()
+    if (now.kind === 'refuse') return new BreakerOpenError(this.refusal(now))
+    if (now.kind === 'probe') {
+      const probe = this.startLocalProbe()
+      if (probe !== undefined) return this.#probePermit(probe)
+    }
+    if (now.kind === 'claim' && this.probe === undefined) void this.claim()
+    return this.#underWay()
+  }
+
+  #closedRefusal(): BreakerOpenError {
+    return new BreakerOpenError({
+      breaker: this.name,
+      mode: 'forcedOpen',
+      retryAfterMs: Infinity,
+      retryAt: Infinity,
+      because: 'the instance is closed',
+    })
+  }
+
+  #probePermit(probe: Probe): Permit {
+    probe.phase = 'running'
+    return {
+      probe: probe.token,
+      success: () => this.endProbe(probe, 'passed'),
+      failure: (error) =>
+        this.endProbe(probe, error === undefined ? 'failed' : probeResults[this.settings.judge(error)]),
+      ignore: () => this.endProbe(probe, 'ignored'),
+    }
+  }
+
+  async #order(kind: 'forcedOpen' | 'disabled' | 'released', given: Order): Promise<void> {
+    const order = parseOptions(orderSchema, given, 'order')
+    if (this.host.closed) throw new ClosedError(`breaker "${this.name}"`)
+    const { clock, replica } = this.host
+    await replica.whenLinked(orderLinkWaitMs)
+    const proposing = replica.propose(this.name, this.settings, { type: 'order', kind, order }, { jitter: false })
+    const proposed = await within(clock, orderWaitMs, proposing)
+    if (proposed === undefined)
+      throw new UnavailableError('event log', `it did not take the order within ${orderWaitMs} ms; it still may`)
+    if (proposed.status === 'failed') throw proposed.error
+    if (proposed.status === 'unlinked')
+      throw new UnavailableError('event log', 'there is no link to the fleet, so nobody can be told')
+  }
+}
+
+/** How long an order waits for the link to come up, and then for the log, in ms. */
+const orderLinkWaitMs = 5_000
+const orderWaitMs = 15_000
+
+const probeResults = Object.freeze({ success: 'passed', failure: 'failed', ignored: 'ignored' } as const)
+
+interface Generation {
+  succeeded<T>(value: T): T
+  failed(error: unknown): never
+  settle(judgement: 'success' | 'failure' | 'ignored', startedAt: number): void
+  judge(error: unknown): 'success' | 'failure' | 'ignored'
+}
+
+/** While a breaker is disabled its calls count nowhere. */
+const uncounted: Generation = Object.freeze({
+  succeeded: <T>(value: T): T => value,
+  failed: (error: unknown): never => {
+    throw error
+  },
+  settle: () => {},
+  judge: () => 'ignored' as const,
+})
+
+/** A call's signal is made when it is read; in the closed state without a deadline nothing aborts it. */
+class LazyCall implements Call {
+  #signal: AbortSignal | undefined
+
+  get signal(): AbortSignal {
+    return (this.#signal ??= new AbortController().signal)
+  }
+}
+
+function probeCall(call: { readonly signal: AbortSignal }, probe: NonNullable<Call['probe']>): Call {
+  return {
+    get signal() {
+      return call.signal
+    },
+    probe,
+  }
+}
+
+/** Starts the work in the same tick; what it throws at once is a rejection. */
+function attempt<T>(work: (call: Call) => Promise<T> | T): Promise<T> {
+  try {
+    return Promise.resolve(work(new LazyCall()))
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+class CallPermit implements Permit {
+  #generation: Generation | undefined
+  readonly #startedAt: number
+
+  constructor(generation: Generation, startedAt: number) {
+    this.#generation = generation
+    this.#startedAt = startedAt
+  }
+
+  success(): void {
+    this.#end('success')
+  }
+
+  failure(error?: unknown): void {
+    this.#end(error === undefined ? 'failure' : (this.#generation?.judge(error) ?? 'ignored'))
+  }
+
+  ignore(): void {
+    this.#generation = undefined
+  }
+
+  #end(judgement: 'success' | 'failure' | 'ignored'): void {
+    const generation = this.#generation
+    this.#generation = undefined
+    generation?.settle(judgement, this.#startedAt)
+  }
+}
+
+const historyOptions = z.strictObject({ limit: count.exactOptional() })
+const orderSchema: z.ZodType<Order> = z.strictObject({
+  by: z.string().min(1).max(128),
+  reason: z.string().min(1).max(512),
+  forMs: durationMs.exactOptional(),
+})

@@ -1,0 +1,27 @@
+import type { ProbeResult } from './breaker-decide.ts'
+import type { Timer } from '../ports/clock.ts'
+
+/** The share of a lease that a probe may use; the rest is for its result to reach the log. */
+export const probeShare = 0.8
+/** How long a call waits for its claim of the probe to be accepted, in ms. */
+export const claimWaitMs = 1_000
+
+/**
+ * The probe that this instance runs, or is about to: the fleet's, under the lease of its fence, or its own. At most one
+ * at a time.
+ */
+export interface Probe {
+  readonly scope: 'fleet' | 'local'
+  readonly token: { readonly term: number; readonly attempt: number }
+  /** The lease's, once the claim is accepted; none for a local probe. */
+  fence?: string
+  phase: 'claiming' | 'held' | 'running'
+  /** Monotonic: when a result is overdue. */
+  endsAt: number
+  timer?: Timer
+}
+
+/** What an unfinished probe has shown when its time is over: nothing, if no call ever took it. */
+export function overdueResult({ phase }: Probe): ProbeResult {
+  return phase === 'running' ? 'hung' : 'ignored'
+}

@@ -1,0 +1,291 @@
+import { ulid } from 'ulid'
+import { ClosedError, UnavailableError } from '../kernel/errors.ts'
+import { within, type Clock } from '../ports/clock.ts'
+import type { EventLog, Link, LogMembership, StoredMessage } from '../ports/event-log.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Random } from '../ports/random.ts'
+import { encodeEvent } from './breaker-codec.ts'
+import { decide, proposalValidMs, type Intent } from './breaker-decide.ts'
+import type { BreakerEvent } from './breaker-events.ts'
+import type { BreakerSettings } from './breaker-options.ts'
+import { fold, unread, type Position, type Verdict } from './fold.ts'
+
+/** Proposals wait this long at most, so that those who saw the same do not all speak at once; in ms. */
+export const proposalJitterMs = 50
+/** How long a race that was lost may take to show its winner, in ms. */
+export const raceWaitMs = 1_000
+/** How often one intent is decided afresh after a race that it lost. */
+export const decisionsMax = 8
+
+export interface ReplicaOptions {
+  readonly fleet: string
+  readonly instance: string
+  readonly log: EventLog
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** What came of a proposal. Only `accepted` has changed anything. */
+export type Proposed =
+  | {
+      readonly status: 'accepted'
+      readonly event: BreakerEvent
+      /** Monotonic, from before it was sent. */ readonly sentAt: number
+    }
+  /** The fleet's state has no use for it (any more). */
+  | { readonly status: 'moot' }
+  /** There is no link, so nothing was proposed. */
+  | { readonly status: 'unlinked' }
+  /** The log did not answer, or kept answering with somebody else's event. */
+  | { readonly status: 'failed'; readonly error: UnavailableError }
+
+/** Hears what the replica folds, in order. */
+export interface ReplicaListener {
+  onFold(breaker: string, before: Position, after: Position, verdict: Verdict): void
+  onLink(link: Link): void
+}
+
+/** An entry of a breaker's history, with whether the fleet took it. */
+export interface LogEntry {
+  readonly seq: number
+  readonly at: number
+  readonly accepted: boolean
+  /** Why not. */
+  readonly why?: string
+  readonly event: BreakerEvent
+}
+
+export interface ReplicaHealth {
+  readonly link: Link['state']
+  readonly breakers: number
+  readonly accepted: number
+  readonly ignored: number
+  readonly undecodable: number
+  readonly divergences: number
+}
+
+/** One instance's copy of the fleet's log: it folds what arrives, and appends what `decide` proposes. */
+export interface Replica {
+  readonly linked: boolean
+  /** Resolves when linked: true at once if it is, false when that takes longer than `deadlineMs`. */
+  whenLinked(deadlineMs: number): Promise<boolean>
+  /** The log's time, estimated from what arrived and this instance's monotonic clock. It can only lag. Whole ms. */
+  logNow(): number
+  position(breaker: string): Position
+  /** Decides and appends until the fleet has taken it, or has no use for it. Never rejects. */
+  propose(
+    breaker: string,
+    settings: BreakerSettings,
+    intent: Intent,
+    options?: { readonly jitter?: boolean },
+  ): Promise<Proposed>
+  /** Newest first. @throws UnavailableError */
+  history(breaker: string): Promise<readonly LogEntry[]>
+  health(): ReplicaHealth
+  close(): Promise<void>
+}
+
+export function createReplica(options: ReplicaOptions, listener: ReplicaListener): Replica {
+  const { fleet, instance, clock, random, logger } = options
+  const positions = new Map<string, Position>()
+  /** Who waits for an event of its own to be folded, by its id. */
+  const ownEvents = new Map<string, (verdict: Verdict) => void>()
+  /** Who waits for any event of a breaker to be folded. */
+  const moved = new Map<string, Set<() => void>>()
+  let awaitingLink: (() => void)[] = []
+  const counted = { accepted: 0, ignored: 0, undecodable: 0, divergences: 0 }
+  const told = new Set<string>()
+  let link: Link = { state: 'down', why: 'not joined yet' }
+  let closed = false
+  /** The log's time minus the monotonic time, as far as it is known; the true difference is never smaller. */
+  let logOffset = -Infinity
+
+  const membership: LogMembership = options.log.join(
+    { fleet, instance, logger },
+    { onLink, onPreview: () => {}, onMessage },
+  )
+
+  return {
+    get linked() {
+      return link.state === 'linked'
+    },
+    whenLinked,
+    logNow,
+    position: (breaker) => positions.get(breaker) ?? unread,
+    propose,
+    history,
+    health: () => ({ link: link.state, breakers: positions.size, ...counted }),
+    async close() {
+      closed = true
+      link = { state: 'down', why: 'closed' }
+      answerAwaiting()
+      for (const wake of [...moved.values()].flatMap((all) => [...all])) wake()
+      await membership.leave()
+    },
+  }
+
+  function answerAwaiting(): void {
+    for (const answer of awaitingLink) answer()
+    awaitingLink = []
+  }
+
+  function logNow(): number {
+    return Math.floor(clock.monotonic() + (logOffset === -Infinity ? clock.now() - clock.monotonic() : logOffset))
+  }
+
+  function onLink(next: Link): void {
+    if (next.state !== 'down') logOffset = Math.max(logOffset, next.at - clock.monotonic())
+    if (next.state === 'catchingUp' && next.newEpoch) positions.clear()
+    link = next
+    listener.onLink(next)
+    if (next.state === 'linked') answerAwaiting()
+  }
+
+  function onMessage(message: StoredMessage): void {
+    logOffset = Math.max(logOffset, message.at - clock.monotonic())
+    const before = positions.get(message.topic) ?? unread
+    const { position, verdict } = fold(before, message)
+    positions.set(message.topic, position)
+    count(message.topic, verdict)
+    listener.onFold(message.topic, before, position, verdict)
+    ownEvents.get(message.id)?.(verdict)
+    for (const wake of moved.get(message.topic) ?? []) wake()
+  }
+
+  function count(breaker: string, verdict: Verdict): void {
+    if (verdict.accepted) {
+      counted.accepted++
+      if (verdict.divergence === undefined) return
+      counted.divergences++
+      logger.error(
+        { breaker, instance, ...verdict.divergence },
+        'this instance and the author of an event disagree about the state',
+      )
+      return
+    }
+    counted.ignored++
+    if (verdict.why !== 'undecodable') return
+    counted.undecodable++
+    if (told.has(breaker)) return
+    told.add(breaker)
+    logger.warn({ breaker, instance, detail: verdict.detail }, 'a message in the log cannot be read; it is passed over')
+  }
+
+  async function propose(
+    breaker: string,
+    settings: BreakerSettings,
+    intent: Intent,
+    { jitter = true } = {},
+  ): Promise<Proposed> {
+    for (let round = 1; round <= decisionsMax; round++) {
+      if (jitter || round > 1) await pause(random.next() * proposalJitterMs)
+      if (link.state !== 'linked') return { status: 'unlinked' }
+      const { state, seq, provisional } = positions.get(breaker) ?? unread
+      if (provisional) return { status: 'unlinked' }
+      const id = ulid(clock.now(), () => random.next())
+      const situation = {
+        breaker,
+        fleet,
+        instance,
+        state,
+        settings,
+        id,
+        chance: random.next(),
+        logNow: logNow(),
+        wallNow: clock.now(),
+      }
+      const event = decide(intent, situation)
+      if (event === undefined) return { status: 'moot' }
+      const sentAt = clock.monotonic()
+      const outcome = await append(event, seq)
+      if (outcome === 'accepted') return { status: 'accepted', event, sentAt }
+      if (outcome instanceof UnavailableError) return { status: 'failed', error: outcome }
+    }
+    return {
+      status: 'failed',
+      error: new UnavailableError('event log', `"${breaker}" changed ${decisionsMax} times while it was asked`),
+    }
+  }
+
+  /** Appends one event and waits for the fold, since only that says whether it was accepted. */
+  async function append(event: BreakerEvent, seq: number): Promise<'accepted' | 'lost' | UnavailableError> {
+    let stop = () => {}
+    const folded = new Promise<Verdict | undefined>((resolve) => {
+      const timer = clock.setTimeout(() => resolve(undefined), proposalValidMs)
+      stop = () => clock.clearTimeout(timer)
+      ownEvents.set(event.id, resolve)
+    })
+    try {
+      const { status } = await membership.append({
+        topic: event.breaker,
+        id: event.id,
+        expected: seq,
+        data: encodeEvent(event),
+      })
+      if (status === 'conflict') {
+        await movedBeyond(event.breaker, seq)
+        return 'lost'
+      }
+      const verdict = await folded
+      if (verdict === undefined)
+        return new UnavailableError('event log', `what was stored did not come back within ${proposalValidMs} ms`)
+      return verdict.accepted ? 'accepted' : 'lost'
+    } catch (error) {
+      // It may have been stored all the same; then the fold will show it.
+      const verdict = await folded
+      if (verdict !== undefined) return verdict.accepted ? 'accepted' : 'lost'
+      return error instanceof UnavailableError
+        ? error
+        : new UnavailableError('event log', 'appending failed', { cause: error })
+    } finally {
+      stop()
+      ownEvents.delete(event.id)
+    }
+  }
+
+  async function whenLinked(deadlineMs: number): Promise<boolean> {
+    if (link.state !== 'linked' && !closed) {
+      await within(clock, deadlineMs, new Promise<void>((resolve) => awaitingLink.push(resolve)))
+    }
+    return link.state === 'linked'
+  }
+
+  /** Resolves when this breaker's log was read beyond `seq`, or after a while. */
+  async function movedBeyond(breaker: string, seq: number): Promise<void> {
+    if ((positions.get(breaker) ?? unread).seq > seq || closed) return
+    await new Promise<void>((resolve) => {
+      const all = moved.get(breaker) ?? new Set()
+      const timer = clock.setTimeout(wake, raceWaitMs)
+      moved.set(breaker, all.add(wake))
+      function wake(): void {
+        clock.clearTimeout(timer)
+        all.delete(wake)
+        if (all.size === 0) moved.delete(breaker)
+        resolve()
+      }
+    })
+  }
+
+  function pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      clock.setTimeout(resolve, delayMs)
+    })
+  }
+
+  async function history(breaker: string): Promise<readonly LogEntry[]> {
+    if (closed) throw new ClosedError('this instance')
+    const messages = await membership.read(breaker)
+    const entries: LogEntry[] = []
+    let position = unread
+    for (const message of messages) {
+      const next = fold(position, message)
+      position = next.position
+      const { verdict } = next
+      if (verdict.event === undefined) continue
+      const entry = { seq: message.seq, at: message.at, event: verdict.event }
+      entries.push(verdict.accepted ? { ...entry, accepted: true } : { ...entry, accepted: false, why: verdict.why })
+    }
+    return entries.reverse()
+  }
+}

@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
+import { hostname } from 'node:os'
+import { BehaviorSubject, Subject, type Observable } from 'rxjs'
+import { z } from 'zod'
+import { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
+import { memoryLog } from './adapters/memory/event-log.ts'
+import { ClosedError, UnavailableError } from './kernel/errors.ts'
+import { checkFleetName, checkName } from './kernel/names.ts'
+import { count, durationMs, parseOptions } from './kernel/options.ts'
+import {
+  breakerOptionsSchema,
+  conflictsIn,
+  type BreakerOptions,
+  type BreakerSettings,
+} from './machines/breaker-options.ts'
+import type { CircuitBreaker } from './machines/breaker.ts'
+import { createRegistry, type Registry } from './machines/registry.ts'
+import { createReplica, type ReplicaHealth } from './machines/replica.ts'
+import type { Transition } from './machines/transition.ts'
+import { systemClock, type Clock } from './ports/clock.ts'
+import type { DeadLetters } from './ports/dead-letters.ts'
+import type { EventLog, Link } from './ports/event-log.ts'
+import type { Limiter } from './ports/limiter.ts'
+import { quietly, silentLogger, type Logger } from './ports/logger.ts'
+import { systemRandom, type Random } from './ports/random.ts'
+import { Breaker, type ObservableHost } from './streams/breaker.ts'
+import { retryPolicySchema, type RetryPolicy } from './streams/retry-policy.ts'
+
+export interface SwitchgearOptions {
+  /** Instances of one fleet share breakers; 1 to 64 of `A-Z a-z 0-9 _ -`; `default`. */
+  readonly fleet?: string | undefined
+  /** Tells this instance apart, also when votes are counted: give names that survive a restart. Host, pid and chance. */
+  readonly instance?: string | undefined
+  /** Where transitions are agreed on; `memoryLog()`, which is this instance alone. */
+  readonly log?: EventLog | undefined
+  /** What `safeCall` asks for its `limit`; none. */
+  readonly limiter?: Limiter | undefined
+  /** Where `safeCall` puts what could not be delivered; `memoryDeadLetters()`. */
+  readonly deadLetters?: DeadLetters | undefined
+  /** Anything with info, warn, error (object, message); silent. */
+  readonly logger?: Logger | undefined
+  /** Options of breakers by name; `default` is for those without an entry of their own. */
+  readonly breakers?: Readonly<Record<string, BreakerOptions>> | undefined
+  /** How `safeCall` retries where the call does not say. */
+  readonly retry?: RetryPolicy | undefined
+  /** How long a `safeCall` may take with its retries, in ms; off. */
+  readonly deadlineMs?: number | undefined
+  /** Breakers kept at once, at least 1; 10,000. Idle closed ones make room. */
+  readonly breakersMax?: number | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
+}
+
+export const switchgearDefaults: Readonly<{
+  fleet: string
+  breakersMax: number
+  readyDeadlineMs: number
+  closeDeadlineMs: number
+}> = Object.freeze({ fleet: 'default', breakersMax: 10_000, readyDeadlineMs: 10_000, closeDeadlineMs: 5_000 })
+
+export interface Health {
+  readonly fleet: string
+  readonly instance: string
+  readonly link: Link['state']
+  readonly breakers: { readonly total: number; readonly notClosed: number }
+  readonly log: ReplicaHealth
+}
+
+/** One instance of a fleet. */
+export interface Switchgear {
+  readonly fleet: string
+  readonly instance: string
+  /**
+   * The breaker of this name, the same one each time. @throws ConfigError for bad options, or other ones than before;
+   * OverCapacityError when `breakersMax` are in use; ClosedError after `close`.
+   */
+  breaker(name: string, options?: BreakerOptions): Breaker
+  readonly breakers: ReadonlyMap<string, Breaker>
+  /** One value for each change of a breaker's mode, the fleet's and this instance's own. */
+  readonly transitions$: Observable<Transition>
+  /** The link to the fleet's log; the current state first. */
+  readonly link$: Observable<Link>
+  readonly limiter: Limiter | undefined
+  readonly deadLetters: DeadLetters
+  /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000). */
+  ready(options?: { readonly deadlineMs?: number }): Promise<void>
+  health(): Health
+  /** Drains for at most `deadlineMs` (5,000) and lets go of everything; resolves also when the servers are gone. */
+  close(options?: { readonly deadlineMs?: number }): Promise<void>
+}
+
+const transitionChannel = channel('switchgear:transition')
+
+/**
+ * One instance, wired. Returns at once and protects on its own evidence until it is linked to its fleet.
+ * @throws ConfigError
+ */
+export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
+  const given = parseOptions(optionsSchema, options, '')
+  const fleet = checkFleetName(given.fleet ?? switchgearDefaults.fleet)
+  const instance = checkName(
+    given.instance ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`.slice(-128),
+    'instance',
+  )
+  const clock = given.clock ?? systemClock
+  const random = given.random ?? systemRandom
+  const logger = quietly(given.logger ?? silentLogger)
+  const deadLetters = given.deadLetters ?? memoryDeadLetters({ clock, random })
+  const transitions$ = new Subject<Transition>()
+  const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })
+  let closing: Promise<void> | undefined
+
+  const log = given.log ?? memoryLog({ clock, random })
+  const replica = createReplica(
+    { fleet, instance, log, clock, random, logger },
+    {
+      onFold: (breaker, before, after, verdict) => registry.all.get(breaker)?.onFold(before, after, verdict),
+      onLink(link) {
+        logger.info({ fleet, instance, link }, `the link to the fleet is ${link.state}`)
+        for (const breaker of registry.all.values()) breaker.onLink(link)
+        link$.next(link)
+      },
+    },
+  )
+  const host: ObservableHost = {
+    instance,
+    clock,
+    random,
+    logger,
+    replica,
+    transitions$,
+    get closed() {
+      return closing !== undefined
+    },
+    emit,
+    successor: (retired) => registry.successor(retired as CircuitBreaker),
+  }
+  const registry: Registry<Breaker> = createRegistry({
+    breakers: given.breakers ?? {},
+    breakersMax: given.breakersMax ?? switchgearDefaults.breakersMax,
+    create: createBreaker,
+  })
+  for (const [name, of] of Object.entries(given.breakers ?? {})) if (name !== 'default') registry.get(name, of)
+
+  return {
+    fleet,
+    instance,
+    breaker(name, of) {
+      if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
+      return registry.get(name, of)
+    },
+    breakers: registry.all,
+    transitions$: transitions$.asObservable(),
+    link$: link$.asObservable(),
+    limiter: given.limiter,
+    deadLetters,
+    async ready({ deadlineMs = switchgearDefaults.readyDeadlineMs } = {}) {
+      if (await replica.whenLinked(deadlineMs)) return
+      throw new UnavailableError(
+        'event log',
+        `not linked within ${deadlineMs} ms; calls are protected on this instance's own evidence`,
+      )
+    },
+    health: () => ({
+      fleet,
+      instance,
+      link: link$.value.state,
+      breakers: {
+        total: registry.all.size,
+        notClosed: [...registry.all.values()].filter(({ state }) => state.mode !== 'closed').length,
+      },
+      log: replica.health(),
+    }),
+    close: () => (closing ??= close()),
+  }
+
+  function createBreaker(name: string, settings: BreakerSettings): Breaker {
+    for (const conflict of conflictsIn(settings)) logger.warn({ breaker: name }, `breaker "${name}": ${conflict}`)
+    return new Breaker(name, settings, host)
+  }
+
+  function emit(transition: Transition): void {
+    const { breaker, from, to, scope } = transition
+    logger[to === 'closed' || to === 'halfOpen' ? 'info' : 'warn'](
+      { ...transition, fleet, instance },
+      `breaker "${breaker}" went from ${from} to ${to} (${scope})`,
+    )
+    if (transitionChannel.hasSubscribers) transitionChannel.publish(transition)
+    transitions$.next(transition)
+  }
+
+  async function close(): Promise<void> {
+    for (const breaker of registry.all.values()) breaker.retire()
+    await replica.close()
+    transitions$.complete()
+    link$.complete()
+  }
+}
+
+const methods =
+  (...names: readonly string[]) =>
+  (value: unknown): boolean =>
+    value !== null && typeof value === 'object' && names.every((name) => typeof Reflect.get(value, name) === 'function')
+
+const optionsSchema: z.ZodType<SwitchgearOptions> = z.strictObject({
+  fleet: z.string().optional(),
+  instance: z.string().optional(),
+  log: z.custom<EventLog>(methods('join'), { error: 'expected an event log, such as memoryLog()' }).optional(),
+  limiter: z.custom<Limiter>(methods('check', 'peek', 'refund'), { error: 'expected a limiter' }).optional(),
+  deadLetters: z
+    .custom<DeadLetters>(methods('enqueue', 'get', 'list'), {
+      error: 'expected dead letters, such as memoryDeadLetters()',
+    })
+    .optional(),
+  logger: z.custom<Logger>(methods('info', 'warn', 'error'), { error: 'expected info, warn and error' }).optional(),
+  breakers: z.record(z.string(), breakerOptionsSchema).optional(),
+  retry: retryPolicySchema.optional(),
+  deadlineMs: durationMs.optional(),
+  breakersMax: count.optional(),
+  clock: z
+    .custom<Clock>(methods('now', 'monotonic', 'setTimeout', 'clearTimeout', 'sleep'), { error: 'expected a clock' })
+    .optional(),
+  random: z.custom<Random>(methods('next'), { error: 'expected next()' }).optional(),
+})
