@@ -18,7 +18,8 @@ export {
 export { breakerMachine } from './machines/breaker-machine.ts'
 export type { BreakerEvent, Counts, Order } from './machines/breaker-events.ts'
 export type { LogEntry, ReplicaHealth } from './machines/replica.ts'
-export type { BreakerState, Transition } from './machines/transition.ts'
+export type { BreakerState } from './machines/breaker-state.ts'
+export type { Transition } from './machines/transition.ts'
 export type { Mode } from './machines/fleet-state.ts'
 
 export { backoff } from './streams/backoff.ts'

@@ -104,7 +104,7 @@ function propose(intent: Intent, situation: Situation): Proposal | undefined {
     case 'probeEnded':
       return reportProbe(intent, situation)
     case 'order':
-      return order(intent, situation)
+      return obey(intent, situation)
     case 'orderOver':
       return situation.state.order?.until === undefined
         ? undefined
@@ -133,7 +133,7 @@ function openByVotes({ state, settings, logNow }: Situation, counts: Counts, rec
   if (state.mode !== 'closed' || settings.quorum === 1) return undefined
   const votes = freshVotes(state.votes, logNow)
     .map(({ at }) => at)
-    .sort((a, b) => b - a)
+    .toSorted((a, b) => b - a)
   const decisive = votes[settings.quorum - 1]
   if (decisive === undefined) return undefined
   return {
@@ -199,7 +199,7 @@ function reportProbe(
   }
 }
 
-function order({ kind, order }: Intent & { type: 'order' }, { state }: Situation): Proposal | undefined {
+function obey({ kind, order }: Intent & { type: 'order' }, { state }: Situation): Proposal | undefined {
   if (kind === 'released' && state.order === undefined) return undefined
   return { fact: { type: kind, order }, reason: order.reason }
 }

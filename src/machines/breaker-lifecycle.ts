@@ -6,13 +6,14 @@ import type { Random } from '../ports/random.ts'
 import { claimableAt, noCounts, recoveryDelay, type ProbeResult } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { BreakerSettings } from './breaker-options.ts'
-import { Evidence } from './evidence.ts'
+import type { Evidence } from './evidence.ts'
 import { freshVotes } from './fleet-state.ts'
 import { unread, type Position, type Verdict } from './fold.ts'
 import { admission, steady, type Admission, type Local, type Trip } from './gate.ts'
 import { claimWaitMs, overdueResult, probeShare, type Probe } from './probe.ts'
 import { proposalJitterMs, type Replica } from './replica.ts'
-import { explainReason, type BreakerState, type Transition } from './transition.ts'
+import { describeState, type BreakerState } from './breaker-state.ts'
+import { explainReason, type Transition } from './transition.ts'
 
 /** What a breaker has of the instance that it belongs to. */
 export interface BreakerHost<B> {
@@ -65,38 +66,17 @@ export abstract class BreakerLifecycle<B> {
 
   /** Where it stands for this instance's calls. */
   get state(): BreakerState {
-    const { state, cause } = this.#position
-    const { mode, term, failedRecoveries, lease, order } = state
-    const local = this.#local
-    if (local.kind === 'tripped' && (mode === 'closed' || !this.host.replica.linked)) {
-      const { reason, counts, sinceAt, probing } = local
-      const retryAt = this.host.clock.now() + Math.max(0, local.retryAt - this.host.clock.monotonic())
-      const base = {
-        scope: 'local',
-        term,
-        sinceAt,
-        by: this.host.instance,
-        reason,
-        counts,
-        failedRecoveries: local.failedRecoveries,
-      } as const
-      return probing ? { mode: 'halfOpen', ...base } : { mode: 'open', ...base, retryAt }
-    }
-    const endsAt = mode === 'open' ? state.retryAt : order?.until
-    return {
-      mode,
-      scope: 'fleet',
-      term,
-      sinceAt: cause?.at ?? 0,
-      by: order?.by ?? cause?.by ?? '',
-      reason: order?.reason ?? cause?.reason ?? '',
-      counts: cause?.counts ?? this.evidence?.counts() ?? noCounts,
-      failedRecoveries,
-      ...(endsAt !== undefined && {
-        retryAt: this.host.clock.now() + Math.max(0, endsAt - this.host.replica.logNow()),
-      }),
-      ...(lease !== undefined && { probe: { holder: lease.holder, attempt: lease.attempt } }),
-    }
+    const { clock, instance, replica } = this.host
+    return describeState({
+      position: this.#position,
+      local: this.#local,
+      linked: replica.linked,
+      instance,
+      counts: this.evidence?.counts() ?? noCounts,
+      wallNow: clock.now(),
+      now: clock.monotonic(),
+      logNow: replica.logNow(),
+    })
   }
 
   /** Nothing would be lost with it: closed everywhere, no streak, no window, no probe. */
@@ -115,7 +95,7 @@ export abstract class BreakerLifecycle<B> {
       this.#dropProbe()
     if (mode === before.state.mode && term === before.state.term) {
       if (lease !== before.state.lease) this.#planWake()
-      this.#countVotes()
+      void this.#countVotes()
       return
     }
     if (this.probe?.scope === 'local') this.#dropProbe()
@@ -325,16 +305,15 @@ export abstract class BreakerLifecycle<B> {
   }
 
   /** Votes of others may have made a quorum; whoever sees it says so. */
-  #countVotes(): void {
+  async #countVotes(): Promise<void> {
     const { state } = this.#position
     const { quorum } = this.settings
     if (quorum === 1 || state.mode !== 'closed' || this.#voting || !this.host.replica.linked) return
     if (freshVotes(state.votes, this.host.replica.logNow()).length < quorum) return
     this.#voting = true
     const counts = this.#local.kind === 'tripped' ? this.#local.counts : (this.evidence?.counts() ?? noCounts)
-    void this.host.replica.propose(this.name, this.settings, { type: 'countVotes', counts }).then(() => {
-      this.#voting = false
-    })
+    await this.host.replica.propose(this.name, this.settings, { type: 'countVotes', counts })
+    this.#voting = false
   }
 
   /** Relinked: the fleet's word counts again; a local trip with fresh evidence of its own is proposed. */

@@ -1,6 +1,6 @@
 import { BreakerOpenError, ClosedError, TimeoutError, UnavailableError } from '../kernel/errors.ts'
 import { isOwnFault } from '../kernel/own-faults.ts'
-import { count, durationMs, parseOptions } from '../kernel/options.ts'
+import { count, durationMs as duration, parseOptions } from '../kernel/options.ts'
 import { withTimeout } from '../kernel/timeout.ts'
 import { within } from '../ports/clock.ts'
 import { z } from 'zod'
@@ -355,5 +355,5 @@ const historyOptions = z.strictObject({ limit: count.exactOptional() })
 const orderSchema: z.ZodType<Order> = z.strictObject({
   by: z.string().min(1).max(128),
   reason: z.string().min(1).max(512),
-  forMs: durationMs.exactOptional(),
+  forMs: duration.exactOptional(),
 })

@@ -1,6 +1,6 @@
 import { ulid } from 'ulid'
 import { ClosedError, UnavailableError } from '../kernel/errors.ts'
-import { within, type Clock } from '../ports/clock.ts'
+import { within, type Clock, type Timer } from '../ports/clock.ts'
 import type { EventLog, Link, LogMembership, StoredMessage } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
@@ -202,20 +202,12 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
       if (outcome === 'accepted') return { status: 'accepted', event, sentAt }
       if (outcome instanceof UnavailableError) return { status: 'failed', error: outcome }
     }
-    return {
-      status: 'failed',
-      error: new UnavailableError('event log', `"${breaker}" changed ${decisionsMax} times while it was asked`),
-    }
+    return { status: 'failed', error: unavailable(`"${breaker}" changed ${decisionsMax} times while it was asked`) }
   }
 
   /** Appends one event and waits for the fold, since only that says whether it was accepted. */
   async function append(event: BreakerEvent, seq: number): Promise<'accepted' | 'lost' | UnavailableError> {
-    let stop = () => {}
-    const folded = new Promise<Verdict | undefined>((resolve) => {
-      const timer = clock.setTimeout(() => resolve(undefined), proposalValidMs)
-      stop = () => clock.clearTimeout(timer)
-      ownEvents.set(event.id, resolve)
-    })
+    const own = awaitFold(event.id)
     try {
       const { status } = await membership.append({
         topic: event.breaker,
@@ -227,20 +219,32 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
         await movedBeyond(event.breaker, seq)
         return 'lost'
       }
-      const verdict = await folded
-      if (verdict === undefined)
-        return new UnavailableError('event log', `what was stored did not come back within ${proposalValidMs} ms`)
+      const verdict = await own.folded
+      if (verdict === undefined) return unavailable(`what was stored did not come back within ${proposalValidMs} ms`)
       return verdict.accepted ? 'accepted' : 'lost'
     } catch (error) {
       // It may have been stored all the same; then the fold will show it.
-      const verdict = await folded
+      const verdict = await own.folded
       if (verdict !== undefined) return verdict.accepted ? 'accepted' : 'lost'
-      return error instanceof UnavailableError
-        ? error
-        : new UnavailableError('event log', 'appending failed', { cause: error })
+      return error instanceof UnavailableError ? error : unavailable('appending failed', error)
     } finally {
-      stop()
-      ownEvents.delete(event.id)
+      own.stop()
+    }
+  }
+
+  /** The verdict on an event of one's own; `undefined` when it does not come while the event could still count. */
+  function awaitFold(id: string): { readonly folded: Promise<Verdict | undefined>; stop(): void } {
+    let timer: Timer | undefined
+    const folded = new Promise<Verdict | undefined>((resolve) => {
+      timer = clock.setTimeout(() => resolve(undefined), proposalValidMs)
+      ownEvents.set(id, resolve)
+    })
+    return {
+      folded,
+      stop() {
+        if (timer !== undefined) clock.clearTimeout(timer)
+        ownEvents.delete(id)
+      },
     }
   }
 
@@ -286,6 +290,10 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
       const entry = { seq: message.seq, at: message.at, event: verdict.event }
       entries.push(verdict.accepted ? { ...entry, accepted: true } : { ...entry, accepted: false, why: verdict.why })
     }
-    return entries.reverse()
+    return entries.toReversed()
   }
+}
+
+function unavailable(message: string, cause?: unknown): UnavailableError {
+  return new UnavailableError('event log', message, cause === undefined ? {} : { cause })
 }

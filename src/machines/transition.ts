@@ -19,24 +19,6 @@ export interface Transition {
   readonly counts: Counts
 }
 
-/** Where a breaker stands for this instance's calls, and why. */
-export interface BreakerState {
-  readonly mode: Mode
-  /** `local`: this instance alone holds it so. */
-  readonly scope: 'local' | 'fleet'
-  readonly term: number
-  /** Since when, in ms since the epoch; 0 for a breaker that was closed from the start. */
-  readonly sinceAt: number
-  readonly by: string
-  readonly reason: string
-  readonly counts: Counts
-  readonly failedRecoveries: number
-  /** When a probe may run (open), or when the order ends (forcedOpen, disabled), in ms since the epoch. */
-  readonly retryAt?: number
-  /** Who runs the probe (halfOpen). */
-  readonly probe?: { readonly holder: string; readonly attempt: number }
-}
-
 /** What was counted, in words: `5 consecutive failures`. */
 export function explainReason(reason: string, counts: Counts): string {
   if (reason === 'failureThreshold') return `${counts.consecutiveFailures} consecutive failures`

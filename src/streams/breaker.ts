@@ -1,7 +1,8 @@
 import { defer, filter, map, startWith, type Observable } from 'rxjs'
 import { CircuitBreaker } from '../machines/breaker.ts'
 import type { BreakerHost } from '../machines/breaker-lifecycle.ts'
-import type { BreakerState, Transition } from '../machines/transition.ts'
+import type { BreakerState } from '../machines/breaker-state.ts'
+import type { Transition } from '../machines/transition.ts'
 
 /** A circuit breaker whose state can be watched. */
 export class Breaker extends CircuitBreaker {

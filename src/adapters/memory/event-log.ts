@@ -121,7 +121,7 @@ function fleetLog(clock: Clock, topicsMax: number): FleetLog {
     members,
     now,
     topic: (topic) => [...(topics.get(topic) ?? [])],
-    retained: () => [...topics.values()].flat().sort((a, b) => a.seq - b.seq),
+    retained: () => [...topics.values()].flat().toSorted((a, b) => a.seq - b.seq),
     append(message) {
       if (message.data.length > messageBytesMax)
         throw new OverCapacityError(`a message for "${message.topic}"`, 'messageBytesMax', messageBytesMax)

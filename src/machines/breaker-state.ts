@@ -1,0 +1,72 @@
+import type { Counts } from './breaker-events.ts'
+import type { Mode } from './fleet-state.ts'
+import type { Position } from './fold.ts'
+import type { Local, Trip } from './gate.ts'
+
+/** Where a breaker stands for this instance's calls, and why. */
+export interface BreakerState {
+  readonly mode: Mode
+  /** `local`: this instance alone holds it so. */
+  readonly scope: 'local' | 'fleet'
+  readonly term: number
+  /** Since when, in ms since the epoch; 0 for a breaker that was closed from the start. */
+  readonly sinceAt: number
+  readonly by: string
+  readonly reason: string
+  readonly counts: Counts
+  readonly failedRecoveries: number
+  /** When a probe may run (open), or when the order ends (forcedOpen, disabled), in ms since the epoch. */
+  readonly retryAt?: number
+  /** Who runs the probe (halfOpen). */
+  readonly probe?: { readonly holder: string; readonly attempt: number }
+}
+
+/** What a breaker's state is read from. */
+export interface StateView {
+  readonly position: Position
+  readonly local: Local
+  readonly linked: boolean
+  readonly instance: string
+  /** Counted since the gate last changed. */
+  readonly counts: Counts
+  readonly wallNow: number
+  /** Monotonic. */
+  readonly now: number
+  readonly logNow: number
+}
+
+/** The state for people: the stricter of the fleet's and the instance's own. Pure. */
+export function describeState(view: StateView): BreakerState {
+  const { position, local, linked } = view
+  const { mode } = position.state
+  const ordered = mode === 'forcedOpen' || mode === 'disabled'
+  return local.kind === 'tripped' && (mode === 'closed' || (!linked && !ordered))
+    ? describeTrip(local, view)
+    : describeFleet(view)
+}
+
+function describeTrip(local: Trip, { position, instance, wallNow, now }: StateView): BreakerState {
+  const { reason, counts, sinceAt, failedRecoveries, probing } = local
+  const { term } = position.state
+  const base = { scope: 'local', term, sinceAt, by: instance, reason, counts, failedRecoveries } as const
+  if (probing) return { mode: 'halfOpen', ...base }
+  return { mode: 'open', ...base, retryAt: wallNow + Math.max(0, local.retryAt - now) }
+}
+
+function describeFleet({ position, counts, wallNow, logNow }: StateView): BreakerState {
+  const { state, cause } = position
+  const { mode, term, failedRecoveries, lease, order } = state
+  const endsAt = mode === 'open' ? state.retryAt : order?.until
+  return {
+    mode,
+    scope: 'fleet',
+    term,
+    sinceAt: cause?.at ?? 0,
+    by: order?.by ?? cause?.by ?? '',
+    reason: order?.reason ?? cause?.reason ?? '',
+    counts: cause?.counts ?? counts,
+    failedRecoveries,
+    ...(endsAt !== undefined && { retryAt: wallNow + Math.max(0, endsAt - logNow) }),
+    ...(lease !== undefined && { probe: { holder: lease.holder, attempt: lease.attempt } }),
+  }
+}
