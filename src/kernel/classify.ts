@@ -94,10 +94,20 @@ function decisive(link: unknown): Verdict | undefined {
   const status = httpStatusOf(link)
   const byStatus = status === undefined ? undefined : classOfStatus(status)
   if (byStatus !== undefined) return { ...byStatus, ...(status === undefined ? {} : { status }), by: link }
-  const code = peekText(link, 'code')
-  const known =
-    (code === undefined ? undefined : classOfCode(code)) ?? timeoutClass(link) ?? classOfName(peekText(link, 'name'))
+  const known = classInCode(link) ?? timeoutClass(link) ?? classOfName(peekText(link, 'name'))
   return known === undefined ? undefined : { ...known, by: link }
+}
+
+function classInCode(link: unknown): ErrorClass | undefined {
+  // nodemailer puts a code of its own in front of the system's.
+  const known = classOfCode(peekText(link, 'originalCode')) ?? classOfCode(peekText(link, 'code'))
+  if (known === undefined || !known.retryable) return known
+  // What can never pass: a cost above a limit of ours.
+  return isOurs(link) && peek(link, 'retryable') === false ? { ...known, retryable: false } : known
+}
+
+function isOurs(link: unknown): boolean {
+  return peekText(link, 'code')?.startsWith('SWITCHGEAR_') ?? false
 }
 
 function timeoutClass(link: unknown): ErrorClass | undefined {
@@ -158,10 +168,12 @@ const mistakes: ReadonlySet<string> = new Set([
 ])
 
 function lastResort(error: unknown): Verdict {
-  const name = peekText(error, 'name') ?? ''
-  if (name === 'TypeError' && fetchFailures.has(peekText(error, 'message') ?? ''))
-    return { ...lostConnection, by: error }
-  return { ...(mistakes.has(name) ? programMistake : nothingKnown), by: error }
+  const byFetch = firstInCauses(error, (link) => (isFetchFailure(link) ? { ...lostConnection, by: link } : undefined))
+  return byFetch ?? { ...(mistakes.has(peekText(error, 'name') ?? '') ? programMistake : nothingKnown), by: error }
+}
+
+function isFetchFailure(link: unknown): boolean {
+  return peekText(link, 'name') === 'TypeError' && fetchFailures.has(peekText(link, 'message') ?? '')
 }
 
 function nameOf(error: unknown): string {
@@ -178,8 +190,9 @@ function messageOf(error: unknown, by: unknown): string {
 }
 
 function ownMessage(error: unknown): string {
-  const message = peekText(error, 'message')
-  if (message !== undefined && message !== '') return message
+  // Node's AggregateError of failed connections has no message.
+  const text = peekText(error, 'message') || peekText(error, 'code')
+  if (text !== undefined && text !== '') return text
   try {
     return String(error)
   } catch {
@@ -229,7 +242,7 @@ function laidOver(builtIn: ClassifiedError, answer: unknown): ClassifiedError {
     name: peekText(answer, 'name') ?? builtIn.name,
     message: peekText(answer, 'message') ?? builtIn.message,
     ...(code === undefined ? {} : { code }),
-    ...(typeof status === 'number' ? { status } : {}),
+    ...(typeof status === 'number' && Number.isInteger(status) ? { status } : {}),
     ...(typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) && retryAfterMs >= 0 ? { retryAfterMs } : {}),
   }
 }

@@ -48,89 +48,45 @@ const ended: ErrorClass = Object.freeze({ type: 'unknown', retryable: false })
  * `docs/ERRORS.md` is compared with this one by a test.
  */
 export const classByCode: ReadonlyMap<string, ErrorClass> = new Map([
-  ...rows(timeout, [
-    'ETIMEDOUT',
-    'ESOCKETTIMEDOUT',
-    'ETIME',
-    'ERR_SOCKET_CONNECTION_TIMEOUT',
-    'ERR_HTTP_REQUEST_TIMEOUT',
-  ]),
-  ...rows(timeout, [
-    'UND_ERR_CONNECT_TIMEOUT',
-    'UND_ERR_HEADERS_TIMEOUT',
-    'UND_ERR_BODY_TIMEOUT',
-    'SWITCHGEAR_TIMEOUT',
-  ]),
-  ...rows(connection, [
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'ECONNABORTED',
-    'EPIPE',
-    'ENOTCONN',
-    'EPROTO',
-    'ENOTFOUND',
-    'EAI_AGAIN',
-  ]),
-  ...rows(connection, [
-    'EHOSTUNREACH',
-    'EHOSTDOWN',
-    'ENETUNREACH',
-    'ENETDOWN',
-    'ENETRESET',
-    'ERR_STREAM_PREMATURE_CLOSE',
-  ]),
-  ...rows(connection, ['UND_ERR_SOCKET', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED', 'ERR_SOCKET_CLOSED', 'ERR_NETWORK']),
-  ...rows(connection, [
-    'ECONNECTION',
-    'ESOCKET',
-    'EDNS',
-    'ETLS',
-    'EPROXY',
-    'EPROTOCOL',
-    'EMAXLIMIT',
-    'SWITCHGEAR_UNAVAILABLE',
-  ]),
-  ...rows(untrusted, [
-    'CERT_HAS_EXPIRED',
-    'CERT_NOT_YET_VALID',
-    'DEPTH_ZERO_SELF_SIGNED_CERT',
-    'SELF_SIGNED_CERT_IN_CHAIN',
-  ]),
-  ...rows(untrusted, [
-    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-    'ERR_TLS_CERT_ALTNAME_INVALID',
-  ]),
-  ...rows(rateLimited, ['SWITCHGEAR_RATE_LIMITED', 'SWITCHGEAR_OVER_CAPACITY']),
-  ...rows(ordinary('circuit_open'), ['SWITCHGEAR_BREAKER_OPEN']),
-  ...rows(rejected, ['EAUTH', 'EREQUIRETLS']),
-  ...rows(invalid, [
-    'EENVELOPE',
-    'EMESSAGE',
-    'ENOAUTH',
-    'EOTP',
-    'ECONFIG',
-    'EMAXRECIPIENTS',
-    'EFILEACCESS',
-    'EURLACCESS',
-  ]),
-  ...rows(invalid, [
-    'UND_ERR_INVALID_ARG',
-    'UND_ERR_NOT_SUPPORTED',
-    'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
-    'SWITCHGEAR_CONFIG',
-  ]),
-  ...rows(unknown, ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']),
-  ...rows(ended, ['SWITCHGEAR_CLOSED']),
+  ...rows(timeout, 'ETIMEDOUT ESOCKETTIMEDOUT ETIME ETIMEOUT ERR_SOCKET_CONNECTION_TIMEOUT ERR_HTTP_REQUEST_TIMEOUT'),
+  ...rows(timeout, 'UND_ERR_CONNECT_TIMEOUT UND_ERR_HEADERS_TIMEOUT UND_ERR_BODY_TIMEOUT SWITCHGEAR_TIMEOUT'),
+  ...rows(connection, 'ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ENOTCONN EPROTO'),
+  ...rows(connection, 'EHOSTUNREACH EHOSTDOWN ENETUNREACH ENETDOWN ENETRESET'),
+  ...rows(connection, 'ENOTFOUND EAI_AGAIN EAI_FAIL ESERVFAIL EREFUSED'),
+  ...rows(connection, 'UND_ERR_SOCKET UND_ERR_CLOSED UND_ERR_DESTROYED UND_ERR_PRX_TLS UND_ERR_SOCKS5'),
+  ...rows(connection, 'ERR_STREAM_PREMATURE_CLOSE ERR_SOCKET_CLOSED ERR_NETWORK'),
+  ...rows(connection, 'ECONNECTION ESOCKET EDNS ETLS EPROXY EPROTOCOL EMAXLIMIT SWITCHGEAR_UNAVAILABLE'),
+  ...rows(untrusted, 'DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
+  ...rows(untrusted, 'UNABLE_TO_GET_ISSUER_CERT UNABLE_TO_GET_ISSUER_CERT_LOCALLY HOSTNAME_MISMATCH'),
+  ...rows(untrusted, 'ERR_TLS_CERT_ALTNAME_INVALID'),
+  ...rows(rateLimited, 'SWITCHGEAR_RATE_LIMITED SWITCHGEAR_OVER_CAPACITY'),
+  ...rows(ordinary('circuit_open'), 'SWITCHGEAR_BREAKER_OPEN'),
+  ...rows(rejected, 'EAUTH EREQUIRETLS'),
+  ...rows(invalid, 'EENVELOPE EMESSAGE EMAXRECIPIENTS ENOAUTH EOTP ECONFIG EFILEACCESS EURLACCESS'),
+  ...rows(invalid, 'UND_ERR_INVALID_ARG UND_ERR_NOT_SUPPORTED UND_ERR_REQ_CONTENT_LENGTH_MISMATCH SWITCHGEAR_CONFIG'),
+  ...rows(unknown, 'EMFILE ENFILE ENOMEM ENOBUFS EADDRNOTAVAIL'),
+  ...rows(ended, 'SWITCHGEAR_CLOSED'),
 ])
 
-function rows(to: ErrorClass, codes: readonly string[]): [string, ErrorClass][] {
-  return codes.map((code) => [code, to])
+function rows(to: ErrorClass, codes: string): [string, ErrorClass][] {
+  return codes.split(' ').map((code) => [code, to])
 }
 
+/** Families of codes, by how they begin. */
+export const classByPrefix: ReadonlyMap<string, ErrorClass> = new Map([
+  ['ERR_INVALID_', invalid],
+  ['CERT_', untrusted],
+  ['ERR_SSL_', untrusted],
+  ['HPE_', connection],
+])
+
 /** The class of an error by its `code`; `undefined` where the code says nothing. */
-export function classOfCode(code: string): ErrorClass | undefined {
-  return classByCode.get(code) ?? (code.startsWith('ERR_INVALID_') ? invalid : undefined)
+export function classOfCode(code: string | undefined): ErrorClass | undefined {
+  if (code === undefined) return undefined
+  const known = classByCode.get(code)
+  if (known !== undefined) return known
+  for (const [prefix, family] of classByPrefix) if (code.startsWith(prefix)) return family
+  return undefined
 }
 
 /**

@@ -22,7 +22,7 @@ export interface AttemptError {
 }
 
 /** The errors of so many attempts are kept, the newest. */
-export const attemptErrorsMax = 50
+export const attemptErrorsMax = 100
 
 /** What came of a call. */
 export type RetryResult<T> =
@@ -31,7 +31,7 @@ export type RetryResult<T> =
       readonly value: T
       /** Attempts that were started. */
       readonly attempts: number
-      /** Those that failed, the newest 50, in their order. */
+      /** Those that failed, the newest 100, in their order. */
       readonly attemptErrors: readonly AttemptError[]
     }
   | {
