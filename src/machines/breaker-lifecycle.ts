@@ -98,8 +98,10 @@ export abstract class BreakerLifecycle<B> {
       void this.#countVotes()
       return
     }
-    if (this.probe?.scope === 'local') this.#dropProbe()
-    this.#local = steady
+    if (this.#local.kind === 'tripped' && (after.cause?.at ?? 0) >= this.#local.sinceLog) {
+      if (this.probe?.scope === 'local') this.#dropProbe()
+      this.#local = steady
+    }
     this.#gateChanged()
     this.host.emit({
       breaker: this.name,
@@ -272,6 +274,7 @@ export abstract class BreakerLifecycle<B> {
       counts,
       since,
       sinceAt: clock.now(),
+      sinceLog: replica.logNow(),
       recoveryMs,
       retryAt: since + recoveryMs,
       failedRecoveries,
@@ -341,6 +344,7 @@ export abstract class BreakerLifecycle<B> {
       counts: cause?.counts ?? noCounts,
       since,
       sinceAt: cause?.at ?? clock.now(),
+      sinceLog: replica.logNow(),
       recoveryMs: this.settings.recovery.baseMs,
       retryAt: since + Math.max(0, claimAt - replica.logNow()),
       failedRecoveries: state.failedRecoveries,

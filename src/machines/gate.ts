@@ -9,9 +9,11 @@ export interface Trip {
   readonly kind: 'tripped'
   readonly reason: string
   readonly counts: Counts
-  /** When it tripped: monotonic, and by the wall clock for people. */
+  /** When it tripped: monotonic, by the wall clock for people. */
   readonly since: number
   readonly sinceAt: number
+  /** And by the log's: only what the fleet decided after it ends it. */
+  readonly sinceLog: number
   readonly recoveryMs: number
   readonly retryAt: number
   readonly failedRecoveries: number
