@@ -141,6 +141,12 @@ export abstract class BreakerLifecycle<B> {
     this.#tripLocally({ reason: rule, counts, failedRecoveries: 0, from: 'closed' })
   }
 
+  /** Time alone has made the gate admit: an order is over that nobody could be told of, as the link is down. */
+  protected reopen(): boolean {
+    this.#gateChanged()
+    return this.admits
+  }
+
   protected admission(): Admission {
     const { clock, replica } = this.host
     const { linked } = replica

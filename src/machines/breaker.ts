@@ -170,6 +170,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (this.probe?.phase === 'held') return this.#runProbe(this.probe, work, options)
     const now = this.admission()
     if (now.kind === 'refuse') return Promise.reject(new BreakerOpenError(this.refusal(now)))
+    if (now.kind === 'admit' && this.reopen()) return this.run(work, options)
     if (now.kind === 'probe') {
       const probe = this.startLocalProbe()
       if (probe !== undefined) return this.#runProbe(probe, work, options)
@@ -229,6 +230,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (this.probe?.phase === 'held') return this.#probePermit(this.probe)
     const now = this.admission()
     if (now.kind === 'refuse') return new BreakerOpenError(this.refusal(now))
+    if (now.kind === 'admit' && this.reopen()) return this.tryAcquire()
     if (now.kind === 'probe') {
       const probe = this.startLocalProbe()
       if (probe !== undefined) return this.#probePermit(probe)
