@@ -62,7 +62,7 @@ export function storableJson(value: unknown, charactersMax: number = Infinity): 
     const parts: string[] = []
     spend('[]')
     for (let i = 0; i < list.length; i++) {
-      spend(',')
+      if (i > 0) spend(',')
       parts.push(write(read(list, String(i)), String(i)) ?? spend('null'))
     }
     return `[${parts.join(',')}]`
@@ -73,8 +73,9 @@ export function storableJson(value: unknown, charactersMax: number = Infinity): 
     spend('{}')
     for (const key of Object.keys(object)) {
       const text = write(read(object, key), key)
-      if (text !== undefined) parts.push(`${spend(JSON.stringify(key))}:${text}`)
-      spend(',:')
+      if (text === undefined) continue
+      spend(parts.length === 0 ? ':' : ',:')
+      parts.push(`${spend(JSON.stringify(key))}:${text}`)
     }
     return `{${parts.join(',')}}`
   }

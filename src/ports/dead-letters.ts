@@ -7,13 +7,17 @@ export interface LetterDraft {
   readonly channel: string
   /** The id of the message or alert that could not be delivered; 1 to 128 characters. */
   readonly messageId: string
-  /** What is needed to send it again. Anything; stored as JSON as well as it can be. */
+  /**
+   * What is needed to send it again. Anything; stored as JSON as well as it can be: bytes as `{ "$base64": … }`, a Map
+   * as its entries, a BigInt as its digits, functions not at all, cycles and what cannot be read as a note in brackets.
+   */
   readonly payload: unknown
-  /** Why it failed; anything that can be thrown. */
+  /** Why it failed; anything that can be thrown, or what `classify` made of that. */
   readonly error: unknown
-  readonly attempts?: readonly LetterAttempt[]
+  /** What was tried before, oldest first. The newest 100 are kept. */
+  readonly attempts?: readonly LetterAttempt[] | undefined
   /** Makes the letter idempotent; otherwise a ULID. 1 to 128 characters. */
-  readonly id?: string
+  readonly id?: string | undefined
 }
 
 export interface LetterAttempt {
@@ -24,7 +28,7 @@ export interface LetterAttempt {
 
 /** A message that could not be delivered, whole, with why. */
 export interface Letter {
-  /** `<organization, percent-encoded>.<id of the draft or ULID>` */
+  /** `<organization, percent-encoded, its dots too>.<id of the draft or ULID>` */
   readonly id: string
   readonly organization: string
   readonly channel: string
@@ -43,7 +47,10 @@ export interface Letter {
   readonly updatedAt: number
 }
 
-/** Instants in ms since the epoch, inclusive; everything that is given must hold. `text` is looked for in the error's name and message. */
+/**
+ * Instants in ms since the epoch, inclusive; everything that is given must hold. `text` is looked for in the error's
+ * name and message, without regard to case.
+ */
 export interface LetterFilter {
   readonly organization?: string
   readonly channel?: string
@@ -66,7 +73,10 @@ export interface Page<T> {
  * The contract: `enqueue` has stored the letter when it resolves, and is idempotent by the letter's id (a second call
  * gives the letter that is there); it rejects with `UnavailableError` when the store cannot be asked, `ConfigError` for a
  * draft that names nobody, `OverCapacityError` past its bounds, and never loses what it resolved for. `get` gives
- * `undefined` for what is not there. `list` is newest first by creation, and stable under writes between its pages.
+ * `undefined` for what is not there. `list` is newest first by creation, and stable under writes between its pages; its
+ * `limit` is from 1 to 1,000, by default 100. `count` is how many it would list in all. Both reject with `ConfigError` for
+ * a filter, a limit or a cursor that cannot be meant. What is done to a draft or a letter afterwards does not reach the
+ * store.
  */
 export interface DeadLetters {
   enqueue(draft: LetterDraft): Promise<Letter>
