@@ -1,0 +1,26 @@
+import type { DeadLetters } from '../../ports/dead-letters.ts'
+import type { TestFunction } from './contract.ts'
+import type { DeadLettersBounds } from './dead-letters-clause.ts'
+import { enqueueClauses } from './dead-letters-enqueue.ts'
+import { listClauses } from './dead-letters-list.ts'
+
+/**
+ * Tries the contract of the port `DeadLetters` on an adapter: one test for each sentence of it. `make` gives an empty
+ * store with the bounds that are asked for; each test closes its own.
+ * @example portContracts.deadLetters(test, (bounds) => myDeadLetters(bounds))
+ */
+export function deadLettersContract(
+  test: TestFunction,
+  make: (bounds: DeadLettersBounds) => DeadLetters | Promise<DeadLetters>,
+): void {
+  for (const { says, bounds, holds } of [...enqueueClauses, ...listClauses]) {
+    test(`dead letters: ${says}`, async () => {
+      const queue = await make(bounds ?? {})
+      try {
+        await holds(queue)
+      } finally {
+        await queue.close?.()
+      }
+    })
+  }
+}

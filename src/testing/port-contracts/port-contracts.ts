@@ -1,0 +1,11 @@
+import { deadLettersContract } from './dead-letters.ts'
+import { eventLogContract } from './event-log.ts'
+
+/**
+ * What the engine asks of its ports, as tests: one suite for each port, the same against memory and against a real
+ * server, and for whoever writes an adapter. `test` is that of vitest, jest or `node:test`.
+ */
+export const portContracts: {
+  readonly eventLog: typeof eventLogContract
+  readonly deadLetters: typeof deadLettersContract
+} = Object.freeze({ eventLog: eventLogContract, deadLetters: deadLettersContract })
