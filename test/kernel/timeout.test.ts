@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { TimeoutError } from '../../src/kernel/errors.ts'
 import { withTimeout } from '../../src/kernel/timeout.ts'
-import { systemClock } from '../../src/ports/clock.ts'
+import { systemClock, type Timer } from '../../src/ports/clock.ts'
 
 const clock = systemClock
 const what = 'a call'
@@ -64,8 +64,8 @@ describe('withTimeout', () => {
     const caller = new AbortController()
     let inner: AbortSignal | undefined
     const call = withTimeout(
-      (call) => {
-        inner = call.signal
+      ({ signal }) => {
+        inner = signal
         return never()
       },
       {
@@ -144,7 +144,7 @@ describe('withTimeout', () => {
         reject('second')
       },
     }
-    expect(await withTimeout(() => twice, { clock, timeoutMs: 5_000, what })).toBe('first')
+    expect(await withTimeout<unknown, Timer>(() => twice, { clock, timeoutMs: 5_000, what })).toBe('first')
     const hostile = Object.defineProperty({}, 'then', {
       get: () => {
         throw new Error('hostile')
