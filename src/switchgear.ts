@@ -115,7 +115,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const replica = createReplica(
     { fleet, instance, log, clock, random, logger },
     {
-      onFold: (breaker, before, after, verdict) => registry.all.get(breaker)?.onFold(before, after, verdict),
+      onChange: (breaker, before, after, event) => registry.all.get(breaker)?.onChange(before, after, event),
       onLink(link) {
         logger.info({ fleet, instance, link }, `the link to the fleet is ${link.state}`)
         for (const breaker of registry.all.values()) breaker.onLink(link)

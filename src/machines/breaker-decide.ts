@@ -1,6 +1,13 @@
 import { growingDelay } from '../kernel/jitter.ts'
 import { wireType } from './breaker-codec.ts'
-import { describeAfter, type BreakerEvent, type Counts, type Fact, type Order } from './breaker-events.ts'
+import {
+  describeAfter,
+  type BreakerEvent,
+  type Counts,
+  type Fact,
+  type Order,
+  type StateAfter,
+} from './breaker-events.ts'
 import { evolve } from './breaker-machine.ts'
 import type { BreakerSettings } from './breaker-options.ts'
 import { freshVotes, voteFreshMs, type FleetState } from './fleet-state.ts'
@@ -18,6 +25,8 @@ export type Intent =
   | { readonly type: 'order'; readonly kind: 'forcedOpen' | 'disabled' | 'released'; readonly order: Order }
   /** An order's time may be over. */
   | { readonly type: 'orderOver' }
+  /** The log was recreated or truncated, and this is where the fleet stood before, as far as this instance knows. */
+  | { readonly type: 'restore'; readonly state: FleetState }
 
 /** `hung`: it gave no result within 0.8 of its lease; `ignored`: what it gave says nothing of the dependency. */
 export type ProbeResult = 'passed' | 'failed' | 'hung' | 'ignored'
@@ -109,8 +118,31 @@ function propose(intent: Intent, situation: Situation): Proposal | undefined {
       return situation.state.order?.until === undefined
         ? undefined
         : { fact: { type: 'released' }, reason: 'the order is over', notBefore: situation.state.order.until }
+    case 'restore':
+      return {
+        fact: { type: 'restored', state: carryOver(intent.state, situation.logNow) },
+        reason: 'the log was recreated or truncated',
+      }
     default:
       return intent satisfies never
+  }
+}
+
+/** A state for a new log: without its votes and its lease, which cannot be told from what was lost. */
+function carryOver(state: FleetState, logNow: number): StateAfter {
+  const { mode, term, failedRecoveries, passes, attempts, retryAt, order } = state
+  const forMs = order?.until === undefined ? undefined : Math.max(1, order.until - logNow)
+  return {
+    mode,
+    term,
+    failedRecoveries,
+    passes,
+    attempts,
+    votes: [],
+    ...(retryAt !== undefined && { retryAfterMs: Math.max(0, retryAt - logNow) }),
+    ...(order !== undefined && {
+      order: { by: order.by, reason: order.reason, ...(forMs !== undefined && { forMs }) },
+    }),
   }
 }
 

@@ -4,11 +4,11 @@ import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { claimableAt, noCounts, recoveryDelay, type ProbeResult } from './breaker-decide.ts'
-import type { Counts } from './breaker-events.ts'
+import type { BreakerEvent, Counts } from './breaker-events.ts'
 import type { BreakerSettings } from './breaker-options.ts'
 import type { Evidence } from './evidence.ts'
-import { freshVotes } from './fleet-state.ts'
-import { unread, type Position, type Verdict } from './fold.ts'
+import { freshVotes, type FleetState } from './fleet-state.ts'
+import { inForce, unread, type Position } from './fold.ts'
 import { admission, steady, type Admission, type Local, type Trip } from './gate.ts'
 import { claimWaitMs, overdueResult, probeShare, type Probe } from './probe.ts'
 import { proposalJitterMs, type Replica } from './replica.ts'
@@ -68,7 +68,8 @@ export abstract class BreakerLifecycle<B> {
   get state(): BreakerState {
     const { clock, instance, replica } = this.host
     return describeState({
-      position: this.#position,
+      fleet: this.#fleet,
+      cause: this.#position.cause,
       local: this.#local,
       linked: replica.linked,
       instance,
@@ -79,47 +80,51 @@ export abstract class BreakerLifecycle<B> {
     })
   }
 
-  /** Nothing would be lost with it: closed everywhere, no streak, no window, no probe. */
-  get idle(): boolean {
-    return (
-      this.admits && this.#position.state.mode === 'closed' && this.probe === undefined && (this.evidence?.idle ?? true)
-    )
+  /** The fleet's word, as far as it was read. */
+  get #fleet(): FleetState {
+    return inForce(this.#position)
   }
 
-  /** The log of this breaker was read further. */
-  onFold(before: Position, after: Position, verdict: Verdict): void {
+  /** Nothing would be lost with it: closed everywhere, no streak, no window, no probe. */
+  get idle(): boolean {
+    return this.admits && this.#fleet.mode === 'closed' && this.probe === undefined && (this.evidence?.idle ?? true)
+  }
+
+  /** The log of this breaker was read further: by one accepted event, or by a whole replay. */
+  onChange(before: Position, after: Position, event?: BreakerEvent): void {
     this.#position = after
-    if (!verdict.accepted) return
-    const { mode, term, lease } = after.state
+    const was = inForce(before)
+    const { mode, term, lease, order } = inForce(after)
     if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
       this.#dropProbe()
-    if (mode === before.state.mode && term === before.state.term) {
-      if (lease !== before.state.lease) this.#planWake()
+    if (mode === was.mode && term === was.term) {
+      if (lease !== was.lease) this.#planWake()
       void this.#countVotes()
       return
     }
-    if (this.#local.kind === 'tripped' && (after.cause?.at ?? 0) >= this.#local.sinceLog) {
+    const { cause } = after
+    if (this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.#local.sinceLog) {
       if (this.probe?.scope === 'local') this.#dropProbe()
       this.#local = steady
     }
+    if (!this.host.replica.linked) this.#standAlone()
     this.#gateChanged()
     this.host.emit({
       breaker: this.name,
-      from: before.state.mode,
+      from: was.mode,
       to: mode,
       scope: 'fleet',
-      reason: verdict.event.reason,
-      by: after.state.order?.by ?? verdict.event.by,
-      at: after.cause?.at ?? this.host.clock.now(),
+      reason: event?.reason ?? cause?.reason ?? '',
+      by: order?.by ?? event?.by ?? cause?.by ?? '',
+      at: cause?.at ?? this.host.clock.now(),
       term,
       seq: after.seq,
-      counts: verdict.event.counts,
+      counts: event?.counts ?? cause?.counts ?? noCounts,
     })
   }
 
   /** The link to the fleet came up or went down. */
   onLink(link: Link): void {
-    if (link.state === 'catchingUp' && link.newEpoch) this.#position = unread
     if (link.state === 'linked') this.#reconcile()
     else this.#standAlone()
     if (this.#position !== unread || this.#local !== steady) this.#gateChanged()
@@ -151,7 +156,7 @@ export abstract class BreakerLifecycle<B> {
     const { clock, replica } = this.host
     const { linked } = replica
     return admission({
-      fleet: this.#position.state,
+      fleet: this.#fleet,
       local: this.#local,
       linked,
       logNow: replica.logNow(),
@@ -176,7 +181,7 @@ export abstract class BreakerLifecycle<B> {
     const local = this.#local
     if (local.kind !== 'tripped') return undefined
     const { leaseMs } = this.settings
-    const token = { term: this.#position.state.term, attempt: local.failedRecoveries + local.passes + 1 }
+    const token = { term: this.#fleet.term, attempt: local.failedRecoveries + local.passes + 1 }
     const probe: Probe = {
       scope: 'local',
       token,
@@ -193,7 +198,7 @@ export abstract class BreakerLifecycle<B> {
    * claim may still be accepted later, and is for the next call then.
    */
   protected claim(): Promise<Probe | undefined> {
-    const { state } = this.#position
+    const state = this.#fleet
     const probe: Probe = {
       scope: 'fleet',
       token: { term: state.term, attempt: state.attempts + 1 },
@@ -207,7 +212,7 @@ export abstract class BreakerLifecycle<B> {
   async #claimFor(probe: Probe): Promise<Probe | undefined> {
     const proposed = await this.host.replica.propose(this.name, this.settings, { type: 'claim' })
     if (this.probe !== probe) return undefined
-    if (proposed.status !== 'accepted' || this.#position.state.lease?.fence !== proposed.event.id) {
+    if (proposed.status !== 'accepted' || this.#fleet.lease?.fence !== proposed.event.id) {
       this.#dropProbe()
       return undefined
     }
@@ -307,7 +312,7 @@ export abstract class BreakerLifecycle<B> {
       reason,
       by: this.host.instance,
       at: this.host.clock.now(),
-      term: this.#position.state.term,
+      term: this.#fleet.term,
       seq: 0,
       counts: local.kind === 'steady' ? noCounts : local.counts,
     })
@@ -315,7 +320,7 @@ export abstract class BreakerLifecycle<B> {
 
   /** Votes of others may have made a quorum; whoever sees it says so. */
   async #countVotes(): Promise<void> {
-    const { state } = this.#position
+    const state = this.#fleet
     const { quorum } = this.settings
     if (quorum === 1 || state.mode !== 'closed' || this.#voting || !this.host.replica.linked) return
     if (freshVotes(state.votes, this.host.replica.logNow()).length < quorum) return
@@ -339,7 +344,8 @@ export abstract class BreakerLifecycle<B> {
 
   /** Unlinked: what the fleet held open stays so here, until this instance's own probe passes. */
   #standAlone(): void {
-    const { state, cause } = this.#position
+    const { cause } = this.#position
+    const state = this.#fleet
     const claimAt = claimableAt(state)
     if (this.#local.kind === 'tripped' || claimAt === undefined) return
     const { clock, replica } = this.host
@@ -363,7 +369,7 @@ export abstract class BreakerLifecycle<B> {
   #gateChanged(): void {
     this.admits = this.admission().kind === 'admit' && !this.host.closed
     this.evidence = undefined
-    this.newGeneration(this.#position.state.mode !== 'disabled')
+    this.newGeneration(this.#fleet.mode !== 'disabled')
     this.#planWake()
   }
 
@@ -372,7 +378,7 @@ export abstract class BreakerLifecycle<B> {
     const { clock, replica, random } = this.host
     if (this.#wake !== undefined) clock.clearTimeout(this.#wake)
     this.#wake = undefined
-    const { state } = this.#position
+    const state = this.#fleet
     const orderEnd = state.order?.until
     const now = this.admission()
     const waitMs =
@@ -392,7 +398,7 @@ export abstract class BreakerLifecycle<B> {
   #onWake(): void {
     this.#wake = undefined
     const { replica } = this.host
-    if (this.#position.state.order?.until !== undefined) {
+    if (this.#fleet.order?.until !== undefined) {
       if (replica.linked)
         void replica.propose(this.name, this.settings, { type: 'orderOver' }).then(() => this.#planWake())
       else this.#gateChanged()

@@ -1,6 +1,6 @@
 import type { Counts } from './breaker-events.ts'
-import type { Mode } from './fleet-state.ts'
-import type { Position } from './fold.ts'
+import type { FleetState, Mode } from './fleet-state.ts'
+import type { Cause } from './fold.ts'
 import type { Local, Trip } from './gate.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
@@ -23,7 +23,8 @@ export interface BreakerState {
 
 /** What a breaker's state is read from. */
 export interface StateView {
-  readonly position: Position
+  readonly fleet: FleetState
+  readonly cause: Cause | undefined
   readonly local: Local
   readonly linked: boolean
   readonly instance: string
@@ -37,26 +38,25 @@ export interface StateView {
 
 /** The state for people: the stricter of the fleet's and the instance's own. Pure. */
 export function describeState(view: StateView): BreakerState {
-  const { position, local, linked } = view
-  const { mode } = position.state
+  const { fleet, local, linked } = view
+  const { mode } = fleet
   const ordered = mode === 'forcedOpen' || mode === 'disabled'
   return local.kind === 'tripped' && (mode === 'closed' || (!linked && !ordered))
     ? describeTrip(local, view)
     : describeFleet(view)
 }
 
-function describeTrip(local: Trip, { position, instance, wallNow, now }: StateView): BreakerState {
+function describeTrip(local: Trip, { fleet, instance, wallNow, now }: StateView): BreakerState {
   const { reason, counts, sinceAt, failedRecoveries, probing } = local
-  const { term } = position.state
+  const { term } = fleet
   const base = { scope: 'local', term, sinceAt, by: instance, reason, counts, failedRecoveries } as const
   if (probing) return { mode: 'halfOpen', ...base }
   return { mode: 'open', ...base, retryAt: wallNow + Math.max(0, local.retryAt - now) }
 }
 
-function describeFleet({ position, counts, wallNow, logNow }: StateView): BreakerState {
-  const { state, cause } = position
-  const { mode, term, failedRecoveries, lease, order } = state
-  const endsAt = mode === 'open' ? state.retryAt : order?.until
+function describeFleet({ fleet, cause, counts, wallNow, logNow }: StateView): BreakerState {
+  const { mode, term, failedRecoveries, retryAt, lease, order } = fleet
+  const endsAt = mode === 'open' ? retryAt : order?.until
   return {
     mode,
     scope: 'fleet',

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { StoredMessage } from '../ports/event-log.ts'
 import { decodeEvent } from './breaker-codec.ts'
 import { resolveAfter, type BreakerEvent } from './breaker-events.ts'
@@ -10,12 +11,23 @@ export interface Position {
   readonly seq: number
   readonly state: FleetState
   /**
-   * The predecessor of what was adopted was not seen, so it may be the loser of a race: such a state may tighten and not
-   * loosen. The next message that passes the rules makes it certain.
+   * The predecessor of what was adopted was not seen, so it may be the loser of a race. The next message that passes the
+   * rules makes it certain.
    */
   readonly provisional: boolean
+  /** A stricter state that stays in force until the log says as much, or more: an uncertain reading must not loosen. */
+  readonly held?: Held
   /** The accepted event that led to this mode and term, as far as it was seen: who, when, why, on what counts. */
   readonly cause?: Cause
+}
+
+export interface Held {
+  readonly state: FleetState
+  /**
+   * `gap`: what was read certainly, before something was missed. `preview`: the last message of the breaker, before the
+   * replay came to it. `epoch`: what was certain in a log that was recreated or truncated since.
+   */
+  readonly why: 'gap' | 'preview' | 'epoch'
 }
 
 export interface Cause {
@@ -41,6 +53,7 @@ export type Verdict =
 
 /** Why a message changes nothing. */
 export type Refusal =
+  | 'stale' // it was read before
   | 'undecodable'
   | 'lostRace' // another message was stored on the predecessor that its author saw
   | 'early' // stored before the moment that it waited for
@@ -54,41 +67,105 @@ export interface Divergence {
   readonly claimed: FleetState
 }
 
+export interface Folded {
+  readonly position: Position
+  readonly verdict: Verdict
+}
+
+/** The state that this instance goes by: what it has read, or the stricter one that it still holds. */
+export function inForce({ state, held }: Position): FleetState {
+  if (held === undefined) return state
+  const stricter = strictness[held.state.mode] - strictness[state.mode]
+  return stricter > 0 || (stricter === 0 && held.state.term > state.term) ? held.state : state
+}
+
+/** Reads the next message of a breaker. */
+export function fold(position: Position, message: StoredMessage): Folded {
+  if (message.seq <= position.seq) return { position, verdict: { accepted: false, why: 'stale' } }
+  const judged = judge(position.seq, message)
+  if (!judged.accepted) return { position: { ...position, seq: message.seq }, verdict: judged }
+  const { event, state, provisional } = judged
+  const divergence = provisional ? undefined : compare(position, event, message, state)
+  return {
+    position: advance(position, message, event, state, provisional),
+    verdict: { accepted: true, event, provisional, ...(divergence !== undefined && { divergence }) },
+  }
+}
+
 /**
- * Reads the next message of a breaker. The verdict is made from the stored message itself and its place, never from what
- * this instance believes, so that every instance makes the same one, whatever it has missed.
+ * Reads what is retained of a breaker at once, with the same result as `fold` one by one: the last message that passes
+ * the rules decides alone, so that the others need not be evolved, nor even decoded.
  */
-export function fold(
-  position: Position,
-  message: StoredMessage,
-): { readonly position: Position; readonly verdict: Verdict } {
-  const ignored = (why: Refusal, facts: { event?: BreakerEvent; detail?: string } = {}) => ({
-    position: { ...position, seq: message.seq },
-    verdict: { accepted: false, why, ...facts } as const,
-  })
+export function foldRetained(position: Position, messages: readonly StoredMessage[]): Position {
+  const fresh = messages.filter(({ seq }) => seq > position.seq)
+  const last = fresh.at(-1)
+  if (last === undefined) return position
+  for (let at = fresh.length - 1; at >= 0; at--) {
+    const message = fresh[at]
+    if (message === undefined) continue
+    const judged = judge(fresh[at - 1]?.seq ?? position.seq, message)
+    if (!judged.accepted || judged.provisional) continue
+    const next = advance(position, message, judged.event, judged.state, false)
+    const cause = next.cause ?? causeAmong(position, fresh.slice(0, at), judged.state)
+    return { ...next, seq: last.seq, ...(cause !== undefined && { cause }) }
+  }
+  return fresh.reduce((read, message) => fold(read, message).position, position)
+}
+
+/** The last message of a breaker, seen before the replay comes to it: until then, it may tighten and not loosen. */
+export function preview(position: Position, message: StoredMessage): Position {
+  const judged = judge(message.expected, message)
+  if (message.seq <= position.seq || !judged.accepted) return position
+  const seen: Position = { ...position, held: { state: judged.state, why: 'preview' } }
+  return inForce(seen) === judged.state ? seen : position
+}
+
+/** The replay is over, so nothing is held for a preview's sake any more. */
+export function withoutPreview(position: Position): Position {
+  if (position.held?.why !== 'preview') return position
+  const { held: _, ...rest } = position
+  return rest
+}
+
+/** A new log begins: nothing of it was read, and what was in force in the old one stays so until the new one says as much. */
+export function intoNewEpoch(position: Position): Position {
+  const state = inForce(position)
+  return state.term === 0 ? unread : { ...unread, held: { state, why: 'epoch' } }
+}
+
+/** After a silence in which a contradiction would have come, what was adopted counts as certain. */
+export function settle(position: Position): Position {
+  const { held, ...rest } = position
+  return { ...rest, provisional: false, ...(held?.why === 'epoch' && { held }) }
+}
+
+type Judged =
+  | { readonly accepted: true; readonly event: BreakerEvent; readonly state: FleetState; readonly provisional: boolean }
+  | (Verdict & { readonly accepted: false })
+
+/**
+ * The verdict on a stored message, made from itself and its place, never from what this instance believes: so every
+ * instance makes the same one, whatever it has missed.
+ */
+function judge(previousSeq: number, message: StoredMessage): Judged {
   let event: BreakerEvent
   try {
     event = decodeEvent(message.data)
     if (event.id !== message.id || event.breaker !== message.topic)
       throw new Error('it is not the event that its headers name')
   } catch (error) {
-    return ignored('undecodable', { detail: error instanceof Error ? error.message : String(error) })
+    return { accepted: false, why: 'undecodable', detail: error instanceof Error ? error.message : String(error) }
   }
-
-  if (message.expected !== position.seq) {
-    // Beyond what was read here: the predecessor was dropped by the log, or missed.
-    return message.expected > position.seq ? adopt(position, message, event) : ignored('lostRace', { event })
-  }
-  if (event.notBefore !== null && message.at < event.notBefore) return ignored('early', { event })
-  if (message.at > event.validUntil) return ignored('late', { event })
-
-  const next = follow(event, message)
-  if (next === undefined) return ignored('forbidden', { event })
-  const divergence = compare(position, event, message, next)
-  return {
-    position: { seq: message.seq, state: next, provisional: false, ...causeOf(position, next, event, message) },
-    verdict: { accepted: true, event, provisional: false, ...(divergence !== undefined && { divergence }) },
-  }
+  // Beyond what was read here: the predecessor was dropped by the log, or missed. Its word is taken, for now.
+  if (message.expected > previousSeq)
+    return { accepted: true, event, state: resolveAfter(event.after, message), provisional: true }
+  if (message.expected < previousSeq) return { accepted: false, why: 'lostRace', event }
+  if (event.notBefore !== null && message.at < event.notBefore) return { accepted: false, why: 'early', event }
+  if (message.at > event.validUntil) return { accepted: false, why: 'late', event }
+  const state = follow(event, message)
+  return state === undefined
+    ? { accepted: false, why: 'forbidden', event }
+    : { accepted: true, event, state, provisional: false }
 }
 
 /** What follows from an event by its own `before`; by its `after` where its type is not known here. */
@@ -97,24 +174,55 @@ function follow(event: BreakerEvent, { id, at }: StoredMessage): FleetState | un
   return evolve(event.before, { fact: event.fact, id, by: event.by, at })
 }
 
-/** Takes the word of a message whose predecessor is unknown. */
-function adopt(
+function advance(
   position: Position,
   message: StoredMessage,
   event: BreakerEvent,
-): { position: Position; verdict: Verdict } {
-  const state = resolveAfter(event.after, message)
+  state: FleetState,
+  provisional: boolean,
+): Position {
+  const held = provisional ? hold(position) : position.held
+  const outlived = held === undefined || (!provisional && state.term >= held.state.term)
+  const cause = causeOf(position, state, event, message)
   return {
-    position: { seq: message.seq, state, provisional: true, ...causeOf(position, state, event, message) },
-    verdict: { accepted: true, event, provisional: true },
+    seq: message.seq,
+    state,
+    provisional,
+    ...(!outlived && { held }),
+    ...(cause !== undefined && { cause }),
   }
 }
 
-function causeOf(position: Position, next: FleetState, event: BreakerEvent, message: StoredMessage): { cause?: Cause } {
+/** What was in force stays so, at least, while the next state is uncertain. */
+function hold(position: Position): Held {
+  const state = inForce(position)
+  return position.held?.state === state ? position.held : { state, why: 'gap' }
+}
+
+function causeOf(position: Position, next: FleetState, event: BreakerEvent, message: StoredMessage): Cause | undefined {
   const { mode, term } = position.state
-  if (position.cause !== undefined && next.mode === mode && next.term === term) return { cause: position.cause }
-  if (next.mode !== event.to || event.from === event.to) return {}
-  return { cause: { by: event.by, at: message.at, reason: event.reason, counts: event.counts, seq: message.seq } }
+  if (position.cause !== undefined && next.mode === mode && next.term === term) return position.cause
+  return ledTo(next, event) ? factsOf(event, message) : undefined
+}
+
+/** The cause of a state among the messages before the one that was decisive, the latest first. */
+function causeAmong(position: Position, messages: readonly StoredMessage[], state: FleetState): Cause | undefined {
+  for (let at = messages.length - 1; at >= 0; at--) {
+    const message = messages[at]
+    if (message === undefined) continue
+    const judged = judge(messages[at - 1]?.seq ?? position.seq, message)
+    if (judged.accepted && ledTo(state, judged.event)) return factsOf(judged.event, message)
+  }
+  return undefined
+}
+
+/** Whether the event changed the mode to what it is in this state. */
+function ledTo({ mode, term }: FleetState, event: BreakerEvent): boolean {
+  return event.to === mode && event.term === term && (event.from !== mode || event.before.term !== term)
+}
+
+function factsOf({ by, reason, counts }: BreakerEvent, { at, seq }: StoredMessage): Cause {
+  return { by, at, reason, counts, seq }
 }
 
 function compare(
@@ -132,28 +240,11 @@ function compare(
 
 /** Whether two states say the same, whatever the order of their keys. */
 export function sameState(one: FleetState, other: FleetState): boolean {
-  return (
-    one === other ||
-    (one.mode === other.mode &&
-      one.term === other.term &&
-      one.failedRecoveries === other.failedRecoveries &&
-      one.passes === other.passes &&
-      one.attempts === other.attempts &&
-      one.retryAt === other.retryAt &&
-      one.lease?.fence === other.lease?.fence &&
-      one.lease?.holder === other.lease?.holder &&
-      one.lease?.attempt === other.lease?.attempt &&
-      one.lease?.until === other.lease?.until &&
-      one.order?.by === other.order?.by &&
-      one.order?.reason === other.order?.reason &&
-      one.order?.until === other.order?.until &&
-      one.votes.length === other.votes.length &&
-      one.votes.every((vote, at) => vote.voter === other.votes[at]?.voter && vote.at === other.votes[at]?.at))
-  )
+  return one === other || isDeepStrictEqual(one, other)
 }
 
-/** How much a mode lets through; a provisional state may only make it less. */
-export const strictness: Readonly<Record<Mode, number>> = Object.freeze({
+/** How little a mode lets through. */
+const strictness: Readonly<Record<Mode, number>> = Object.freeze({
   disabled: 0,
   closed: 1,
   halfOpen: 2,

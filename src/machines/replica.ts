@@ -1,14 +1,31 @@
 import { ulid } from 'ulid'
 import { ClosedError, UnavailableError } from '../kernel/errors.ts'
 import { within, type Clock, type Timer } from '../ports/clock.ts'
-import type { EventLog, Link, LogMembership, StoredMessage } from '../ports/event-log.ts'
+import {
+  retainedPerTopic,
+  type EventLog,
+  type Link,
+  type LogMembership,
+  type StoredMessage,
+} from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { encodeEvent } from './breaker-codec.ts'
 import { decide, proposalValidMs, type Intent } from './breaker-decide.ts'
 import type { BreakerEvent } from './breaker-events.ts'
-import type { BreakerSettings } from './breaker-options.ts'
-import { fold, unread, type Position, type Verdict } from './fold.ts'
+import { breakerSettings, type BreakerSettings } from './breaker-options.ts'
+import {
+  fold,
+  foldRetained,
+  intoNewEpoch,
+  preview,
+  settle,
+  unread,
+  withoutPreview,
+  type Position,
+  type Verdict,
+} from './fold.ts'
+import { silenceWatch } from './silence-watch.ts'
 
 /** Proposals wait this long at most, so that those who saw the same do not all speak at once; in ms. */
 export const proposalJitterMs = 50
@@ -42,8 +59,15 @@ export type Proposed =
 
 /** Hears what the replica folds, in order. */
 export interface ReplicaListener {
-  onFold(breaker: string, before: Position, after: Position, verdict: Verdict): void
+  /** A breaker's log was read further; by one accepted event, or by a whole replay, of which only the end counts. */
+  onChange(breaker: string, before: Position, after: Position, event?: BreakerEvent): void
   onLink(link: Link): void
+}
+
+interface Change {
+  readonly breaker: string
+  readonly before: Position
+  readonly after: Position
 }
 
 /** An entry of a breaker's history, with whether the fleet took it. */
@@ -89,6 +113,9 @@ export interface Replica {
 export function createReplica(options: ReplicaOptions, listener: ReplicaListener): Replica {
   const { fleet, instance, clock, random, logger } = options
   const positions = new Map<string, Position>()
+  /** While catching up: what was replayed of each breaker, to be read when all of it is there. */
+  const replayed = new Map<string, StoredMessage[]>()
+  const silence = silenceWatch(clock, onSilence)
   /** Who waits for an event of its own to be folded, by its id. */
   const ownEvents = new Map<string, (verdict: Verdict) => void>()
   /** Who waits for any event of a breaker to be folded. */
@@ -101,10 +128,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   /** The log's time minus the monotonic time, as far as it is known; the true difference is never smaller. */
   let logOffset = -Infinity
 
-  const membership: LogMembership = options.log.join(
-    { fleet, instance, logger },
-    { onLink, onPreview: () => {}, onMessage },
-  )
+  const membership: LogMembership = options.log.join({ fleet, instance, logger }, { onLink, onPreview, onMessage })
 
   return {
     get linked() {
@@ -119,15 +143,11 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     async close() {
       closed = true
       link = { state: 'down', why: 'closed' }
-      answerAwaiting()
+      for (const answer of awaitingLink) answer()
+      silence.stop()
       for (const wake of [...moved.values()].flatMap((all) => [...all])) wake()
       await membership.leave()
     },
-  }
-
-  function answerAwaiting(): void {
-    for (const answer of awaitingLink) answer()
-    awaitingLink = []
   }
 
   function logNow(): number {
@@ -136,21 +156,86 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
 
   function onLink(next: Link): void {
     if (next.state !== 'down') logOffset = Math.max(logOffset, next.at - clock.monotonic())
-    if (next.state === 'catchingUp' && next.newEpoch) positions.clear()
+    if (next.state === 'catchingUp' && next.newEpoch) {
+      for (const [breaker, before] of positions) {
+        const after = intoNewEpoch(before)
+        positions.set(breaker, after)
+        listener.onChange(breaker, before, after)
+      }
+    }
+    const changes = next.state === 'linked' ? readReplay() : []
     link = next
+    for (const { breaker, before, after } of changes) listener.onChange(breaker, before, after)
     listener.onLink(next)
-    if (next.state === 'linked') answerAwaiting()
+    if (next.state === 'linked') onLinked()
+  }
+
+  /** What was replayed takes effect at once, when all of it is there: the states in between are history. */
+  function readReplay(): readonly Change[] {
+    const changes: Change[] = []
+    for (const [breaker, before] of positions) {
+      const messages = replayed.get(breaker)
+      replayed.delete(breaker)
+      const after = withoutPreview(messages === undefined ? before : foldRetained(before, messages))
+      move(breaker, after)
+      if (after !== before) changes.push({ breaker, before, after })
+    }
+    for (const [breaker, messages] of replayed) {
+      const after = foldRetained(unread, messages)
+      move(breaker, after)
+      changes.push({ breaker, before: unread, after })
+    }
+    replayed.clear()
+    return changes
+  }
+
+  function onLinked(): void {
+    for (const answer of awaitingLink) answer()
+    awaitingLink = []
+    for (const [breaker, { held, state }] of positions) {
+      if (held?.why !== 'epoch' || state.term >= held.state.term) continue
+      void propose(breaker, breakerSettings(), { type: 'restore', state: held.state })
+    }
+  }
+
+  function onPreview(message: StoredMessage): void {
+    if (link.state === 'linked') return
+    const before = positions.get(message.topic) ?? unread
+    const after = preview(before, message)
+    if (after === before) return
+    positions.set(message.topic, after)
+    listener.onChange(message.topic, before, after)
   }
 
   function onMessage(message: StoredMessage): void {
     logOffset = Math.max(logOffset, message.at - clock.monotonic())
+    if (link.state === 'catchingUp') {
+      const messages = replayed.get(message.topic)
+      if (messages === undefined) replayed.set(message.topic, [message])
+      else if (messages.push(message) > retainedPerTopic) messages.shift()
+      return
+    }
     const before = positions.get(message.topic) ?? unread
     const { position, verdict } = fold(before, message)
-    positions.set(message.topic, position)
+    move(message.topic, position)
     count(message.topic, verdict)
-    listener.onFold(message.topic, before, position, verdict)
+    if (verdict.accepted) listener.onChange(message.topic, before, position, verdict.event)
     ownEvents.get(message.id)?.(verdict)
-    for (const wake of moved.get(message.topic) ?? []) wake()
+  }
+
+  function move(breaker: string, position: Position): void {
+    positions.set(breaker, position)
+    if (position.provisional) silence.watch(breaker)
+    for (const wake of moved.get(breaker) ?? []) wake()
+  }
+
+  /** Nothing has contradicted what was adopted. */
+  function onSilence(breaker: string): void {
+    const before = positions.get(breaker) ?? unread
+    if (!before.provisional) return
+    const after = settle(before)
+    positions.set(breaker, after)
+    listener.onChange(breaker, before, after)
   }
 
   function count(breaker: string, verdict: Verdict): void {
