@@ -1,57 +1,121 @@
 import { Webhook } from 'standardwebhooks'
 import { z } from 'zod'
-import { severities, statuses } from '../intake/alert-schema.ts'
+import { type Severity, severities, type Status, statuses } from '../intake/alert-schema.ts'
 import { nameText, plainText } from '../intake/plain-text.ts'
 import { parseUrl } from './parse-url.ts'
 
-/** A condition on one property of an alert: one value, or any of several. */
-const oneOrMany = <T extends z.ZodType>(value: T) => z.union([value, z.array(value).min(1).max(100)])
+/** The shape of `switchgear.config.json`. */
+export interface ConfigFile {
+  readonly $schema?: string | undefined
+  readonly organizations: Readonly<Record<string, OrganizationConfig>>
+  readonly engine?: EngineConfig | undefined
+}
 
-const matchSchema = z.strictObject({
+export interface OrganizationConfig {
+  readonly receivers: readonly ReceiverConfig[]
+  /** Without routes every receiver gets every alert. */
+  readonly routes?: readonly RouteConfig[] | undefined
+  readonly silences?: readonly SilenceConfig[] | undefined
+  readonly limits?: Readonly<Partial<Record<'alerts' | ReceiverConfig['channel'], LimitConfig | undefined>>> | undefined
+  /** How long a message is worth sending, in ms from acceptance; 3,600,000. */
+  readonly maxAgeMs: number
+  /** How long a deduplication key is remembered, in ms; 300,000. */
+  readonly dedupWindowMs: number
+}
+
+export type ReceiverConfig =
+  | { readonly name: string; readonly channel: 'email'; readonly to: readonly string[] }
+  | { readonly name: string; readonly channel: 'slack'; readonly url?: string | undefined }
+  | { readonly name: string; readonly channel: 'webhook'; readonly url: string; readonly secret: string }
+
+export interface RouteConfig {
+  readonly match?: Match | undefined
+  readonly to: readonly string[]
+  readonly groupBy?: readonly string[] | undefined
+  readonly groupWaitMs?: number | undefined
+}
+
+export interface SilenceConfig {
+  readonly match: Match
+  /** An instant, as ISO 8601 has it. */
+  readonly until: string
+  readonly by: string
+  readonly reason: string
+}
+
+/** A condition on an alert: all that is given must hold. Each is one value, or any of several. */
+export interface Match {
+  readonly severity?: OneOrMany<Severity> | undefined
+  readonly status?: OneOrMany<Status> | undefined
+  readonly type?: OneOrMany<string> | undefined
+  readonly labels?: Readonly<Record<string, OneOrMany<string>>> | undefined
+}
+
+type OneOrMany<T> = T | readonly T[]
+
+export interface LimitConfig {
+  readonly limit: number
+  readonly windowMs: number
+}
+
+/** What it holds is checked by the library itself, at start. */
+export interface EngineConfig {
+  readonly breakers?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined
+  readonly retry?: Readonly<Record<string, unknown>> | undefined
+  readonly deadlineMs?: number | undefined
+}
+
+const duration: z.ZodType<number> = z
+  .number()
+  .positive()
+  .max(2 ** 31 - 1)
+
+/** An address without a display name; what a server thinks of it is the server's to say. */
+const emailAddress: z.ZodType<string> = plainText(320).refine(
+  (text) => /^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/.test(text),
+  'expected an email address',
+)
+
+const httpUrl: z.ZodType<string> = plainText(2_048).refine(
+  isHttpUrl,
+  'expected an http:// or https:// URL without user and password',
+)
+
+const secret: z.ZodType<string> = plainText(512).refine(isWebhookSecret, 'expected whsec_ and at least 24 bytes in base64')
+
+const matchSchema: z.ZodType<Match> = z.strictObject({
   severity: oneOrMany(z.enum(severities)).optional(),
   status: oneOrMany(z.enum(statuses)).optional(),
   type: oneOrMany(nameText).optional(),
   labels: z.record(nameText, oneOrMany(plainText(1_024))).optional(),
 })
 
-const duration = z
-  .number()
-  .positive()
-  .max(2 ** 31 - 1)
-
-/** An address without a display name; what a server thinks of it is the server's to say. */
-const emailAddress = plainText(320).refine(
-  (text) => /^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/.test(text),
-  'expected an email address',
-)
-
-const httpUrl = plainText(2_048).refine(isHttpUrl, 'expected an http:// or https:// URL without user and password')
-
-const secret = plainText(512).refine(isWebhookSecret, 'expected whsec_ and at least 24 bytes in base64')
-
-const receiverSchema = z.discriminatedUnion('channel', [
+const receiverSchema: z.ZodType<ReceiverConfig> = z.discriminatedUnion('channel', [
   z.strictObject({ name: nameText, channel: z.literal('email'), to: z.array(emailAddress).min(1).max(50) }),
   z.strictObject({ name: nameText, channel: z.literal('slack'), url: httpUrl.optional() }),
   z.strictObject({ name: nameText, channel: z.literal('webhook'), url: httpUrl, secret }),
 ])
 
-const routeSchema = z.strictObject({
+const routeSchema: z.ZodType<RouteConfig> = z.strictObject({
   match: matchSchema.optional(),
   to: z.array(nameText).min(1).max(50),
   groupBy: z.array(nameText).min(1).max(10).optional(),
   groupWaitMs: duration.optional(),
 })
 
-const silenceSchema = z.strictObject({
+const silenceSchema: z.ZodType<SilenceConfig> = z.strictObject({
   match: matchSchema,
   until: z.iso.datetime({ offset: true }),
   by: nameText,
   reason: plainText(1_024),
 })
 
-const limitSchema = z.strictObject({ limit: z.number().int().min(1).max(1_000_000), windowMs: duration })
+const limitSchema: z.ZodType<LimitConfig> = z.strictObject({
+  limit: z.number().int().min(1).max(1_000_000),
+  windowMs: duration,
+})
 
-const organizationSchema = z.strictObject({
+const organizationSchema: z.ZodType<OrganizationConfig> = z.strictObject({
   receivers: z.array(receiverSchema).max(50),
   routes: z.array(routeSchema).max(100).optional(),
   silences: z.array(silenceSchema).max(1_000).optional(),
@@ -67,29 +131,22 @@ const organizationSchema = z.strictObject({
   dedupWindowMs: duration.default(300_000),
 })
 
-/** What `engine` holds is checked by the library itself, at start. */
-const engineSchema = z.strictObject({
+const engineSchema: z.ZodType<EngineConfig> = z.strictObject({
   breakers: z.record(nameText, z.record(z.string(), z.unknown())).optional(),
   retry: z.record(z.string(), z.unknown()).optional(),
   deadlineMs: duration.optional(),
 })
 
-const configShape = z.strictObject({
+/** Unknown keys are errors everywhere. */
+export const configSchema: z.ZodType<ConfigFile> = z.strictObject({
   $schema: z.string().optional(),
   organizations: z.record(nameText, organizationSchema),
   engine: engineSchema.optional(),
 })
 
-/** The shape of `switchgear.config.json`. Unknown keys are errors everywhere. */
-export const configSchema: z.ZodType<ConfigFile> = configShape
-
-export type Match = Readonly<z.output<typeof matchSchema>>
-export type ReceiverConfig = Readonly<z.output<typeof receiverSchema>>
-export type RouteConfig = Readonly<z.output<typeof routeSchema>>
-export type SilenceConfig = Readonly<z.output<typeof silenceSchema>>
-export type OrganizationConfig = Readonly<z.output<typeof organizationSchema>>
-export type EngineConfig = Readonly<z.output<typeof engineSchema>>
-export type ConfigFile = Readonly<z.output<typeof configShape>>
+function oneOrMany<T>(value: z.ZodType<T>): z.ZodType<OneOrMany<T>> {
+  return z.union([value, z.array(value).min(1).max(100)])
+}
 
 function isHttpUrl(text: string): boolean {
   const url = parseUrl(text)

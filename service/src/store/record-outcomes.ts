@@ -25,7 +25,7 @@ export interface OutcomeRecord {
  */
 export async function recordOutcomes(database: Queryable, worker: string, records: readonly OutcomeRecord[]): Promise<void> {
   if (records.length === 0) return
-  await database.query(recordStatement, [JSON.stringify(records.map(rowOf)), worker])
+  await database.query(recordStatement, [JSON.stringify(records.map(rowOf), storable), worker])
 }
 
 const recordStatement = `
@@ -62,4 +62,9 @@ function rowOf(record: OutcomeRecord): object {
     destination: record.destination,
     outbox: record.outbox,
   }
+}
+
+/** Errors quote what other servers say, and that may hold what PostgreSQL cannot: it must not hold up the outcome. */
+function storable(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll('\0', '\uFFFD').toWellFormed() : value
 }

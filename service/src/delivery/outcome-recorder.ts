@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'switchgear'
+import { groupCommit } from '../intake/group-commit.ts'
+import type { AlertStore } from '../store/alert-store.ts'
+import type { OutcomeRecord } from '../store/record-outcomes.ts'
+
+/** How long is waited between two tries to write, in ms: at first, and at most. */
+const waitMs = { first: 100, max: 5_000 }
+
+/**
+ * Writes outcomes, those that come at the same time in one statement. While the store is away it tries again: a message
+ * whose outcome is lost would be sent twice.
+ */
+export interface OutcomeRecorder {
+  /** Resolves when it is written, or when the recorder was told to give up. */
+  record(outcome: OutcomeRecord): Promise<void>
+  /** Ends all trying again. */
+  giveUp(): void
+}
+
+export function outcomeRecorder(store: Pick<AlertStore, 'record'>, logger: Logger): OutcomeRecorder {
+  const stop = new AbortController()
+  const commits = groupCommit<OutcomeRecord, true>({
+    async commit(records) {
+      await store.record(records)
+      return records.map(() => true as const)
+    },
+    sizeOf: () => 1,
+    keysOf: ({ id }) => [id],
+    batchMax: 500,
+    waitingMax: Infinity,
+  })
+  return {
+    async record(outcome) {
+      for (let delayMs = waitMs.first; ; delayMs = Math.min(delayMs * 2, waitMs.max)) {
+        try {
+          await commits.submit(outcome)
+          return
+        } catch (error) {
+          logger.error({ error, message: outcome.id, state: outcome.state }, 'an outcome could not be written')
+          if (stop.signal.aborted) return
+          await sleep(delayMs, undefined, { signal: stop.signal }).catch(() => {})
+        }
+      }
+    },
+    giveUp: () => stop.abort(),
+  }
+}

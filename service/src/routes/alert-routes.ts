@@ -1,0 +1,137 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { type Complaint, complaints } from '../config/check-shape.ts'
+import {
+  type AlertDraft,
+  alertDraftSchema,
+  alertDraftsSchema,
+  alertsInRequestMax,
+  severities,
+  statuses,
+} from '../intake/alert-schema.ts'
+import { nameText } from '../intake/plain-text.ts'
+import type { AlertView } from '../store/find-alert.ts'
+import { type Caller, allow, scopeOf } from './access.ts'
+import { callerOf } from './guard-routes.ts'
+import { Problem } from './problem.ts'
+import { problemSchema } from './problem-schema.ts'
+import type { ServerOptions } from './server-options.ts'
+
+/** `POST /v1/alerts` and `GET /v1/alerts/:id`. */
+export function alertRoutes(app: FastifyInstance, options: ServerOptions): void {
+  const { intake, store, isStopping } = options
+  app.post('/v1/alerts', { schema: postSchema }, async (request, reply) => {
+    const caller = callerOf(request)
+    if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
+    const drafts = checkDrafts(request)
+    for (const { organization } of drafts) allow(caller, organization)
+    const acceptance = await intake.accept(drafts)
+    const place = Array.isArray(request.body) && acceptance.status !== 'accepted' ? `${acceptance.index}.` : ''
+    switch (acceptance.status) {
+      case 'accepted':
+        return reply.code(202).send({ alerts: acceptance.alerts })
+      case 'conflict':
+        throw refusal(409, 'conflict', `${place}id`, `"${acceptance.id}" is the id of another alert`)
+      case 'unknownOrganization':
+        throw refusal(422, 'unknown-organization', `${place}organization`, `"${acceptance.organization}" is not known`)
+    }
+  })
+  app.get<{ Params: { id: string }; Querystring: { organization?: string } }>(
+    '/v1/alerts/:id',
+    { schema: getSchema },
+    async (request) => {
+      const caller = callerOf(request)
+      const { id } = request.params
+      const { organization } = request.query
+      const asked = organization === undefined ? undefined : checkName('organization', organization)
+      return one(await store.find(id, scopeOf(caller, asked)), id, caller)
+    },
+  )
+}
+
+function checkDrafts(request: FastifyRequest): readonly AlertDraft[] {
+  const body = request.body
+  if (body === undefined) throw new Problem(415, 'expected content-type: application/json', { kind: 'not-json' })
+  if (Array.isArray(body)) return check(alertDraftsSchema, body)
+  const draft = check(alertDraftSchema, body)
+  const key = request.headers['idempotency-key']
+  if (draft.id !== undefined || key === undefined) return [draft]
+  return [{ ...draft, id: checkName('idempotency-key', unquoted(String(key))) }]
+}
+
+/** As the draft of the header has it, the key stands in quotation marks; most send it without. */
+function unquoted(key: string): string {
+  return key.length > 2 && key.startsWith('"') && key.endsWith('"') ? key.slice(1, -1) : key
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw invalid(complaints(result.error))
+}
+
+function invalid(errors: readonly Complaint[]): Problem {
+  const [first, ...others] = errors
+  const place = first === undefined || first.path === '' ? 'the body' : first.path
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  return new Problem(400, `${place}: ${first?.message ?? 'is not valid'}${more}`, { kind: 'invalid', errors })
+}
+
+function refusal(status: number, kind: string, path: string, message: string): Problem {
+  return new Problem(status, `${path}: ${message}; nothing was stored`, { kind, errors: [{ path, message }] })
+}
+
+function checkName(where: string, value: unknown): string {
+  return check(z.record(z.string(), nameText), { [where]: value })[where] ?? ''
+}
+
+function one(found: readonly AlertView[], id: string, caller: Caller): AlertView {
+  const [alert, another] = found
+  if (alert === undefined) throw new Problem(404, `there is no alert "${id}"`)
+  if (another !== undefined && caller.kind === 'operator')
+    throw new Problem(409, `several organizations have an alert "${id}"; ask with ?organization=…`, { kind: 'ambiguous' })
+  return alert
+}
+
+const receiverViewSchema = z.object({
+  name: z.string(),
+  channel: z.enum(['email', 'slack', 'webhook']),
+  state: z.enum(['pending', 'delivered', 'deadLettered', 'refused', 'failed', 'silenced']),
+  reason: z.string().optional(),
+  attempts: z.array(z.object({ at: z.number(), error: z.string().optional() })),
+  lastError: z.string().optional(),
+  letterId: z.string().optional(),
+})
+
+const alertViewSchema = z.object({
+  organization: z.string(),
+  id: z.string(),
+  dedupKey: z.string().optional(),
+  duplicateOf: z.string().optional(),
+  severity: z.enum(severities),
+  status: z.enum(statuses),
+  type: z.string(),
+  title: z.string(),
+  message: z.string(),
+  labels: z.record(z.string(), z.string()),
+  occurredAt: z.number().optional(),
+  acceptedAt: z.number(),
+  receivers: z.array(receiverViewSchema),
+})
+
+const postSchema = {
+  summary: `Takes in one alert, or up to ${alertsInRequestMax}: stored when it answers, all or none`,
+  body: z.union([alertDraftSchema, alertDraftsSchema]),
+  response: {
+    202: z.object({ alerts: z.array(z.object({ id: z.string(), duplicateOf: z.string().optional() })) }),
+    '4xx': problemSchema,
+    '5xx': problemSchema,
+  },
+}
+
+const getSchema = {
+  summary: 'An alert, and what has become of the message to each of its receivers',
+  params: z.object({ id: z.string() }),
+  querystring: z.object({ organization: nameText.optional() }),
+  response: { 200: alertViewSchema, '4xx': problemSchema, '5xx': problemSchema },
+}

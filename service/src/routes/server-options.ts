@@ -1,0 +1,20 @@
+import type { BreakerState, Logger } from 'switchgear'
+import type { Organizations } from '../config/organizations.ts'
+import type { AlertIntake } from '../intake/accept-alerts.ts'
+import type { AlertStore } from '../store/alert-store.ts'
+import type { Access } from './access.ts'
+
+/** The breakers that there are, by name. */
+export type BreakerList = ReadonlyMap<string, { readonly name: string; readonly state: BreakerState }>
+
+/** What the routes need. */
+export interface ServerOptions {
+  readonly access: Access
+  readonly organizations: Organizations
+  readonly intake: AlertIntake
+  readonly store: Pick<AlertStore, 'find' | 'outbox' | 'ping'>
+  readonly breakers: BreakerList
+  readonly logger: Logger
+  /** Whether the service is stopping: it takes nothing more in. */
+  readonly isStopping: () => boolean
+}

@@ -1,0 +1,73 @@
+import swagger from '@fastify/swagger'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { parseJson } from '../json/parse-json.ts'
+import { guardRoutes } from './guard-routes.ts'
+import { alertRoutes } from './alert-routes.ts'
+import { breakerRoutes } from './breaker-routes.ts'
+import { healthRoutes } from './health-routes.ts'
+import { outboxRoutes } from './outbox-routes.ts'
+import { Problem, problemBody, problemHeaders } from './problem.ts'
+import { problemOf } from './problem-of.ts'
+import type { ServerOptions } from './server-options.ts'
+
+/** A body may be as large as this, in bytes. */
+const bodyBytesMax = 1_048_576
+/** A client may take this long to send its request, in ms. */
+const requestTimeoutMs = 30_000
+
+/** The HTTP side of the service. Every error is a problem document. */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    routerOptions: { maxParamLength: 1_024 },
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, body: string) =>
+    withoutPrototypes(body, parseJson(body)),
+  )
+  // Schemas describe, in the OpenAPI document; the routes check for themselves, to name every wrong place.
+  app.setValidatorCompiler(() => (value) => ({ value }))
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error)
+    if (problem.status >= 500)
+      options.logger.error({ error: problem.cause ?? problem, method: request.method, url: request.url }, problem.message)
+    void sendProblem(reply, problem)
+  })
+  app.setNotFoundHandler((request) => {
+    throw new Problem(404, `there is nothing at ${request.method} ${request.url.split('?')[0] ?? ''}`)
+  })
+  await app.register(swagger, { openapi, transform: jsonSchemaTransform })
+  healthRoutes(app, options)
+  await app.register(async (guarded) => {
+    guardRoutes(guarded, options.access)
+    alertRoutes(guarded, options)
+    outboxRoutes(guarded, options)
+    breakerRoutes(guarded, options)
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  return app
+}
+
+const openapi = {
+  openapi: '3.1.0' as const,
+  info: { title: 'Switchgear alert service', version: '0.1.0', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+  components: { securitySchemes: { token: { type: 'http' as const, scheme: 'bearer' } } },
+  security: [{ token: [] }],
+}
+
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problemBody(problem)))
+}
+
+/** `__proto__` is no key of ours, and would be passed over in silence. */
+function withoutPrototypes(text: string, value: unknown): unknown {
+  if (/"(?:_|\\u005[fF]){2}proto(?:_|\\u005[fF]){2}"\s*:/.test(text))
+    throw new Problem(400, '__proto__ is not a known key', { kind: 'invalid' })
+  return value
+}
