@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import repository from '../../package.json' with { type: 'json' }
+import { type Consumer, installTarball } from './install-tarball.ts'
+
+const dependencies = Object.keys(repository.dependencies)
+const peers = Object.keys(repository.peerDependencies)
+
+/** What each door must hold, by name; `instanceof` and the like are tested where they are made. */
+const doors: Readonly<Record<string, readonly string[]>> = {
+  switchgear: [
+    'createSwitchgear',
+    'memoryLog',
+    'memoryDeadLetters',
+    'retry',
+    'retryBudget',
+    'backoff',
+    'classify',
+    'SwitchgearError',
+    'ConfigError',
+    'BreakerOpenError',
+    'RateLimitedError',
+    'TimeoutError',
+    'OverCapacityError',
+    'UnavailableError',
+    'ClosedError',
+  ],
+  'switchgear/testing': ['virtualClock', 'seededRandom'],
+}
+
+let consumer: Consumer
+beforeAll(async () => {
+  consumer = await installTarball([...dependencies, ...peers, '@types/node', 'undici-types'])
+  consumer.write('package.json', JSON.stringify({ type: 'module' }))
+})
+afterAll(() => consumer.remove())
+
+test('every door of the package is tried here', () => {
+  const names = Object.keys(repository.exports).filter((path) => path !== './package.json')
+  expect(names.map((path) => path.replace('.', 'switchgear'))).toEqual(Object.keys(doors))
+})
+
+describe.each(Object.entries(doors))('the door %s of the packed library', (door, names) => {
+  test('opens in plain Node, holds its names, and leaves nothing running', async () => {
+    const seen = await consumer.run(
+      'node',
+      '--input-type=module',
+      '--eval',
+      `console.log(Object.keys(await import('${door}')))`,
+    )
+    for (const name of names) expect(seen).toContain(`'${name}'`)
+    expect(seen).not.toContain("'default'")
+  })
+
+  test('has types that hold in a strict project, the declarations of the library included', async () => {
+    consumer.write(
+      'main.ts',
+      `import { ${names.join(', ')} } from '${door}'\n\nexport const all: object[] = [${names.join(', ')}]\n`,
+    )
+    const strict = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
+    await consumer.run('node', compiler, ...strict, '--exactOptionalPropertyTypes', 'main.ts')
+  })
+})
+
+test('the main door needs no optional peer', async () => {
+  const alone = await installTarball(dependencies)
+  try {
+    await alone.run('node', '--input-type=module', '--eval', "await import('switchgear')")
+  } finally {
+    alone.remove()
+  }
+})
+
+test('what is installed with the library is small, and known', () => {
+  expect(dependencies).toEqual(['rxjs', 'ulid', 'xstate', 'zod'])
+  expect(peers).toEqual(['fast-check'])
+})
+
+test('the tarball holds what was built, the licence, the README and the table of errors, and nothing else', () => {
+  const strangers = consumer.packed.filter((path) => !/^dist(\/[\w-]+)*(\/[\w-]+(\.d\.ts|\.js|\.js\.map))?$/.test(path))
+  expect(strangers.toSorted()).toEqual(['LICENSE', 'README.md', 'docs', 'docs/ERRORS.md', 'package.json'])
+})
+
+const compiler = new URL(import.meta.resolve('typescript/package.json')).pathname.replace('package.json', 'bin/tsc')
