@@ -9,7 +9,7 @@ import type { Call } from './breaker-options.ts'
 import { BreakerLifecycle } from './breaker-lifecycle.ts'
 import { Evidence } from './evidence.ts'
 import type { Probe } from './probe.ts'
-import type { LogEntry } from './replica.ts'
+import type { LogEntry } from './history.ts'
 
 export interface RunOptions {
   /** Aborts the call: it rejects with the signal's reason at once, and counts neither way. */

@@ -1,0 +1,24 @@
+import type { Clock } from '../ports/clock.ts'
+
+/**
+ * The log's time, estimated from what arrives and this instance's monotonic clock; wall clocks are never compared. What
+ * arrives was stamped before, so the estimate can only lag, and nothing that waits for a log time acts too early.
+ */
+export interface LogClock {
+  /** Whole ms. Before anything was heard: this instance's wall clock. */
+  now(): number
+  /** Something arrived that the log stamped with `at`. */
+  heard(at: number): void
+}
+
+export function logClock(clock: Clock): LogClock {
+  /** The log's time minus the monotonic time; the true difference is never smaller. */
+  let offset: number | undefined
+
+  return {
+    now: () => Math.floor(offset === undefined ? clock.now() : clock.monotonic() + offset),
+    heard(at) {
+      offset = Math.max(offset ?? -Infinity, at - clock.monotonic())
+    },
+  }
+}

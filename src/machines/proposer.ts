@@ -1,0 +1,181 @@
+import { ulid } from 'ulid'
+import { UnavailableError } from '../kernel/errors.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import type { LogMembership } from '../ports/event-log.ts'
+import type { Random } from '../ports/random.ts'
+import { encodeEvent } from './breaker-codec.ts'
+import { decide, proposalValidMs, type Intent } from './breaker-decide.ts'
+import type { BreakerEvent } from './breaker-events.ts'
+import type { BreakerSettings } from './breaker-options.ts'
+import type { Position, Verdict } from './fold.ts'
+
+/** Proposals wait this long at most, so that those who saw the same do not all speak at once; in ms. */
+export const proposalJitterMs = 50
+/** How long a race that was lost may take to show its winner, in ms. */
+export const raceWaitMs = 1_000
+/** How often one intent is decided afresh after a race that it lost. */
+export const decisionsMax = 8
+
+export interface ProposerOptions {
+  readonly fleet: string
+  readonly instance: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: LogMembership
+  linked(): boolean
+  logNow(): number
+  position(breaker: string): Position
+}
+
+/** What came of a proposal. Only `accepted` has changed anything. */
+export type Proposed =
+  | {
+      readonly status: 'accepted'
+      readonly event: BreakerEvent
+      /** Monotonic, from before it was sent. */ readonly sentAt: number
+    }
+  /** The fleet's state has no use for it (any more). */
+  | { readonly status: 'moot' }
+  /** There is no link, so nothing was proposed. */
+  | { readonly status: 'unlinked' }
+  /** The log did not answer, or kept answering with somebody else's event. */
+  | { readonly status: 'failed'; readonly error: UnavailableError }
+
+/** Speaks for one instance: what it proposes is decided afresh until the fleet has taken it, or has no use for it. */
+export interface Proposer {
+  /** Never rejects. */
+  propose(
+    breaker: string,
+    settings: BreakerSettings,
+    intent: Intent,
+    options?: { readonly jitter?: boolean },
+  ): Promise<Proposed>
+  /** A message was folded. */
+  onVerdict(id: string, verdict: Verdict): void
+  /** A breaker's log was read further. */
+  onMoved(breaker: string): void
+  stop(): void
+}
+
+export function proposer(options: ProposerOptions): Proposer {
+  const { fleet, instance, clock, random, log, linked, logNow, position } = options
+  /** Who waits for an event of its own to be folded, by its id. */
+  const ownEvents = new Map<string, (verdict: Verdict) => void>()
+  /** Who waits for any event of a breaker to be folded. */
+  const moved = new Map<string, Set<() => void>>()
+  let stopped = false
+
+  return {
+    propose,
+    onVerdict: (id, verdict) => ownEvents.get(id)?.(verdict),
+    onMoved(breaker) {
+      for (const wake of moved.get(breaker) ?? []) wake()
+    },
+    stop() {
+      stopped = true
+      for (const wake of [...moved.values()].flatMap((all) => [...all])) wake()
+    },
+  }
+
+  async function propose(
+    breaker: string,
+    settings: BreakerSettings,
+    intent: Intent,
+    { jitter = true } = {},
+  ): Promise<Proposed> {
+    for (let round = 1; round <= decisionsMax; round++) {
+      if (jitter || round > 1) await pause(random.next() * proposalJitterMs)
+      if (!linked()) return { status: 'unlinked' }
+      const { state, seq, provisional } = position(breaker)
+      if (provisional) return { status: 'unlinked' }
+      const id = ulid(clock.now(), () => random.next())
+      const situation = {
+        breaker,
+        fleet,
+        instance,
+        state,
+        settings,
+        id,
+        chance: random.next(),
+        logNow: logNow(),
+        wallNow: clock.now(),
+      }
+      const event = decide(intent, situation)
+      if (event === undefined) return { status: 'moot' }
+      const sentAt = clock.monotonic()
+      const outcome = await append(event, seq)
+      if (outcome === 'accepted') return { status: 'accepted', event, sentAt }
+      if (outcome instanceof UnavailableError) return { status: 'failed', error: outcome }
+    }
+    return { status: 'failed', error: unavailable(`"${breaker}" changed ${decisionsMax} times while it was asked`) }
+  }
+
+  /** Appends one event and waits for the fold, since only that says whether it was accepted. */
+  async function append(event: BreakerEvent, seq: number): Promise<'accepted' | 'lost' | UnavailableError> {
+    const own = awaitFold(event.id)
+    try {
+      const { status } = await log.append({
+        topic: event.breaker,
+        id: event.id,
+        expected: seq,
+        data: encodeEvent(event),
+      })
+      if (status === 'conflict') {
+        await movedBeyond(event.breaker, seq)
+        return 'lost'
+      }
+      const verdict = await own.folded
+      if (verdict === undefined) return unavailable(`what was stored did not come back within ${proposalValidMs} ms`)
+      return verdict.accepted ? 'accepted' : 'lost'
+    } catch (error) {
+      // It may have been stored all the same; then the fold will show it.
+      const verdict = await own.folded
+      if (verdict !== undefined) return verdict.accepted ? 'accepted' : 'lost'
+      return error instanceof UnavailableError ? error : unavailable('appending failed', error)
+    } finally {
+      own.stop()
+    }
+  }
+
+  /** The verdict on an event of one's own; `undefined` when it does not come while the event could still count. */
+  function awaitFold(id: string): { readonly folded: Promise<Verdict | undefined>; stop(): void } {
+    let timer: Timer | undefined
+    const folded = new Promise<Verdict | undefined>((resolve) => {
+      timer = clock.setTimeout(() => resolve(undefined), proposalValidMs)
+      ownEvents.set(id, resolve)
+    })
+    return {
+      folded,
+      stop() {
+        if (timer !== undefined) clock.clearTimeout(timer)
+        ownEvents.delete(id)
+      },
+    }
+  }
+
+  /** Resolves when this breaker's log was read beyond `seq`, or after a while. */
+  async function movedBeyond(breaker: string, seq: number): Promise<void> {
+    if (position(breaker).seq > seq || stopped) return
+    await new Promise<void>((resolve) => {
+      const all = moved.get(breaker) ?? new Set()
+      const timer = clock.setTimeout(wake, raceWaitMs)
+      moved.set(breaker, all.add(wake))
+      function wake(): void {
+        clock.clearTimeout(timer)
+        all.delete(wake)
+        if (all.size === 0) moved.delete(breaker)
+        resolve()
+      }
+    })
+  }
+
+  function pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      clock.setTimeout(resolve, delayMs)
+    })
+  }
+}
+
+function unavailable(message: string, cause?: unknown): UnavailableError {
+  return new UnavailableError('event log', message, cause === undefined ? {} : { cause })
+}
