@@ -36,6 +36,7 @@ export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
   return {
     async send({ messageId, alert, target, reached, signal }) {
       const to = target.to.filter((recipient) => !reached.has(recipient))
+      if (to.length === 0) return
       const { accepted, refused } = await attempt({ ...emailMessage(alert, messageId, domain), from, to }, signal)
       for (const recipient of to) if (accepted.has(comparable(recipient))) reached.add(recipient)
       if (refused.length > 0) throw new RecipientsRefusedError(refused, reached.size)
