@@ -9,7 +9,8 @@ import type { BreakerSettings } from './breaker-options.ts'
 import type { Evidence } from './evidence.ts'
 import { freshVotes, type FleetState } from './fleet-state.ts'
 import { inForce, unread, type Position } from './fold.ts'
-import { admission, steady, type Admission, type Local, type Trip } from './gate.ts'
+import { admission, type Admission } from './gate.ts'
+import { afterProbe, steady, takenOver, tripped, type Local, type Moment, type Trip } from './local.ts'
 import { claimWaitMs, overdueResult, probeShare, type Probe } from './probe.ts'
 import { proposalJitterMs } from './proposer.ts'
 import type { Replica } from './replica.ts'
@@ -67,7 +68,7 @@ export abstract class BreakerLifecycle<B> {
 
   /** Where it stands for this instance's calls. */
   get state(): BreakerState {
-    const { clock, instance, replica } = this.host
+    const { instance, replica } = this.host
     return describeState({
       fleet: this.#fleet,
       cause: this.#position.cause,
@@ -75,9 +76,7 @@ export abstract class BreakerLifecycle<B> {
       linked: replica.linked,
       instance,
       counts: this.evidence?.counts() ?? noCounts,
-      wallNow: clock.now(),
-      now: clock.monotonic(),
-      logNow: replica.logNow(),
+      ...this.#moment,
     })
   }
 
@@ -144,7 +143,7 @@ export abstract class BreakerLifecycle<B> {
   protected trip(rule: string): void {
     if (this.#local.kind === 'tripped') return
     const counts = this.evidence?.counts(rule) ?? noCounts
-    this.#tripLocally({ reason: rule, counts, failedRecoveries: 0, from: 'closed' })
+    this.#tripLocally('closed', rule, counts, 0)
   }
 
   /** Time alone has made the gate admit: an order is over that nobody could be told of, as the link is down. */
@@ -154,14 +153,11 @@ export abstract class BreakerLifecycle<B> {
   }
 
   protected admission(): Admission {
-    const { clock, replica } = this.host
-    const { linked } = replica
     return admission({
       fleet: this.#fleet,
       local: this.#local,
-      linked,
-      logNow: replica.logNow(),
-      now: clock.monotonic(),
+      linked: this.host.replica.linked,
+      ...this.#moment,
     })
   }
 
@@ -250,52 +246,21 @@ export abstract class BreakerLifecycle<B> {
   #endLocalProbe(result: ProbeResult): void {
     const local = this.#local
     if (local.kind !== 'tripped') return
-    if (result === 'ignored') {
-      this.#local = { ...local, probing: false }
-      return this.#gateChanged()
+    if (result === 'failed' || result === 'hung') {
+      const reason = result === 'failed' ? 'the probe failed' : 'the probe gave no result in time'
+      return this.#tripLocally('halfOpen', reason, local.counts, local.failedRecoveries + 1)
     }
-    if (result === 'passed') {
-      const passes = local.passes + 1
-      if (passes < this.settings.successesToClose) {
-        this.#local = { ...local, probing: false, passes }
-        return this.#gateChanged()
-      }
-      return this.#setLocal(steady, 'halfOpen', 'the probe passed')
-    }
-    const reason = result === 'failed' ? 'the probe failed' : 'the probe gave no result in time'
-    this.#tripLocally({ reason, counts: local.counts, failedRecoveries: local.failedRecoveries + 1, from: 'halfOpen' })
+    const next = afterProbe(local, result, this.settings.successesToClose)
+    if (next.kind === 'steady') return this.#setLocal(next, 'halfOpen', 'the probe passed')
+    this.#local = next
+    this.#gateChanged()
   }
 
-  #tripLocally({
-    reason,
-    counts,
-    failedRecoveries,
-    from,
-  }: {
-    reason: string
-    counts: Counts
-    failedRecoveries: number
-    from: 'closed' | 'halfOpen'
-  }): void {
-    const { clock, random, replica } = this.host
-    const recoveryMs = recoveryDelay(this.settings, failedRecoveries, random.next())
-    const since = clock.monotonic()
-    const trip: Trip = {
-      kind: 'tripped',
-      reason,
-      counts,
-      since,
-      sinceAt: clock.now(),
-      sinceLog: replica.logNow(),
-      recoveryMs,
-      retryAt: since + recoveryMs,
-      failedRecoveries,
-      passes: 0,
-      own: true,
-      probing: false,
-    }
+  #tripLocally(from: 'closed' | 'halfOpen', reason: string, counts: Counts, failedRecoveries: number): void {
+    const recoveryMs = recoveryDelay(this.settings, failedRecoveries, this.host.random.next())
+    const trip = tripped(this.#moment, { reason, counts, recoveryMs, failedRecoveries })
     this.#setLocal(trip, from, reason)
-    if (replica.linked) this.#proposeTrip(trip)
+    if (this.host.replica.linked) this.#proposeTrip(trip)
   }
 
   #proposeTrip({ reason, counts, recoveryMs }: Trip): void {
@@ -336,7 +301,7 @@ export abstract class BreakerLifecycle<B> {
     const local = this.#local
     if (local.kind === 'steady') return
     if (!local.own) {
-      this.#dropProbe()
+      if (this.probe?.scope === 'local') this.#dropProbe()
       this.#local = steady
     } else if (this.host.clock.monotonic() - local.since <= local.recoveryMs) {
       this.#proposeTrip(local)
@@ -345,26 +310,14 @@ export abstract class BreakerLifecycle<B> {
 
   /** Unlinked: what the fleet held open stays so here, until this instance's own probe passes. */
   #standAlone(): void {
-    const { cause } = this.#position
-    const state = this.#fleet
-    const claimAt = claimableAt(state)
+    const claimAt = claimableAt(this.#fleet)
     if (this.#local.kind === 'tripped' || claimAt === undefined) return
+    this.#local = takenOver(this.#moment, this.#fleet, this.#position.cause, claimAt)
+  }
+
+  get #moment(): Moment {
     const { clock, replica } = this.host
-    const since = clock.monotonic()
-    this.#local = {
-      kind: 'tripped',
-      reason: cause?.reason ?? '',
-      counts: cause?.counts ?? noCounts,
-      since,
-      sinceAt: cause?.at ?? clock.now(),
-      sinceLog: replica.logNow(),
-      recoveryMs: this.settings.recovery.baseMs,
-      retryAt: since + Math.max(0, claimAt - replica.logNow()),
-      failedRecoveries: state.failedRecoveries,
-      passes: state.passes,
-      own: false,
-      probing: false,
-    }
+    return { now: clock.monotonic(), wallNow: clock.now(), logNow: replica.logNow() }
   }
 
   #gateChanged(): void {
@@ -376,36 +329,33 @@ export abstract class BreakerLifecycle<B> {
 
   /** One timer, for what must happen without a call: the end of an order, and the checks of those who probe themselves. */
   #planWake(): void {
-    const { clock, replica, random } = this.host
+    const { clock, random } = this.host
     if (this.#wake !== undefined) clock.clearTimeout(this.#wake)
     this.#wake = undefined
-    const state = this.#fleet
-    const orderEnd = state.order?.until
-    const now = this.admission()
-    const waitMs =
-      orderEnd !== undefined
-        ? orderEnd - replica.logNow()
-        : this.settings.check === undefined
-          ? Infinity
-          : now.kind === 'refuse'
-            ? now.waitMs
-            : now.kind === 'admit'
-              ? Infinity
-              : 0
-    if (waitMs === Infinity || this.host.closed) return
-    this.#wake = clock.setTimeout(() => this.#onWake(), Math.max(0, waitMs) + random.next() * proposalJitterMs)
+    const waitMs = this.host.closed ? undefined : this.#wakeAfterMs()
+    if (waitMs === undefined) return
+    this.#wake = clock.setTimeout(() => void this.#onWake(), Math.max(0, waitMs) + random.next() * proposalJitterMs)
   }
 
-  #onWake(): void {
-    this.#wake = undefined
-    const { replica } = this.host
-    if (this.#fleet.order?.until !== undefined) {
-      if (replica.linked)
-        void replica.propose(this.name, this.settings, { type: 'orderOver' }).then(() => this.#planWake())
-      else this.#gateChanged()
-      return
+  #wakeAfterMs(): number | undefined {
+    const orderEnd = this.#fleet.order?.until
+    if (orderEnd !== undefined) {
+      const leftMs = orderEnd - this.host.replica.logNow()
+      // Over, and nobody can be told: the gate knows, and the link will wake us.
+      return leftMs <= 0 && !this.host.replica.linked ? undefined : leftMs
     }
-    this.selfCheck()
+    if (this.settings.check === undefined) return undefined
+    const next = this.admission()
+    if (next.kind === 'admit') return undefined
+    if (next.kind !== 'refuse') return 0
+    return Number.isFinite(next.waitMs) ? next.waitMs : undefined
+  }
+
+  async #onWake(): Promise<void> {
+    this.#wake = undefined
+    if (this.#fleet.order?.until === undefined) this.selfCheck()
+    else if (this.host.replica.linked) await this.host.replica.propose(this.name, this.settings, { type: 'orderOver' })
+    else return this.#gateChanged()
     this.#planWake()
   }
 

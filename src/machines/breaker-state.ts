@@ -1,7 +1,7 @@
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
 import type { Cause } from './fold.ts'
-import type { Local, Trip } from './gate.ts'
+import type { Local, Trip } from './local.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
 export interface BreakerState {

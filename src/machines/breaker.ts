@@ -67,6 +67,14 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     return this.#tryAcquireGuarded()
   }
 
+  /** How long calls are refused from now on, in ms; `undefined` while one may pass or become the probe. Starts nothing. */
+  refusedForMs(): number | undefined {
+    if (this.admits || this.host.closed || this.retired || this.probe?.phase === 'held') return undefined
+    const now = this.admission()
+    if (now.kind === 'refuse') return now.waitMs
+    return this.probe === undefined ? undefined : 0
+  }
+
   /** Refuses every call of the whole fleet, for `forMs` or until it is released. Resolves once the fleet has taken it. */
   forceOpen(order: Order): Promise<void> {
     return this.#order('forcedOpen', order)

@@ -1,30 +1,6 @@
-import type { Counts } from './breaker-events.ts'
 import { claimableAt } from './breaker-decide.ts'
 import type { FleetState } from './fleet-state.ts'
-
-/** What an instance holds by itself, beside what the fleet agrees on. Times are monotonic. */
-export type Local = { readonly kind: 'steady' } | Trip
-
-export interface Trip {
-  readonly kind: 'tripped'
-  readonly reason: string
-  readonly counts: Counts
-  /** When it tripped: monotonic, by the wall clock for people. */
-  readonly since: number
-  readonly sinceAt: number
-  /** And by the log's: only what the fleet decided after it ends it. */
-  readonly sinceLog: number
-  readonly recoveryMs: number
-  readonly retryAt: number
-  readonly failedRecoveries: number
-  readonly passes: number
-  /** False when it was taken over from the fleet as the link went down: no evidence of this instance's own. */
-  readonly own: boolean
-  /** Whether its probe is under way. */
-  readonly probing: boolean
-}
-
-export const steady: Local = Object.freeze({ kind: 'steady' })
+import type { Local } from './local.ts'
 
 /** What a gate goes by. */
 export interface GateView {

@@ -88,7 +88,9 @@ export function proposer(options: ProposerOptions): Proposer {
       if (!linked()) return { status: 'unlinked' }
       const { state, seq, provisional } = position(breaker)
       if (provisional) return { status: 'unlinked' }
-      const id = ulid(clock.now(), () => random.next())
+      // A ULID takes whole milliseconds only, and 0 for a wish to look at the clock of the process.
+      const wallNow = Math.floor(clock.now())
+      const id = ulid(Math.max(1, wallNow), () => random.next())
       const situation = {
         breaker,
         fleet,
@@ -98,7 +100,7 @@ export function proposer(options: ProposerOptions): Proposer {
         id,
         chance: random.next(),
         logNow: logNow(),
-        wallNow: clock.now(),
+        wallNow,
       }
       const event = decide(intent, situation)
       if (event === undefined) return { status: 'moot' }

@@ -1,0 +1,95 @@
+import type { ProbeResult } from './breaker-decide.ts'
+import { noCounts } from './breaker-decide.ts'
+import type { Counts } from './breaker-events.ts'
+import type { FleetState } from './fleet-state.ts'
+import type { Cause } from './fold.ts'
+
+/** What an instance holds by itself, beside what the fleet agrees on. Times are monotonic. */
+export type Local = { readonly kind: 'steady' } | Trip
+
+export interface Trip {
+  readonly kind: 'tripped'
+  readonly reason: string
+  readonly counts: Counts
+  /** When it tripped: monotonic, by the wall clock for people. */
+  readonly since: number
+  readonly sinceAt: number
+  /** And by the log's: only what the fleet decided after it ends it. */
+  readonly sinceLog: number
+  readonly recoveryMs: number
+  readonly retryAt: number
+  readonly failedRecoveries: number
+  readonly passes: number
+  /** False when it was taken over from the fleet as the link went down: no evidence of this instance's own. */
+  readonly own: boolean
+  /** Whether its probe is under way. */
+  readonly probing: boolean
+}
+
+export const steady: Local = Object.freeze({ kind: 'steady' })
+
+/** One moment, by the three clocks that matter. */
+export interface Moment {
+  /** Monotonic. */
+  readonly now: number
+  readonly wallNow: number
+  readonly logNow: number
+}
+
+/** This instance trips: a rule of its own says so, or its own probe failed. */
+export function tripped(
+  { now, wallNow, logNow }: Moment,
+  facts: {
+    readonly reason: string
+    readonly counts: Counts
+    readonly recoveryMs: number
+    readonly failedRecoveries: number
+  },
+): Trip {
+  return {
+    kind: 'tripped',
+    ...facts,
+    since: now,
+    sinceAt: wallNow,
+    sinceLog: logNow,
+    retryAt: now + facts.recoveryMs,
+    passes: 0,
+    own: true,
+    probing: false,
+  }
+}
+
+/** The link is down: what the fleet held open until `claimAt` stays so here, until this instance's own probe passes. */
+export function takenOver(
+  { now, wallNow, logNow }: Moment,
+  fleet: FleetState,
+  cause: Cause | undefined,
+  claimAt: number,
+): Trip {
+  const recoveryMs = Math.max(0, claimAt - logNow)
+  return {
+    kind: 'tripped',
+    reason: cause?.reason ?? '',
+    counts: cause?.counts ?? noCounts,
+    recoveryMs,
+    failedRecoveries: fleet.failedRecoveries,
+    since: now,
+    sinceAt: cause?.at ?? wallNow,
+    sinceLog: logNow,
+    retryAt: now + recoveryMs,
+    passes: fleet.passes,
+    own: false,
+    probing: false,
+  }
+}
+
+/** What follows from this instance's own probe, unless it failed, which is a trip anew. */
+export function afterProbe(
+  trip: Trip,
+  result: Extract<ProbeResult, 'passed' | 'ignored'>,
+  successesToClose: number,
+): Local {
+  if (result === 'ignored') return { ...trip, probing: false }
+  const passes = trip.passes + 1
+  return passes >= successesToClose ? steady : { ...trip, probing: false, passes }
+}
