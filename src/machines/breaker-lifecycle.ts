@@ -162,14 +162,14 @@ export abstract class BreakerLifecycle<B> {
   }
 
   protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
-    const { reason, by, counts } = this.state
+    const { mode: current, reason, by, counts } = this.state
     const who = by === '' ? '' : mode === 'forcedOpen' ? `, ordered by ${by}` : `, opened by ${by}`
     return {
       breaker: this.name,
       mode,
       retryAfterMs: waitMs,
       retryAt: this.host.clock.now() + waitMs,
-      because: explainReason(reason, counts) + who,
+      because: current === 'closed' ? '' : explainReason(reason, counts) + who,
     }
   }
 

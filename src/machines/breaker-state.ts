@@ -41,9 +41,16 @@ export function describeState(view: StateView): BreakerState {
   const { fleet, local, linked } = view
   const { mode } = fleet
   const ordered = mode === 'forcedOpen' || mode === 'disabled'
-  return local.kind === 'tripped' && (mode === 'closed' || (!linked && !ordered))
-    ? describeTrip(local, view)
-    : describeFleet(view)
+  if (ordered) return describeFleet(view)
+  if (local.kind === 'tripped' && (mode === 'closed' || !linked)) return describeTrip(local, view)
+  return linked || mode === 'closed' ? describeFleet(view) : describeOwnClose(view)
+}
+
+/** Without a link, its own probe has closed what the fleet holds open. */
+function describeOwnClose({ fleet, instance, wallNow, counts }: StateView): BreakerState {
+  const { term } = fleet
+  const reason = 'the probe passed'
+  return { mode: 'closed', scope: 'local', term, sinceAt: wallNow, by: instance, reason, counts, failedRecoveries: 0 }
 }
 
 function describeTrip(local: Trip, { fleet, instance, wallNow, now }: StateView): BreakerState {

@@ -192,16 +192,15 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (options?.signal?.aborted) throw options.signal.reason
     if (probe !== undefined && this.probe === probe && probe.phase === 'held')
       return this.#runProbe(probe, work, options)
-    // Somebody else's probe passed meanwhile.
-    if (this.admits) return this.run(work, options)
+    // Refused also when somebody else's probe has passed meanwhile: a call is never queued.
     throw this.#underWay()
   }
 
-  /** Somebody is just claiming the probe, or has it. */
+  /** Somebody is just claiming the probe, or has it, or had it a moment ago. */
   #underWay(): BreakerOpenError {
     const now = this.admission()
     return new BreakerOpenError(
-      this.refusal(now.kind === 'refuse' ? now : { kind: 'refuse', mode: 'halfOpen', waitMs: 0 }),
+      now.kind === 'refuse' ? this.refusal(now) : this.refusal({ kind: 'refuse', mode: 'halfOpen', waitMs: 0 }),
     )
   }
 

@@ -1,0 +1,201 @@
+import { afterEach, expect, test } from 'vitest'
+import { createSwitchgear, type BreakerOptions, type Switchgear } from 'switchgear'
+import { simulatedLog } from '../../src/testing/simulated-log.ts'
+import { seededRandom } from '../../src/testing/seeded-random.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
+
+const opened: Switchgear[] = []
+afterEach(() => Promise.all(opened.splice(0).map((gear) => gear.close())))
+
+const options: BreakerOptions = {
+  failureThreshold: 3,
+  recoveryTimeoutMs: 10_000,
+  recoveryBackoff: { jitter: 'none' },
+  probe: { leaseMs: 5_000 },
+}
+
+async function fleetOf(...names: string[]) {
+  const clock = virtualClock({ startAt: 1_000_000 })
+  const random = seededRandom(7)
+  const log = simulatedLog({ clock, random, latencyMs: { min: 1, max: 5 } })
+  const gears = names.map((instance) => createSwitchgear({ instance, log, clock, random, breakers: { smtp: options } }))
+  opened.push(...gears)
+  await clock.advanceBy(100)
+  const breakers = gears.map((gear) => gear.breaker('smtp'))
+  const [a, b, c] = breakers
+  if (a === undefined || b === undefined) throw new Error('two instances at least')
+  return { clock, log, gears, a, b, c: c ?? b, breakers }
+}
+
+type Breaker = ReturnType<Switchgear['breaker']>
+const fail = (breaker: Breaker) => breaker.run(() => Promise.reject(new Error('down'))).catch(() => {})
+const succeed = (breaker: Breaker) => breaker.run(() => Promise.resolve('up'))
+const refused = (breaker: Breaker) =>
+  breaker
+    .run(() => 'reached')
+    .then(
+      () => false,
+      () => true,
+    )
+async function trip(breaker: Breaker) {
+  for (let failure = 0; failure < 3; failure++) await fail(breaker)
+}
+
+test('an instance that is cut off trips, waits, probes and closes on its own evidence', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  log.cut('a')
+  await clock.settle()
+  await trip(a)
+  expect(a.state).toMatchObject({ mode: 'open', scope: 'local' })
+  await clock.advanceBy(9_000)
+  expect(await refused(a)).toBe(true)
+  expect(b.state.mode).toBe('closed')
+  await clock.advanceBy(1_100)
+  expect(await succeed(a)).toBe('up')
+  expect(a.state).toMatchObject({ mode: 'closed' })
+})
+
+test('what the fleet held open stays open for one that is cut off, until its own probe passes', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  await trip(a)
+  await clock.advanceBy(100)
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'fleet' })
+  log.cut('b')
+  await clock.settle()
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'local' })
+  expect(await refused(b)).toBe(true)
+  await clock.advanceBy(10_000)
+  await fail(b)
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'local', failedRecoveries: 1 })
+  await clock.advanceBy(20_000)
+  expect(await succeed(b)).toBe('up')
+  expect(b.state).toMatchObject({ mode: 'closed' })
+  expect(a.state.mode).toBe('open')
+})
+
+test('relinked, the fleet that is open wins over an instance that had closed by itself', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  await trip(a)
+  await clock.advanceBy(100)
+  log.cut('b')
+  await clock.advanceBy(10_000)
+  await succeed(b)
+  expect(b.state.mode).toBe('closed')
+  log.heal('b')
+  await clock.advanceBy(100)
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'fleet' })
+})
+
+test('relinked, a local trip with fresh evidence is proposed, and the fleet opens', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  log.cut('a')
+  await clock.settle()
+  await trip(a)
+  await clock.advanceBy(2_000)
+  log.heal('a')
+  await clock.advanceBy(200)
+  expect(a.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'a' })
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'a' })
+})
+
+test('a stale local trip is not proposed, and recovers by local probes', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  log.cut('a')
+  await clock.settle()
+  await trip(a)
+  await clock.advanceBy(11_000)
+  log.heal('a')
+  await clock.advanceBy(500)
+  expect(b.state.mode).toBe('closed')
+  expect(await succeed(a)).toBe('up')
+  expect(a.state.mode).toBe('closed')
+})
+
+test('an order that was folded holds without a link, and one that was given meanwhile wins when the link is back', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  const forced = a.forceOpen({ by: 'ann', reason: 'migration' })
+  await clock.advanceBy(100)
+  await forced
+  log.cut('b')
+  await clock.advanceBy(60_000)
+  expect(await refused(b)).toBe(true)
+  const released = a.release({ by: 'ann', reason: 'done' })
+  await clock.advanceBy(100)
+  await released
+  expect(await refused(b)).toBe(true)
+  log.heal('b')
+  await clock.advanceBy(100)
+  expect(b.state.mode).toBe('closed')
+  expect(await succeed(b)).toBe('up')
+})
+
+test('an append whose answer is lost counts once, since the fold shows it', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  log.loseAnswers('a', 1)
+  await trip(a)
+  await clock.advanceBy(5_000)
+  expect(log.stored('smtp')).toHaveLength(1)
+  expect(b.state).toMatchObject({ mode: 'open', by: 'a' })
+})
+
+test('an append that lands late changes nothing', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  log.holdAppends('a', 1)
+  await trip(a)
+  await clock.advanceBy(60_000)
+  expect(b.state.mode).toBe('closed')
+  log.landLate()
+  await clock.advanceBy(100)
+  expect(log.stored('smtp')).toHaveLength(1)
+  expect(b.state.mode).toBe('closed')
+})
+
+test('after a gap, what is adopted may tighten at once, and loosens after ten silent seconds', async () => {
+  const { clock, log, a, b, c } = await fleetOf('a', 'b', 'c')
+  await trip(a)
+  await clock.advanceBy(10_200)
+  // b misses the claim, and sees the close out of context.
+  log.loseMessages('b', 1)
+  const probe = succeed(c)
+  await clock.advanceBy(200)
+  expect(await probe).toBe('up')
+  expect(a.state.mode).toBe('closed')
+  expect(b.state.mode).toBe('open')
+  await clock.advanceBy(9_000)
+  expect(b.state.mode).toBe('open')
+  await clock.advanceBy(1_500)
+  expect(b.state.mode).toBe('closed')
+})
+
+test('a log that was recreated is told where the fleet stood', async () => {
+  const { clock, log, a, b, breakers } = await fleetOf('a', 'b', 'c')
+  await trip(a)
+  await clock.advanceBy(1_000)
+  log.rewind()
+  await clock.advanceBy(1_000)
+  for (const breaker of breakers) expect(breaker.state).toMatchObject({ mode: 'open', scope: 'fleet', term: 1 })
+  expect(log.stored('smtp')).toHaveLength(1)
+  await clock.advanceBy(10_000)
+  const probe = succeed(b)
+  await clock.advanceBy(200)
+  expect(await probe).toBe('up')
+  for (const breaker of breakers) expect(breaker.state.mode).toBe('closed')
+})
+
+test('where the log acknowledges two winners, the fold decides, and all agree', async () => {
+  const { clock, log, breakers, gears } = await fleetOf('a', 'b', 'c')
+  log.twoWinners = true
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(breakers.map(trip))
+    await clock.advanceBy(200)
+    const before = breakers.map(({ state }) => state.mode)
+    expect(new Set(before)).toEqual(new Set(['open']))
+    await clock.advanceBy(10_000)
+    const probes = Promise.allSettled(breakers.map(succeed))
+    await clock.advanceBy(2_000)
+    expect((await probes).filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(breakers.map(({ state }) => state.mode)).toEqual(['closed', 'closed', 'closed'])
+  }
+  expect(gears.map((gear) => gear.health().log.divergences)).toEqual([0, 0, 0])
+  expect(gears[0]?.health().log.ignored).toBeGreaterThan(0)
+})
