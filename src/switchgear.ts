@@ -18,13 +18,14 @@ import type { CircuitBreaker } from './machines/breaker.ts'
 import { createRegistry, type Registry } from './machines/registry.ts'
 import { createReplica, type ReplicaHealth } from './machines/replica.ts'
 import type { Transition } from './machines/transition.ts'
-import { systemClock, type Clock } from './ports/clock.ts'
+import { systemClock, within, type Clock } from './ports/clock.ts'
 import type { DeadLetters } from './ports/dead-letters.ts'
 import type { EventLog, Link } from './ports/event-log.ts'
 import type { Limiter } from './ports/limiter.ts'
 import { quietly, silentLogger, type Logger } from './ports/logger.ts'
 import { systemRandom, type Random } from './ports/random.ts'
 import { Breaker, type ObservableHost } from './streams/breaker.ts'
+import { createSafeCall, type SafeCall } from './streams/safe-call.ts'
 import { retryPolicySchema, type RetryPolicy } from './streams/retry-policy.ts'
 
 export interface SwitchgearOptions {
@@ -83,6 +84,11 @@ export interface Switchgear {
   readonly link$: Observable<Link>
   readonly limiter: Limiter | undefined
   readonly deadLetters: DeadLetters
+  /**
+   * Makes a call through a breaker, with retries, a dead letter when all have failed, and a fallback. Never throws and
+   * never rejects; the outcome says what became of it.
+   */
+  readonly safeCall: SafeCall
   /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000). */
   ready(options?: { readonly deadlineMs?: number }): Promise<void>
   health(): Health
@@ -143,13 +149,28 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   })
   for (const [name, of] of Object.entries(given.breakers ?? {})) if (name !== 'default') registry.get(name, of)
 
+  const callsUnderWay = new Set<Promise<unknown>>()
+  const safeCall = createSafeCall({
+    breakerOf: (name) => breaker(name),
+    limiter: given.limiter,
+    deadLetters,
+    clock,
+    random,
+    logger,
+    isClosing: () => closing !== undefined,
+    track(call) {
+      callsUnderWay.add(call)
+      void call.finally(() => callsUnderWay.delete(call))
+    },
+    retry: given.retry,
+    deadlineMs: given.deadlineMs,
+  })
+
   return {
     fleet,
     instance,
-    breaker(name, of) {
-      if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
-      return registry.get(name, of)
-    },
+    breaker,
+    safeCall,
     breakers: registry.all,
     transitions$: transitions$.asObservable(),
     link$: link$.asObservable(),
@@ -172,7 +193,12 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
       },
       log: replica.health(),
     }),
-    close: () => (closing ??= close()),
+    close: ({ deadlineMs = switchgearDefaults.closeDeadlineMs } = {}) => (closing ??= close(deadlineMs)),
+  }
+
+  function breaker(name: string, of?: BreakerOptions): Breaker {
+    if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
+    return registry.get(name, of)
   }
 
   function createBreaker(name: string, settings: BreakerSettings): Breaker {
@@ -190,7 +216,9 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     transitions$.next(transition)
   }
 
-  async function close(): Promise<void> {
+  /** Calls that are under way end by themselves: their next attempt is refused. */
+  async function close(deadlineMs: number): Promise<void> {
+    await within(clock, deadlineMs, Promise.allSettled(callsUnderWay))
     for (const breaker of registry.all.values()) breaker.retire()
     await replica.close()
     transitions$.complete()

@@ -39,6 +39,8 @@ export interface SafeCallParts {
   readonly random: Random
   readonly logger: Logger
   isClosing(): boolean
+  /** Hears of each call that is not refused at the door, to wait for it when the instance closes. */
+  track?(call: Promise<unknown>): void
   /** How to retry where a call does not say. */
   readonly retry?: RetryPolicy | undefined
   readonly deadlineMs?: number | undefined
