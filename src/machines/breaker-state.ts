@@ -1,3 +1,4 @@
+import { noCounts } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
 import type { Cause } from './fold.ts'
@@ -13,6 +14,7 @@ export interface BreakerState {
   readonly sinceAt: number
   readonly by: string
   readonly reason: string
+  /** Closed: what was counted since. Else: on what it was decided. */
   readonly counts: Counts
   readonly failedRecoveries: number
   /** When a probe may run (open), or when the order ends (forcedOpen, disabled), in ms since the epoch. */
@@ -71,7 +73,7 @@ function describeFleet({ fleet, cause, counts, wallNow, logNow }: StateView): Br
     sinceAt: cause?.at ?? 0,
     by: order?.by ?? cause?.by ?? '',
     reason: order?.reason ?? cause?.reason ?? '',
-    counts: cause?.counts ?? counts,
+    counts: mode === 'closed' ? counts : (cause?.counts ?? noCounts),
     failedRecoveries,
     ...(endsAt !== undefined && { retryAt: wallNow + Math.max(0, endsAt - logNow) }),
     ...(lease !== undefined && { probe: { holder: lease.holder, attempt: lease.attempt } }),
