@@ -188,8 +188,8 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   }
 
   async #claimAndRun<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
-    const probe = await this.claim()
-    if (options?.signal?.aborted) throw options.signal.reason
+    // Whoever gives up while waiting leaves the claim to the next call.
+    const probe = await this.#bounded(() => this.claim(), undefined, options?.signal)
     if (probe !== undefined && this.probe === probe && probe.phase === 'held')
       return this.#runProbe(probe, work, options)
     // Refused also when somebody else's probe has passed meanwhile: a call is never queued.
