@@ -215,7 +215,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
         return value
       },
       (error: unknown) => {
-        this.endProbe(probe, this.#probeResult(error, signal, timeoutMs === leaseLeftMs))
+        this.endProbe(probe, this.#probeResult(error, signal, probe.endsAt))
         throw error
       },
     )
@@ -224,10 +224,11 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   #probeResult(
     error: unknown,
     signal: AbortSignal | undefined,
-    endedByLease: boolean,
+    endsAt: number,
   ): 'passed' | 'failed' | 'hung' | 'ignored' {
     if (signal?.aborted && error === signal.reason) return 'ignored'
-    if (endedByLease && error instanceof TimeoutError) return isOwnFault(error) ? 'ignored' : 'hung'
+    if (error instanceof TimeoutError && this.host.clock.monotonic() >= endsAt)
+      return isOwnFault(error) ? 'ignored' : 'hung'
     return probeResults[this.settings.judge(error)]
   }
 
