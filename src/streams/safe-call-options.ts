@@ -84,7 +84,7 @@ const schema: z.ZodType<SafeCallOptions<unknown>> = z.strictObject({
     .optional(),
   timeoutMs: durationMs.optional(),
   deadLetter: callable<Describe>().optional(),
-  fallback: z.unknown(),
+  fallback: z.unknown().optional(),
   signal: z.custom<AbortSignal>(isSignal, 'expected an AbortSignal').optional(),
 })
 
