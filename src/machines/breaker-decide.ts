@@ -14,8 +14,14 @@ import { freshVotes, voteFreshMs, type FleetState } from './fleet-state.ts'
 
 /** What this instance saw, or was told, that the fleet may have to hear of. */
 export type Intent =
-  /** It tripped by itself, or its trip is still fresh; `recoveryMs` was drawn when it tripped. */
-  | { readonly type: 'trip'; readonly reason: string; readonly counts: Counts; readonly recoveryMs: number }
+  /** It tripped by itself in this term, or its trip is still fresh; `recoveryMs` was drawn when it tripped. */
+  | {
+      readonly type: 'trip'
+      readonly term: number
+      readonly reason: string
+      readonly counts: Counts
+      readonly recoveryMs: number
+    }
   /** It saw somebody vote. */
   | { readonly type: 'countVotes'; readonly counts: Counts }
   /** A call wants to be the probe. */
@@ -99,13 +105,7 @@ interface Proposal {
 function propose(intent: Intent, situation: Situation): Proposal | undefined {
   switch (intent.type) {
     case 'trip':
-      return situation.settings.quorum === 1
-        ? {
-            fact: { type: 'opened', quorum: 1, retryAfterMs: intent.recoveryMs },
-            reason: intent.reason,
-            counts: intent.counts,
-          }
-        : (openByVotes(situation, intent.counts, intent.recoveryMs) ?? vote(situation, intent))
+      return reportTrip(intent, situation)
     case 'countVotes':
       return openByVotes(situation, intent.counts, recoveryDelay(situation.settings, 0, situation.chance))
     case 'claim':
@@ -149,6 +149,15 @@ function carryOver(state: FleetState, logNow: number): StateAfter {
 /** How long to stay open after `failedRecoveries` failed ones, in whole ms. */
 export function recoveryDelay({ recovery }: BreakerSettings, failedRecoveries: number, chance: number): number {
   return Math.max(1, Math.floor(growingDelay(recovery, failedRecoveries, chance)))
+}
+
+function reportTrip(intent: Intent & { type: 'trip' }, situation: Situation): Proposal | undefined {
+  const { term, reason, counts, recoveryMs } = intent
+  // The fleet has opened meanwhile, and may even have recovered: what was seen before says nothing of now.
+  if (term !== situation.state.term) return undefined
+  return situation.settings.quorum === 1
+    ? { fact: { type: 'opened', quorum: 1, retryAfterMs: recoveryMs }, reason, counts }
+    : (openByVotes(situation, counts, recoveryMs) ?? vote(situation, intent))
 }
 
 function vote(

@@ -264,7 +264,9 @@ export abstract class BreakerLifecycle<B> {
   }
 
   #proposeTrip({ reason, counts, recoveryMs }: Trip): void {
-    void this.host.replica.propose(this.name, this.settings, { type: 'trip', reason, counts, recoveryMs })
+    const { mode, term } = this.#position.state
+    if (mode !== 'closed') return
+    void this.host.replica.propose(this.name, this.settings, { type: 'trip', term, reason, counts, recoveryMs })
   }
 
   #setLocal(local: Local, from: Transition['from'], reason: string): void {

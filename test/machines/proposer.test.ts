@@ -1,5 +1,7 @@
+import { createSwitchgear, memoryLog, type EventLog, type LogAppend } from 'switchgear'
+import { seededRandom, virtualClock } from 'switchgear/testing'
 import { describe, expect, test } from 'vitest'
-import { fail, oneInstance } from './fleet-of.ts'
+import { allOf, fail, oneInstance, ok } from './fleet-of.ts'
 
 describe('an instance proposes', () => {
   test('also when its clock shows fractions of a millisecond', async () => {
@@ -10,4 +12,63 @@ describe('an instance proposes', () => {
     await clock.advanceBy(50)
     expect(smtp.state).toMatchObject({ mode: 'open', scope: 'fleet', term: 1 })
   })
+
+  test('a trip only in the term in which it tripped: an answer that comes late opens nothing again', async () => {
+    const clock = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+    const log = memoryLog({ clock, random: seededRandom(1) })
+    const stuck = answersWhenTold(log)
+    const options = { failureThreshold: 1, recoveryTimeoutMs: 100, recoveryBackoff: { jitter: 'none' } } as const
+    const [a, b] = [log, stuck.log].map((of, at) => {
+      const instance = at === 0 ? 'a' : 'b'
+      return createSwitchgear({ clock, random: seededRandom(at), log: of, instance }).breaker('smtp', options)
+    })
+    if (a === undefined || b === undefined) throw new Error('no instance')
+    await clock.settle()
+
+    await Promise.allSettled([a.run(fail), b.run(fail)])
+    await clock.advanceBy(60)
+    expect(stuck.asked, 'b has proposed as well, and has no answer yet').toBe(1)
+    await clock.advanceBy(100)
+    await clock.runUntil(a.run(ok))
+    await clock.settle()
+    expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
+    stuck.answer()
+    await clock.advanceBy(1_000)
+    expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
+    expect((await allOf(a.history())).map(({ event }) => event.fact?.type)).toEqual([
+      'closed',
+      'probeClaimed',
+      'opened',
+    ])
+  })
 })
+
+/** The same log, which takes what is appended only when the test says so. */
+function answersWhenTold(log: EventLog): {
+  readonly log: EventLog
+  readonly asked: number
+  readonly answer: () => void
+} {
+  let asked = 0
+  let answer = () => {}
+  const told = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  return {
+    log: {
+      join(member, follower) {
+        const membership = log.join(member, follower)
+        const append = async (message: LogAppend) => {
+          asked++
+          await told
+          return membership.append(message)
+        }
+        return { ...membership, append }
+      },
+    },
+    get asked() {
+      return asked
+    },
+    answer: () => answer(),
+  }
+}
