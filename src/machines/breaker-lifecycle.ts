@@ -11,7 +11,7 @@ import { freshVotes, type FleetState } from './fleet-state.ts'
 import { inForce, unread, type Position } from './fold.ts'
 import { admission, type Admission } from './gate.ts'
 import { afterProbe, steady, takenOver, tripped, type Local, type Moment, type Trip } from './local.ts'
-import { claimWaitMs, overdueResult, probeShare, type Probe } from './probe.ts'
+import { claimWaitMs, noToken, overdueResult, probeShare, type Probe, type ProbeToken } from './probe.ts'
 import { proposalJitterMs } from './proposer.ts'
 import type { Replica } from './replica.ts'
 import { describeState, type BreakerState } from './breaker-state.ts'
@@ -49,6 +49,7 @@ export abstract class BreakerLifecycle<B> {
   #local: Local = steady
   #wake: Timer | undefined
   #voting = false
+  #lastToken: ProbeToken = noToken
 
   constructor(name: string, settings: BreakerSettings, host: BreakerHost<B>) {
     this.name = name
@@ -178,10 +179,12 @@ export abstract class BreakerLifecycle<B> {
     const local = this.#local
     if (local.kind !== 'tripped') return undefined
     const { leaseMs } = this.settings
-    const token = { term: this.#fleet.term, attempt: local.failedRecoveries + local.passes + 1 }
+    const { term, attempts } = this.#fleet
+    const used = this.#lastToken.term === term ? this.#lastToken.attempt : 0
+    this.#lastToken = { term, attempt: Math.max(attempts, used) + 1 }
     const probe: Probe = {
       scope: 'local',
-      token,
+      token: this.#lastToken,
       phase: 'held',
       endsAt: this.host.clock.monotonic() + leaseMs * probeShare,
     }
@@ -195,13 +198,7 @@ export abstract class BreakerLifecycle<B> {
    * claim may still be accepted later, and is for the next call then.
    */
   protected claim(): Promise<Probe | undefined> {
-    const state = this.#fleet
-    const probe: Probe = {
-      scope: 'fleet',
-      token: { term: state.term, attempt: state.attempts + 1 },
-      phase: 'claiming',
-      endsAt: Infinity,
-    }
+    const probe: Probe = { scope: 'fleet', token: noToken, phase: 'claiming', endsAt: Infinity }
     this.probe = probe
     return within(this.host.clock, claimWaitMs, this.#claimFor(probe))
   }
@@ -209,11 +206,14 @@ export abstract class BreakerLifecycle<B> {
   async #claimFor(probe: Probe): Promise<Probe | undefined> {
     const proposed = await this.host.replica.propose(this.name, this.settings, { type: 'claim' })
     if (this.probe !== probe) return undefined
-    if (proposed.status !== 'accepted' || this.#fleet.lease?.fence !== proposed.event.id) {
+    const { term, lease } = this.#fleet
+    if (proposed.status !== 'accepted' || lease?.fence !== proposed.event.id) {
       this.#dropProbe()
       return undefined
     }
-    probe.fence = proposed.event.id
+    this.#lastToken = { term, attempt: lease.attempt }
+    probe.token = this.#lastToken
+    probe.fence = lease.fence
     probe.endsAt = proposed.sentAt + this.settings.leaseMs * probeShare
     probe.phase = 'held'
     this.#hold(probe)

@@ -12,7 +12,8 @@ export const claimWaitMs = 1_000
  */
 export interface Probe {
   readonly scope: 'fleet' | 'local'
-  readonly token: { readonly term: number; readonly attempt: number }
+  /** Only grows within a breaker; the fleet's is known once the claim is accepted. */
+  token: ProbeToken
   /** The lease's, once the claim is accepted; none for a local probe. */
   fence?: string
   phase: 'claiming' | 'held' | 'running'
@@ -20,6 +21,14 @@ export interface Probe {
   endsAt: number
   timer?: Timer
 }
+
+export interface ProbeToken {
+  readonly term: number
+  readonly attempt: number
+}
+
+/** Before the first probe; one object for all breakers. */
+export const noToken: ProbeToken = Object.freeze({ term: 0, attempt: 0 })
 
 /** What an unfinished probe has shown when its time is over: nothing, if no call ever took it. */
 export function overdueResult({ phase }: Probe): ProbeResult {
