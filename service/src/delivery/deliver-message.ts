@@ -1,0 +1,215 @@
+import { classify, type ClassifiedError, type Outcome, type RetryPolicy, type Switchgear } from 'switchgear'
+import type { Channel, Sending } from '../channels/channel.ts'
+import { outboxMessage } from '../channels/outbox.ts'
+import { isOutbox } from '../config/destination.ts'
+import type { Organizations, Receiver, Target } from '../config/organizations.ts'
+import type { OutcomeRecord } from '../store/record-outcomes.ts'
+import type { Claimed } from '../store/stored-alert.ts'
+import { type AttemptLog, attemptLog } from './attempt-log.ts'
+import { AskedToWaitError, ExpiredError, HandedBackError, HeldBackError } from './delivery-errors.ts'
+import type { Holds } from './holds.ts'
+import { classifyDelivery } from './judge-delivery.ts'
+
+/** The ways out, by the kind of a receiver's target. */
+export type Channels = { readonly [Kind in Exclude<Target['kind'], 'outbox'>]?: Channel<Kind> }
+
+export interface DeliverOptions {
+  readonly gear: Pick<Switchgear, 'safeCall'>
+  readonly organizations: Organizations
+  readonly channels: Channels
+  readonly holds: Holds
+  /** How `engine.retry` says to try again. */
+  readonly retry: RetryPolicy
+}
+
+/** A message on its way. */
+export interface Delivery {
+  readonly message: Claimed
+  /** Aborts what is under way; the message is handed back. */
+  readonly signal: AbortSignal
+  /** Set when the service is stopping: no further attempt begins. */
+  stopping: boolean
+  /** Whether bytes may be on the wire at this moment. */
+  sending: boolean
+}
+
+/** What became of a message, and what its destination asked for. */
+export interface Delivered {
+  readonly record: OutcomeRecord
+  /** How long the destination is to be left alone, in ms from now. */
+  readonly holdMs?: number
+}
+
+/** How long a message waits that found no room for another breaker, in ms. */
+const noRoomWaitMs = 1_000
+
+/** Sends one message through the library: its destination's breaker, the retry policy, one outcome. Never rejects. */
+export type Deliver = (delivery: Delivery) => Promise<Delivered>
+
+export function deliverMessage(options: DeliverOptions): Deliver {
+  const { organizations } = options
+  return async (delivery) => {
+    const { message } = delivery
+    const receiver = organizations
+      .get(message.alert.organization)
+      ?.receivers.find(({ name }) => name === message.receiver)
+    if (receiver === undefined) return { record: letter(message, 'invalid', 'the receiver is no longer configured') }
+    if (receiver.destination !== message.destination)
+      return { record: { ...untouched(message), dueInMs: 0, destination: receiver.destination } }
+    if (isOutbox(receiver.destination)) return { record: intoOutbox(message, receiver) }
+    return send(options, delivery, receiver)
+  }
+}
+
+async function send(options: DeliverOptions, delivery: Delivery, receiver: Receiver): Promise<Delivered> {
+  const { gear, retry } = options
+  const { message, signal } = delivery
+  const log = attemptLog(message.attempts)
+  const reached = new Set(message.reached)
+  const expiresAt = performance.now() + message.leftMs
+  try {
+    const outcome = await gear.safeCall(
+      {
+        breaker: message.destination,
+        retry: { ...retry, classify: classifyDelivery, onRetry: ({ error }) => log.failed(error.message) },
+        signal,
+      },
+      (call) => attempt(options, { delivery, receiver, log, reached, expiresAt, signal: call.signal }),
+    )
+    return delivered(message, outcome, log, reached)
+  } catch (error) {
+    const { type, message: text } = classify(error)
+    return { record: { ...letter(message, type, text), attempts: log.records, reached: [...reached] } }
+  }
+}
+
+interface AttemptContext {
+  readonly delivery: Delivery
+  readonly receiver: Receiver
+  readonly log: AttemptLog
+  readonly reached: Set<string>
+  /** Monotonic, in ms. */
+  readonly expiresAt: number
+  readonly signal: AbortSignal
+}
+
+async function attempt({ channels, holds, organizations }: DeliverOptions, context: AttemptContext): Promise<void> {
+  const { delivery, receiver, log, reached, expiresAt, signal } = context
+  const { message } = delivery
+  if (delivery.stopping) throw new HandedBackError()
+  if (performance.now() >= expiresAt) throw new ExpiredError()
+  const heldMs = holds.leftMs(message.destination)
+  if (heldMs > 0) throw new HeldBackError(message.destination, heldMs)
+  log.begin()
+  delivery.sending = true
+  try {
+    await dispatch(channels, {
+      messageId: message.id,
+      alert: message.alert,
+      receiver: receiver.name,
+      target: receiver.target,
+      reached,
+      signal,
+    })
+  } catch (error) {
+    const asked = askedToWait(error, organizations.get(message.alert.organization)?.maxAgeMs ?? Infinity)
+    if (asked !== undefined) {
+      holds.hold(message.destination, asked.waitMs)
+      throw asked
+    }
+    if (delivery.stopping && classify(error, { classify: classifyDelivery }).retryable)
+      throw new HandedBackError({ cause: error })
+    throw error
+  } finally {
+    delivery.sending = false
+  }
+}
+
+function dispatch(channels: Channels, sending: Sending): Promise<void> {
+  switch (sending.target.kind) {
+    case 'email':
+      return channelOf(channels.email).send({ ...sending, target: sending.target })
+    case 'slack':
+      return channelOf(channels.slack).send({ ...sending, target: sending.target })
+    case 'webhook':
+      return channelOf(channels.webhook).send({ ...sending, target: sending.target })
+    case 'outbox':
+      return Promise.resolve()
+  }
+}
+
+function channelOf<C>(channel: C | undefined): C {
+  if (channel === undefined) throw new TypeError('the channel was not opened')
+  return channel
+}
+
+/**
+ * An answer that says when to come back: 429 and 503 with a `Retry-After` that can be understood. Nobody is made to wait
+ * longer than messages are worth sending.
+ */
+function askedToWait(error: unknown, waitMsMax: number): AskedToWaitError | undefined {
+  const { status, retryAfterMs } = classify(error)
+  if (!(error instanceof Error) || retryAfterMs === undefined || retryAfterMs <= 0) return undefined
+  if (status !== 429 && status !== 503) return undefined
+  return new AskedToWaitError(Math.min(retryAfterMs, waitMsMax), status, error)
+}
+
+function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, reached: Set<string>): Delivered {
+  const facts = { id: message.id, attempts: log.records, reached: [...reached] }
+  switch (outcome.status) {
+    case 'delivered':
+    case 'fallback':
+      return { record: { ...facts, state: 'delivered' } }
+    case 'refused':
+      return { record: { ...facts, ...refused(outcome) } }
+    case 'failed':
+    case 'deadLettered': {
+      const { error } = outcome
+      log.failed(error.message)
+      return failed(error, facts)
+    }
+  }
+}
+
+function refused(outcome: Extract<Outcome<void>, { status: 'refused' }>): Pick<OutcomeRecord, 'state'> &
+  Partial<OutcomeRecord> {
+  switch (outcome.reason) {
+    case 'breakerOpen': {
+      const wait = outcome.retryAfterMs
+      const rest = wait !== undefined && Number.isFinite(wait) ? ` for another ${Math.ceil(wait / 1_000)} s` : ''
+      return { state: 'deadLettered', reason: 'circuit_open', lastError: `the destination's breaker is open${rest}` }
+    }
+    case 'rateLimited':
+      return { state: 'refused', reason: 'rateLimited' }
+    case 'overCapacity':
+      return { state: 'pending', dueInMs: noRoomWaitMs }
+    case 'aborted':
+    case 'closing':
+      return { state: 'pending', dueInMs: 0 }
+  }
+}
+
+function failed(error: ClassifiedError, facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached'>): Delivered {
+  const { cause, message, type } = error
+  if (cause instanceof AskedToWaitError)
+    return {
+      record: { ...facts, state: 'pending', dueInMs: cause.waitMs, lastError: message },
+      holdMs: cause.waitMs,
+    }
+  if (cause instanceof HeldBackError) return { record: { ...facts, state: 'pending', dueInMs: cause.leftMs } }
+  if (cause instanceof HandedBackError) return { record: { ...facts, state: 'pending', dueInMs: 0 } }
+  return { record: { ...facts, state: 'deadLettered', reason: type, lastError: message } }
+}
+
+function untouched({ id, attempts, reached }: Claimed): OutcomeRecord {
+  return { id, state: 'pending', attempts, reached }
+}
+
+function letter(message: Claimed, reason: string, lastError: string): OutcomeRecord {
+  return { ...untouched(message), state: 'deadLettered', reason, lastError }
+}
+
+function intoOutbox(message: Claimed, receiver: Receiver): OutcomeRecord {
+  const outbox = outboxMessage(receiver, message.alert, message.id)
+  return { ...untouched(message), state: 'delivered', reason: 'outbox', outbox }
+}

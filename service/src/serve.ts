@@ -1,0 +1,145 @@
+import type { AddressInfo } from 'node:net'
+import { ConfigError } from 'switchgear'
+import { emailChannel } from './channels/email.ts'
+import { type HttpSender, httpSender } from './channels/http-sender.ts'
+import { slackChannel } from './channels/slack.ts'
+import { webhookChannel } from './channels/webhook.ts'
+import { type LoadedConfig, loadConfig } from './config/load-config.ts'
+import { notActive } from './config/not-active.ts'
+import { type Organizations, organizationsOf } from './config/organizations.ts'
+import { type Channels, deliverMessage } from './delivery/deliver-message.ts'
+import { createDispatcher } from './delivery/dispatcher.ts'
+import { createEngine } from './delivery/engine.ts'
+import { createHolds } from './delivery/holds.ts'
+import { watchStore } from './delivery/store-watch.ts'
+import { alertIntake } from './intake/accept-alerts.ts'
+import { createLogger, type ServiceLogger } from './logging.ts'
+import { accessBy } from './routes/access.ts'
+import { createServer } from './routes/server.ts'
+import type { Settings } from './settings.ts'
+import { type AlertStore, openAlertStore } from './store/alert-store.ts'
+import { openPglite } from './store/pglite.ts'
+import { openPostgres } from './store/postgres.ts'
+
+/** How long stopping may take until what is being sent is handed back, in ms. Longer than an attempt may take. */
+export const drainDeadlineMs = 15_000
+
+/** The service, listening. */
+export interface Service {
+  /** `http://127.0.0.1:3000` */
+  readonly url: string
+  readonly organizations: Organizations
+  /** The configuration's file; absent when the demonstration organization stands in. */
+  readonly configPath: string | undefined
+  /** Takes nothing more in, finishes or hands back what is under way, and lets go of everything. */
+  stop(): Promise<void>
+}
+
+/**
+ * Opens everything, in the order in which it depends on each other, and listens.
+ * @throws ConfigError before anything is opened, for what the settings or the configuration get wrong.
+ */
+export async function serve(settings: Settings): Promise<Service> {
+  const config = await loadConfig(settings.configFile)
+  // Without a configuration nobody asked for mail to made-up addresses, also where mail is set up.
+  const organizations = organizationsOf(config.file, config.path === undefined ? {} : settings)
+  const logger = createLogger(settings.logLevel, { fleet: settings.fleet, instance: settings.instance })
+  const engine = createEngine(config.file.engine ?? {}, { fleet: settings.fleet, instance: settings.instance, logger })
+  warn(config, settings, logger)
+
+  const store = await openStore(settings, logger)
+  const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
+  const channels = openChannels(settings, http)
+  const holds = createHolds()
+  const dispatcher = createDispatcher({
+    store,
+    holds,
+    logger,
+    deliver: deliverMessage({ ...engine, organizations, channels, holds }),
+  })
+  const intake = alertIntake({
+    organizations,
+    insert: (requests) => store.insert(requests),
+    onStored: (destinations) => dispatcher.wake(destinations),
+  })
+  let stopping: Promise<void> | undefined
+  const app = await createServer({
+    access: accessBy(settings.tokens),
+    organizations,
+    intake,
+    store,
+    breakers: engine.gear.breakers,
+    logger,
+    isStopping: () => stopping !== undefined,
+  })
+  const watch = watchStore({ store, dispatcher, holds, logger })
+
+  const letGo = async (): Promise<void> => {
+    await watch.stop()
+    await dispatcher.drain(drainDeadlineMs)
+    await engine.gear.close()
+    await Promise.all(Object.values(channels).map((channel) => channel.close()))
+    await http.close()
+    await store.close()
+    logger.flush()
+  }
+  try {
+    await app.listen({ host: settings.host, port: settings.port })
+  } catch (error) {
+    await letGo()
+    throw listenError(error, settings)
+  }
+  const url = urlOf(app.server.address(), settings.host)
+  logger.info({ address: url, embedded: store.embedded, config: config.path }, 'listening')
+
+  return {
+    url,
+    organizations,
+    configPath: config.path,
+    stop: () => (stopping ??= stop()),
+  }
+
+  async function stop(): Promise<void> {
+    logger.info({}, 'stopping: nothing more is taken in')
+    await app.close()
+    await intake.idle()
+    await letGo()
+  }
+}
+
+async function openStore(settings: Settings, logger: ServiceLogger): Promise<AlertStore> {
+  const database =
+    settings.databaseUrl === undefined
+      ? await openPglite(settings.dataDir)
+      : openPostgres(settings.databaseUrl, (error) => logger.warn({ error }, 'a connection to the store was lost'))
+  return openAlertStore(database, { worker: settings.instance })
+}
+
+function openChannels(settings: Settings, http: HttpSender): Channels {
+  return {
+    slack: slackChannel(http),
+    webhook: webhookChannel(http),
+    ...(settings.smtp === undefined ? {} : { email: emailChannel(settings.smtp) }),
+  }
+}
+
+function warn({ file, path }: LoadedConfig, settings: Settings, logger: ServiceLogger): void {
+  if (path === undefined) logger.info({}, 'no configuration: messages of organization "demo" go to the outbox')
+  for (const what of notActive(file, settings))
+    logger.warn({ setting: what }, `${what} is configured and has no effect yet`)
+  if (settings.tokens.length === 0) logger.warn({}, 'SWITCHGEAR_TOKENS is not set: only this machine may ask, and may do all')
+}
+
+function listenError(error: unknown, { host, port }: Settings): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  if (error.code === 'EADDRINUSE') return new ConfigError('PORT', `${port} is in use on ${host}`, { cause: error })
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
+    return new ConfigError('HOST', `${host} is no address of this machine`, { cause: error })
+  if (error.code === 'EACCES') return new ConfigError('PORT', `${port} may not be used by this user`, { cause: error })
+  return error
+}
+
+function urlOf(address: AddressInfo | string | null, host: string): string {
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
