@@ -45,7 +45,7 @@ export function retryLawsOf(policies: fc.Arbitrary<RetryPolicy>): Readonly<Recor
   }
 }
 
-export const retryLaws: Readonly<Record<RetryLawName, Law>> = retryLawsOf(retryPolicies)
+export const retryLaws: Readonly<Record<RetryLawName, Law>> = Object.freeze(retryLawsOf(retryPolicies))
 
 function attempts(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario> {
   return {
@@ -132,18 +132,18 @@ function budget(policies: fc.Arbitrary<RetryPolicy>): Law<BudgetScenario> {
     says: 'whenever a retry is let through, the retries of the last window are at most ratio × calls + minimum',
     cases: fc.record({
       options: fc.record({
-        ratio: fc.double({ min: 0, max: 1, noNaN: true }),
-        minPerSecond: fc.integer({ min: 0, max: 3 }),
+        ratio: fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
+        minPerSecond: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 3 })),
         windowMs: fc.integer({ min: 100, max: 5_000 }),
       }),
-      calls: fc.array(call, { minLength: 1, maxLength: 12 }),
+      calls: fc.array(call, { minLength: 1, maxLength: 20 }),
     }),
     async holds({ options, calls }) {
       const clock = virtualClock()
       const shared = retryBudget(options, { clock })
       const callsAt: number[] = []
       const playing = calls.map(async ({ policy, afterMs, ...scenario }, index) => {
-        await clock.sleep(afterMs * index)
+        await clock.sleep(afterMs + 100 * index)
         callsAt.push(clock.now())
         return begin({ ...scenario, policy: { ...policy, budget: shared } }, clock)
       })
@@ -167,14 +167,18 @@ function assertBudgetKept(options: RetryBudgetOptions, calls: readonly number[],
   }
 }
 
-function final(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario> {
+function final(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario & { readonly insists: boolean }> {
+  const scenarios = scenariosOf(withoutDeadline(policies), fc.oneof(failures, finals))
   return {
     name: 'retry.final',
-    says: 'an error that is not retryable, or the refusal of an open breaker, ends the call as it is',
-    cases: scenariosOf(withoutDeadline(policies), fc.oneof(failures, finals)),
-    async holds(scenario) {
-      const recording = await play(scenario)
-      const isFinal = recording.attempts.map(({ step }) => step.does === 'refuse' || step.does === 'meetOpenBreaker')
+    says: 'an error that is not retryable ends the call as it is; so does an open breaker, whatever a classifier insists on',
+    cases: fc.tuple(scenarios, fc.boolean()).map(([scenario, insists]) => ({ ...scenario, insists })),
+    async holds({ insists, ...scenario }) {
+      const classify = insists ? () => ({ type: 'unknown', retryable: true }) as const : undefined
+      const recording = await play({ ...scenario, policy: { ...scenario.policy, classify } })
+      const isFinal = recording.attempts.map(({ step }) =>
+        insists ? step.does === 'meetOpenBreaker' : step.does === 'refuse' || step.does === 'meetOpenBreaker',
+      )
       const first = isFinal.indexOf(true)
       if (first === -1) return 'notExercised'
       assert.equal(recording.attempts.length, first + 1, `attempt ${first + 1} failed for good, and another was made`)
