@@ -55,11 +55,15 @@ export abstract class BreakerLifecycle<B> {
     this.name = name
     this.settings = settings
     this.host = host
-    const position = host.replica.position(name)
-    if (position !== unread) {
-      this.#position = position
-      this.#gateChanged()
-    }
+  }
+
+  /** Takes over what is known of it already; for the constructor of the class that has all of its fields. */
+  protected start(): void {
+    const position = this.host.replica.position(this.name)
+    if (position === unread) return
+    this.#position = position
+    if (!this.host.replica.linked) this.#standAlone()
+    this.#gateChanged()
   }
 
   /** Every change of the gate starts a new generation: outcomes of calls that were admitted before do not count. */

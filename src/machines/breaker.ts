@@ -5,8 +5,8 @@ import { withTimeout } from '../kernel/timeout.ts'
 import { within } from '../ports/clock.ts'
 import { z } from 'zod'
 import type { Order } from './breaker-events.ts'
-import type { Call } from './breaker-options.ts'
-import { BreakerLifecycle } from './breaker-lifecycle.ts'
+import type { BreakerSettings, Call } from './breaker-options.ts'
+import { BreakerLifecycle, type BreakerHost } from './breaker-lifecycle.ts'
 import { Evidence } from './evidence.ts'
 import type { Probe } from './probe.ts'
 import type { LogEntry } from './history.ts'
@@ -34,6 +34,11 @@ export interface Permit {
 export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   /** What calls of this generation do with their outcomes; the same two functions for all of them. */
   #generation: Generation | undefined
+
+  constructor(name: string, settings: BreakerSettings, host: BreakerHost<CircuitBreaker>) {
+    super(name, settings, host)
+    this.start()
+  }
 
   /**
    * Calls `work` if the breaker lets it. Settles as `work` does; rejects with `BreakerOpenError` when it is refused,
