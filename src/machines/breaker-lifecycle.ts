@@ -120,7 +120,7 @@ export abstract class BreakerLifecycle<B> {
       to: mode,
       scope: 'fleet',
       reason: event?.reason ?? cause?.reason ?? '',
-      by: order?.by ?? event?.by ?? cause?.by ?? '',
+      by: cause?.by ?? order?.by ?? event?.by ?? '',
       at: cause?.at ?? this.host.clock.now(),
       term,
       seq: after.seq,

@@ -31,6 +31,7 @@ export interface Held {
 }
 
 export interface Cause {
+  /** The operator whose order it was, else the instance that decided. */
   readonly by: string
   readonly at: number
   readonly reason: string
@@ -221,8 +222,9 @@ function ledTo({ mode, term }: FleetState, event: BreakerEvent): boolean {
   return event.to === mode && event.term === term && (event.from !== mode || event.before.term !== term)
 }
 
-function factsOf({ by, reason, counts }: BreakerEvent, { at, seq }: StoredMessage): Cause {
-  return { by, at, reason, counts, seq }
+function factsOf({ by, reason, counts, fact }: BreakerEvent, { at, seq }: StoredMessage): Cause {
+  const order = fact !== undefined && 'order' in fact ? fact.order : undefined
+  return { by: order?.by ?? by, at, reason, counts, seq }
 }
 
 function compare(
