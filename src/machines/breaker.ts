@@ -368,7 +368,16 @@ class CallPermit implements Permit {
 
 const historyOptions = z.strictObject({ limit: count.exactOptional() })
 const orderSchema: z.ZodType<Order> = z.strictObject({
-  by: z.string().min(1).max(128),
-  reason: z.string().min(1).max(512),
+  by: writtenText(128),
+  reason: writtenText(512),
   forMs: duration.exactOptional(),
 })
+
+/** A text of 1 to `bytesMax` bytes as it is written into the log, where an order stands several times in one message. */
+function writtenText(bytesMax: number): z.ZodString {
+  const bytes = (text: string): number => new TextEncoder().encode(JSON.stringify(text)).length - '""'.length
+  return z
+    .string()
+    .min(1)
+    .refine((text) => bytes(text) <= bytesMax, { error: `expected at most ${bytesMax} bytes` })
+}
