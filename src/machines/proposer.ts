@@ -1,5 +1,5 @@
 import { ulid } from 'ulid'
-import { UnavailableError } from '../kernel/errors.ts'
+import { OverCapacityError, UnavailableError } from '../kernel/errors.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
 import type { LogMembership } from '../ports/event-log.ts'
 import type { Random } from '../ports/random.ts'
@@ -38,8 +38,10 @@ export type Proposed =
   | { readonly status: 'moot' }
   /** There is no link, so nothing was proposed. */
   | { readonly status: 'unlinked' }
-  /** The log did not answer, or kept answering with somebody else's event. */
-  | { readonly status: 'failed'; readonly error: UnavailableError }
+  /** The log did not answer, kept answering with somebody else's event, or has no room for it. */
+  | { readonly status: 'failed'; readonly error: UnavailableError | OverCapacityError }
+
+type Appended = 'accepted' | 'lost' | UnavailableError | OverCapacityError
 
 /** Speaks for one instance: what it proposes is decided afresh until the fleet has taken it, or has no use for it. */
 export interface Proposer {
@@ -107,13 +109,13 @@ export function proposer(options: ProposerOptions): Proposer {
       const sentAt = clock.monotonic()
       const outcome = await append(event, seq)
       if (outcome === 'accepted') return { status: 'accepted', event, sentAt }
-      if (outcome instanceof UnavailableError) return { status: 'failed', error: outcome }
+      if (outcome !== 'lost') return { status: 'failed', error: outcome }
     }
     return { status: 'failed', error: unavailable(`"${breaker}" changed ${decisionsMax} times while it was asked`) }
   }
 
   /** Appends one event and waits for the fold, since only that says whether it was accepted. */
-  async function append(event: BreakerEvent, seq: number): Promise<'accepted' | 'lost' | UnavailableError> {
+  async function append(event: BreakerEvent, seq: number): Promise<Appended> {
     const own = awaitFold(event.id)
     try {
       const { status } = await log.append({
@@ -130,6 +132,7 @@ export function proposer(options: ProposerOptions): Proposer {
       if (verdict === undefined) return unavailable(`what was stored did not come back within ${proposalValidMs} ms`)
       return verdict.accepted ? 'accepted' : 'lost'
     } catch (error) {
+      if (error instanceof OverCapacityError) return error
       // It may have been stored all the same; then the fold will show it.
       const verdict = await own.folded
       if (verdict !== undefined) return verdict.accepted ? 'accepted' : 'lost'

@@ -72,3 +72,32 @@ function answersWhenTold(log: EventLog): {
     answer: () => answer(),
   }
 }
+
+describe('a log that is full', () => {
+  test('refuses an order at once, and says what its bound is', async () => {
+    const clock = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+    const log = memoryLog({ clock, random: seededRandom(1), topicsMax: 1 })
+    const gear = createSwitchgear({ clock, random: seededRandom(1), log })
+    await clock.runUntil(gear.breaker('one').disable({ by: 'ann', reason: 'test' }))
+    const startedAt = clock.now()
+    const order = gear.breaker('two').disable({ by: 'ann', reason: 'test' })
+    await expect(clock.runUntil(order)).rejects.toMatchObject({ code: 'SWITCHGEAR_OVER_CAPACITY', bound: 'topicsMax' })
+    expect(clock.now() - startedAt).toBe(0)
+    await gear.close()
+  })
+
+  test('leaves a breaker that trips open by itself, and it recovers by itself', async () => {
+    const clock = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+    const log = memoryLog({ clock, random: seededRandom(1), topicsMax: 1 })
+    const gear = createSwitchgear({ clock, random: seededRandom(1), log })
+    await clock.runUntil(gear.breaker('one').disable({ by: 'ann', reason: 'test' }))
+    const two = gear.breaker('two', { failureThreshold: 1, recoveryTimeoutMs: 1_000 })
+    await two.run(fail).catch(() => {})
+    await clock.advanceBy(100)
+    expect(two.state).toMatchObject({ mode: 'open', scope: 'local' })
+    await clock.advanceBy(1_000)
+    expect(await clock.runUntil(two.run(ok))).toBe('ok')
+    expect(two.state.mode).toBe('closed')
+    await gear.close()
+  })
+})
