@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite, type Transaction } from '@electric-sql/pglite'
-import { mkdir } from 'node:fs/promises'
-import { lockDirectory } from './directory-lock.ts'
+import { readDataTemplate } from './data-template.ts'
 import type { Database, Queryable, Row } from './database.ts'
+import { lockDirectory } from './directory-lock.ts'
 import { translated } from './store-error.ts'
 
 /** What the service's own tables are called, for tidying up. */
@@ -16,11 +18,26 @@ export async function openPglite(directory: string): Promise<Database> {
   await mkdir(directory, { recursive: true })
   const unlock = await lockDirectory(directory)
   try {
-    return over(await PGlite.create({ dataDir: join(directory, 'pgdata') }), unlock)
+    return over(await open(directory), unlock)
   } catch (error) {
     await unlock()
     throw error
   }
+}
+
+/**
+ * Opens the data folder, or makes it. A folder whose making was cut short, by a kill or a full disk, has no mark; it cannot
+ * hold anything that was accepted, and is put aside.
+ */
+async function open(directory: string): Promise<PGlite> {
+  const dataDir = join(directory, 'pgdata')
+  const mark = join(directory, 'pgdata.complete')
+  if (existsSync(mark)) return PGlite.create({ dataDir })
+  if (existsSync(dataDir)) await rename(dataDir, `${dataDir}.incomplete-${Date.now()}`)
+  const template = await readDataTemplate()
+  const engine = await PGlite.create({ dataDir, ...(template === undefined ? {} : { loadDataDir: template }) })
+  await writeFile(mark, '', { flush: true })
+  return engine
 }
 
 function over(engine: PGlite, unlock: () => Promise<void>): Database {

@@ -1,6 +1,11 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
 import type { NewAlert, NewReceiver } from '../../src/store/insert-alerts.ts'
+import { lockDirectory } from '../../src/store/directory-lock.ts'
+import { openPglite } from '../../src/store/pglite.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
 let counter = 0
@@ -291,5 +296,29 @@ describe('the alert store of a single process', () => {
     const after = await openAlertStore(server.database, { worker: 'after' })
     expect(await after.claim(wanted)).toHaveLength(1)
     await server.end()
+  })
+
+  it('starts anew when its first start was cut short, and throws nothing away', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-torn-'))
+    mkdirSync(join(folder, 'pgdata'))
+    writeFileSync(join(folder, 'pgdata', 'PG_VERSION'), '18')
+    const database = await openPglite(folder)
+    await openAlertStore(database, { worker: 'w' })
+    await database.close()
+    expect(readdirSync(folder).filter((name) => name.startsWith('pgdata.incomplete'))).toHaveLength(1)
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('lets one process have its folder, and takes over from one that is dead', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-lock-'))
+    const unlock = await lockDirectory(folder)
+    await expect(lockDirectory(folder)).rejects.toMatchObject({ path: 'DATA_DIR' })
+    await unlock()
+    for (const left of ['{"pid":4194304,"startedAt":"1"}', `{"pid":${process.pid},"startedAt":"1"}`, '{"pi', '']) {
+      writeFileSync(join(folder, 'lock.json'), left)
+      await (await lockDirectory(folder))()
+    }
+    expect(readdirSync(folder)).toEqual([])
+    rmSync(folder, { recursive: true, force: true })
   })
 })
