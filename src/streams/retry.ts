@@ -1,5 +1,6 @@
+import { type Attempt, LazyAttempt } from './attempt.ts'
 import { planRetry, type RetryPlan, type RetryPolicy } from './retry-policy.ts'
-import { type Attempt, LazyAttempt, retryAfterFirst, type RetryResult, runWithRetry } from './run-with-retry.ts'
+import { retryAfterFirst, type RetryResult, runWithRetry } from './run-with-retry.ts'
 import type { TimeAndChance } from './time-and-chance.ts'
 
 /**

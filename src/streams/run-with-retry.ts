@@ -2,15 +2,12 @@ import { channel } from 'node:diagnostics_channel'
 import { classify, type ClassifiedError } from '../kernel/classify.ts'
 import { TimeoutError } from '../kernel/errors.ts'
 import { withTimeout } from '../kernel/timeout.ts'
+import { unheeded } from '../kernel/unheeded.ts'
+import { type Attempt, LazyAttempt } from './attempt.ts'
+import { joinSignals } from './join-signals.ts'
 import type { RetryNotice, RetryPlan } from './retry-policy.ts'
 
-/** What the work is told of its attempt. */
-export interface Attempt {
-  /** 1 is the first. */
-  readonly number: number
-  /** Aborts when the deadline passes or the caller gives up, with the reason. Made when it is first read. */
-  readonly signal: AbortSignal
-}
+export type { Attempt } from './attempt.ts'
 
 export type RetryWork<T> = (attempt: Attempt) => Promise<T> | T
 
@@ -151,22 +148,6 @@ async function settle<T>(work: RetryWork<T>, attempt: Attempt): Promise<AttemptO
   }
 }
 
-/** An attempt whose signal costs nothing until it is read. A class, since every call makes one. */
-export class LazyAttempt implements Attempt {
-  readonly number: number
-  #call: { readonly signal: AbortSignal } | undefined
-
-  constructor(number: number, call?: { readonly signal: AbortSignal }) {
-    this.number = number
-    this.#call = call
-  }
-
-  get signal(): AbortSignal {
-    this.#call ??= new AbortController()
-    return this.#call.signal
-  }
-}
-
 /** What follows from a failed attempt: the end of the call, or, after a wait, `undefined` for one more attempt. */
 async function giveUpOrWait<T>(run: Run<T>, thrown: unknown): Promise<RetryResult<T> | undefined> {
   const { plan } = run
@@ -210,12 +191,7 @@ const retries = channel('switchgear:retry')
 
 function announce(plan: RetryPlan, notice: RetryNotice): void {
   if (retries.hasSubscribers) retries.publish(notice)
-  try {
-    const answer = plan.onRetry?.(notice)
-    if (answer instanceof Promise) answer.catch(() => {})
-  } catch {
-    // Who listens does not change what happens to a call.
-  }
+  if (plan.onRetry !== undefined) unheeded(() => plan.onRetry?.(notice))
 }
 
 async function wait<T>({ plan, signal }: Run<T>, delayMs: number): Promise<void> {
@@ -241,22 +217,4 @@ function endedByDeadline<T>(run: Run<T>, timeout: TimeoutError): RetryResult<T> 
   remember(run, { at: run.plan.clock.now(), error: overdue })
   const { error, thrown } = run.last ?? { error: overdue, thrown: timeout }
   return ended(run, { ...error, gaveUp: 'deadline' }, thrown)
-}
-
-/** One signal for two, without `AbortSignal.any`, which holds on to long-lived signals in Node 20. */
-function joinSignals(
-  one: AbortSignal | undefined,
-  other: AbortSignal | undefined,
-): { readonly signal: AbortSignal | undefined; release(): void } {
-  if (one === undefined || other === undefined || one === other) return { signal: one ?? other, release: () => {} }
-  const controller = new AbortController()
-  const abort = () => controller.abort(one.aborted ? one.reason : other.reason)
-  if (one.aborted || other.aborted) abort()
-  one.addEventListener('abort', abort, { once: true })
-  other.addEventListener('abort', abort, { once: true })
-  const release = () => {
-    one.removeEventListener('abort', abort)
-    other.removeEventListener('abort', abort)
-  }
-  return { signal: controller.signal, release }
 }
