@@ -280,11 +280,12 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     await replica.whenLinked(orderLinkWaitMs)
     const proposing = replica.propose(this.name, this.settings, { type: 'order', kind, order }, { jitter: false })
     const proposed = await within(clock, orderWaitMs, proposing)
+    if (proposed?.status === 'accepted' || proposed?.status === 'moot') return
+    if (this.host.closed) throw new ClosedError(`breaker "${this.name}"`)
     if (proposed === undefined)
       throw new UnavailableError('event log', `it did not take the order within ${orderWaitMs} ms; it still may`)
     if (proposed.status === 'failed') throw proposed.error
-    if (proposed.status === 'unlinked')
-      throw new UnavailableError('event log', 'there is no link to the fleet, so nobody can be told')
+    throw new UnavailableError('event log', 'there is no link to the fleet, so nobody can be told')
   }
 }
 

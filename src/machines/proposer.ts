@@ -1,6 +1,6 @@
 import { ulid } from 'ulid'
 import { OverCapacityError, UnavailableError } from '../kernel/errors.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { LogMembership } from '../ports/event-log.ts'
 import type { Random } from '../ports/random.ts'
 import { encodeEvent } from './breaker-codec.ts'
@@ -65,6 +65,8 @@ export function proposer(options: ProposerOptions): Proposer {
   const ownEvents = new Map<string, (verdict: Verdict) => void>()
   /** Who waits for any event of a breaker to be folded. */
   const moved = new Map<string, Set<() => void>>()
+  /** Ends whatever is being waited for. */
+  const waits = new Set<() => void>()
   let stopped = false
 
   return {
@@ -75,7 +77,7 @@ export function proposer(options: ProposerOptions): Proposer {
     },
     stop() {
       stopped = true
-      for (const wake of [...moved.values()].flatMap((all) => [...all])) wake()
+      for (const end of waits) end()
     },
   }
 
@@ -86,7 +88,7 @@ export function proposer(options: ProposerOptions): Proposer {
     { jitter = true } = {},
   ): Promise<Proposed> {
     for (let round = 1; round <= decisionsMax; round++) {
-      if (jitter || round > 1) await pause(random.next() * proposalJitterMs)
+      if (jitter || round > 1) await wait(random.next() * proposalJitterMs).over
       if (!linked()) return { status: 'unlinked' }
       const { state, seq, provisional } = position(breaker)
       if (provisional) return { status: 'unlinked' }
@@ -144,15 +146,16 @@ export function proposer(options: ProposerOptions): Proposer {
 
   /** The verdict on an event of one's own; `undefined` when it does not come while the event could still count. */
   function awaitFold(id: string): { readonly folded: Promise<Verdict | undefined>; stop(): void } {
-    let timer: Timer | undefined
-    const folded = new Promise<Verdict | undefined>((resolve) => {
-      timer = clock.setTimeout(() => resolve(undefined), proposalValidMs)
-      ownEvents.set(id, resolve)
+    const { over, end } = wait(proposalValidMs)
+    let verdict: Verdict | undefined
+    ownEvents.set(id, (of) => {
+      verdict = of
+      end()
     })
     return {
-      folded,
+      folded: over.then(() => verdict),
       stop() {
-        if (timer !== undefined) clock.clearTimeout(timer)
+        end()
         ownEvents.delete(id)
       },
     }
@@ -160,24 +163,29 @@ export function proposer(options: ProposerOptions): Proposer {
 
   /** Resolves when this breaker's log was read beyond `seq`, or after a while. */
   async function movedBeyond(breaker: string, seq: number): Promise<void> {
-    if (position(breaker).seq > seq || stopped) return
-    await new Promise<void>((resolve) => {
-      const all = moved.get(breaker) ?? new Set()
-      const timer = clock.setTimeout(wake, raceWaitMs)
-      moved.set(breaker, all.add(wake))
-      function wake(): void {
-        clock.clearTimeout(timer)
-        all.delete(wake)
-        if (all.size === 0) moved.delete(breaker)
-        resolve()
-      }
-    })
+    if (position(breaker).seq > seq) return
+    const { over, end } = wait(raceWaitMs)
+    const all = moved.get(breaker) ?? new Set()
+    moved.set(breaker, all.add(end))
+    await over
+    all.delete(end)
+    if (all.size === 0) moved.delete(breaker)
   }
 
-  function pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      clock.setTimeout(resolve, delayMs)
+  /** Waits that long, or until it is ended; not at all once this instance is closed. */
+  function wait(delayMs: number): { readonly over: Promise<void>; readonly end: () => void } {
+    let end = (): void => {}
+    const over = new Promise<void>((resolve) => {
+      if (stopped) return resolve()
+      const timer = clock.setTimeout(() => end(), delayMs)
+      end = () => {
+        clock.clearTimeout(timer)
+        waits.delete(end)
+        resolve()
+      }
+      waits.add(end)
     })
+    return { over, end: () => end() }
   }
 }
 
