@@ -141,6 +141,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     },
     emit,
     successor: (retired) => registry.successor(retired as CircuitBreaker),
+    current: (name) => registry.all.get(name),
   }
   const registry: Registry<Breaker> = createRegistry({
     breakers: given.breakers ?? {},

@@ -26,8 +26,10 @@ export interface BreakerHost<B> {
   readonly replica: Replica
   readonly closed: boolean
   emit(transition: Transition): void
-  /** The breaker that took the place of one that had to make room. */
+  /** The breaker that took the place of one that had to make room; made if nobody has asked for it yet. */
   successor(retired: BreakerLifecycle<B>): B
+  /** The breaker that has this name now, if any. */
+  current(name: string): B | undefined
 }
 
 /**
@@ -74,9 +76,11 @@ export abstract class BreakerLifecycle<B> {
   /** Where it stands for this instance's calls. */
   get state(): BreakerState {
     const { instance, replica } = this.host
+    // One that had to make room hears of nothing any more.
+    const position = this.retired ? replica.position(this.name) : this.#position
     return describeState({
-      fleet: this.#fleet,
-      cause: this.#position.cause,
+      fleet: inForce(position),
+      cause: position.cause,
       local: this.#local,
       linked: replica.linked,
       instance,

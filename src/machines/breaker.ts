@@ -6,6 +6,7 @@ import { within } from '../ports/clock.ts'
 import { z } from 'zod'
 import type { Order } from './breaker-events.ts'
 import type { BreakerSettings, Call } from './breaker-options.ts'
+import type { BreakerState } from './breaker-state.ts'
 import { BreakerLifecycle, type BreakerHost } from './breaker-lifecycle.ts'
 import { Evidence } from './evidence.ts'
 import type { Probe } from './probe.ts'
@@ -38,6 +39,11 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   constructor(name: string, settings: BreakerSettings, host: BreakerHost<CircuitBreaker>) {
     super(name, settings, host)
     this.start()
+  }
+
+  override get state(): BreakerState {
+    const current = this.retired ? this.host.current(this.name) : this
+    return current === undefined || current === this ? super.state : current.state
   }
 
   /**
