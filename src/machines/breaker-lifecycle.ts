@@ -32,6 +32,9 @@ export interface BreakerHost<B> {
   current(name: string): B | undefined
 }
 
+/** Node ends a longer timer at once; whoever wakes too early waits again. */
+const timerMsMax = 2 ** 31 - 1
+
 /**
  * What happens to a breaker: it trips, hears what the fleet decided, runs a probe, loses and regains the link. Nothing
  * here is touched by a call in the closed state; `Breaker`, which extends it, is the hot path. Classes, because one
@@ -344,7 +347,8 @@ export abstract class BreakerLifecycle<B> {
     this.#wake = undefined
     const waitMs = this.host.closed ? undefined : this.#wakeAfterMs()
     if (waitMs === undefined) return
-    this.#wake = clock.setTimeout(() => void this.#onWake(), Math.max(0, waitMs) + random.next() * proposalJitterMs)
+    const delayMs = Math.max(0, waitMs) + random.next() * proposalJitterMs
+    this.#wake = clock.setTimeout(() => void this.#onWake(), Math.min(delayMs, timerMsMax))
   }
 
   #wakeAfterMs(): number | undefined {
