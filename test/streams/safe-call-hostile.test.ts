@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigError } from '../../src/kernel/errors.ts'
 import type { SafeCallOptions } from '../../src/streams/safe-call-options.ts'
-import { hostileValues } from '../../src/testing/port-contracts/hostile-values.ts'
+import { hostileValues } from '../../src/testing/hostile-values.ts'
 import { broken, draft, fails, rig } from './safe-call-rig.ts'
 
 describe('safeCall', () => {

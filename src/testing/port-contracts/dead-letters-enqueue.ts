@@ -3,7 +3,7 @@ import { ConfigError, OverCapacityError } from '../../kernel/errors.ts'
 import type { LetterDraft } from '../../ports/dead-letters.ts'
 import { rejectionOf } from './contract.ts'
 import { type DeadLettersClause, draft } from './dead-letters-clause.ts'
-import { hostileValues } from './hostile-values.ts'
+import { hostileValues } from '../hostile-values.ts'
 
 /** What the port says of taking a letter in, and of having it afterwards. */
 export const enqueueClauses: readonly DeadLettersClause[] = [
