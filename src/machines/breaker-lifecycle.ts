@@ -32,6 +32,9 @@ export interface BreakerHost<B> {
   current(name: string): B | undefined
 }
 
+/** What whoever a refusal names has done. */
+const deeds = Object.freeze({ open: 'opened', halfOpen: 'probed', forcedOpen: 'ordered' } as const)
+
 /** Node ends a longer timer at once; whoever wakes too early waits again. */
 const timerMsMax = 2 ** 31 - 1
 
@@ -174,14 +177,15 @@ export abstract class BreakerLifecycle<B> {
   }
 
   protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
-    const { mode: current, reason, by, counts } = this.state
-    const who = by === '' ? '' : mode === 'forcedOpen' ? `, ordered by ${by}` : `, opened by ${by}`
+    const { mode: current, reason, by, counts, probe } = this.state
+    const who = mode === 'halfOpen' ? (probe?.holder ?? by) : by
+    const whose = who === '' ? '' : `, ${deeds[mode]} by ${who}`
     return {
       breaker: this.name,
       mode,
       retryAfterMs: waitMs,
       retryAt: this.host.clock.now() + waitMs,
-      because: current === 'closed' ? '' : explainReason(reason, counts) + who,
+      because: current === 'closed' ? '' : explainReason(reason, counts) + whose,
     }
   }
 
