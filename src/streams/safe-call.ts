@@ -26,7 +26,7 @@ export interface GuardingBreaker {
   readonly name: string
   run<T>(work: (call: Call) => Promise<T> | T, options?: { readonly signal?: AbortSignal }): Promise<T>
   /** How long calls are refused from now on, in ms; `undefined` while one may pass or become the probe. Starts nothing. */
-  refusedForMs?(): number | undefined
+  refusedForMs(): number | undefined
 }
 
 /** What an instance gives to `safeCall`. */
@@ -70,7 +70,7 @@ export function createSafeCall(parts: SafeCallParts): SafeCall {
       if (parts.isClosing()) return Promise.resolve(told(plan.breaker, closing))
       if (plan.signal?.aborted) return Promise.resolve(told(plan.breaker, aborted))
       const breaker = parts.breakerOf(plan.breaker)
-      const waitMs = plan.endsWithRefusal ? breaker.refusedForMs?.() : undefined
+      const waitMs = plan.endsWithRefusal ? breaker.refusedForMs() : undefined
       if (waitMs !== undefined) return Promise.resolve(told(plan.breaker, openFor(waitMs)))
       return perform(newRun(parts, plan, breaker, work))
     } catch (error) {
