@@ -1,0 +1,141 @@
+import { createSwitchgear, memoryLog, type BreakerOptions, type SwitchgearOptions } from 'switchgear'
+import { describe, expect, test } from 'vitest'
+import { oneInstance } from '../machines/fleet-of.ts'
+
+const over = { calls: 10 }
+
+describe('a breaker’s options', () => {
+  test.each([
+    [{ failureThreshold: 0 }, 'failureThreshold'],
+    [{ failureThreshold: -1 }, 'failureThreshold'],
+    [{ failureThreshold: 1.5 }, 'failureThreshold'],
+    [{ failureThreshold: NaN }, 'failureThreshold'],
+    [{ failureThreshold: '5' }, 'failureThreshold'],
+    [{ failureThreshold: true }, 'failureThreshold'],
+    [{ failureThreshold: null }, 'failureThreshold'],
+    [{ failureTreshold: 5 }, 'failureTreshold'],
+    [{ failureRate: 0.5 }, 'failureRate'],
+    [{ failureRate: { threshold: 0.5 } }, 'failureRate.over'],
+    [{ failureRate: { over, threshold: 1.01 } }, 'failureRate.threshold'],
+    [{ failureRate: { over, threshold: -0.1 } }, 'failureRate.threshold'],
+    [{ failureRate: { over } }, 'failureRate.threshold'],
+    [{ failureRate: { over: { calls: 0 }, threshold: 0.5 } }, 'failureRate.over'],
+    [{ failureRate: { over: { calls: 10, ms: 10 }, threshold: 0.5 } }, 'failureRate.over'],
+    [{ failureRate: { over: {}, threshold: 0.5 } }, 'failureRate.over'],
+    [{ failureRate: { over, threshold: 0.5, minimumCalls: 0 } }, 'failureRate.minimumCalls'],
+    [{ failureRate: { over, threshold: 0.5, slowerThanMs: 5 } }, 'failureRate.slowerThanMs'],
+    [{ slowCallRate: { over, threshold: 0.5 } }, 'slowCallRate.slowerThanMs'],
+    [{ slowCallRate: { over, threshold: 0.5, slowerThanMs: 0 } }, 'slowCallRate.slowerThanMs'],
+    [{ recoveryTimeoutMs: 0 }, 'recoveryTimeoutMs'],
+    [{ recoveryTimeoutMs: Infinity }, 'recoveryTimeoutMs'],
+    [{ recoveryTimeoutMs: 2 ** 31 }, 'recoveryTimeoutMs'],
+    [{ recoveryBackoff: { multiplier: 0.5 } }, 'recoveryBackoff.multiplier'],
+    [{ recoveryBackoff: { maxMs: -5 } }, 'recoveryBackoff.maxMs'],
+    [{ recoveryBackoff: { jitter: 'some' } }, 'recoveryBackoff.jitter'],
+    [{ recoveryBackoff: { jitter: { ratio: 2 } } }, 'recoveryBackoff.jitter'],
+    [{ recoveryBackoff: { factor: 2 } }, 'recoveryBackoff.factor'],
+    [{ probe: { leaseMs: 0 } }, 'probe.leaseMs'],
+    [{ probe: { successesToClose: 0 } }, 'probe.successesToClose'],
+    [{ probe: { check: 'ping' } }, 'probe.check'],
+    [{ probe: { lease: 5 } }, 'probe.lease'],
+    [{ quorum: 0 }, 'quorum'],
+    [{ quorum: 17 }, 'quorum'],
+    [{ sharedEvidence: 'yes' }, 'sharedEvidence'],
+    [{ timeoutMs: -1 }, 'timeoutMs'],
+    [{ judge: 'failure' }, 'judge'],
+    [5, ''],
+    ['smtp', ''],
+    [[], ''],
+  ])('%j is refused with its place', async (options, path) => {
+    const { gear } = await oneInstance()
+    const at = path === '' ? 'breakers.smtp' : `breakers.smtp.${path}`
+    expect(() => gear.breaker('smtp', options as BreakerOptions)).toThrow(
+      expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path: expect.stringMatching(new RegExp(`^${at}`)) }),
+    )
+    expect(gear.breakers.size).toBe(0)
+  })
+
+  test('that are refused name the value that was given', async () => {
+    const { gear } = await oneInstance()
+    expect(() => gear.breaker('smtp', { quorum: 17 })).toThrow(/breakers\.smtp\.quorum: .*17/)
+  })
+
+  test.each([
+    [{ failureRate: { over, threshold: 0.5, minimumCalls: 20 } }, 'failureRate.minimumCalls (20)'],
+    [{ slowCallRate: { over, threshold: 0.5, slowerThanMs: 5, minimumCalls: 11 } }, 'slowCallRate.minimumCalls (11)'],
+    [{ timeoutMs: 30_000 }, 'timeoutMs (30000)'],
+    [{ probe: { leaseMs: 1_000 }, timeoutMs: 801 }, 'timeoutMs (801)'],
+    [{ sharedEvidence: true }, 'sharedEvidence'],
+    [{ failureThreshold: false }, 'it never trips by itself'],
+  ] as const)('%j conflict: the breaker is made, and the logger warned', async (options, words) => {
+    const warned: string[] = []
+    const logger = { info() {}, error() {}, warn: (_facts: object, message: string) => void warned.push(message) }
+    const { gear } = await oneInstance({ logger })
+    gear.breaker('smtp', options)
+    expect(warned).toHaveLength(1)
+    expect(warned[0]).toContain(words)
+    expect(warned[0]).toContain('breaker "smtp"')
+  })
+
+  test('that agree warn of nothing', async () => {
+    const warned: string[] = []
+    const logger = { info() {}, error() {}, warn: (_facts: object, message: string) => void warned.push(message) }
+    const { gear } = await oneInstance({ logger })
+    gear.breaker('one')
+    gear.breaker('two', { failureRate: { over, threshold: 0.5 }, timeoutMs: 24_000, sharedEvidence: true })
+    expect(warned).toEqual([])
+  })
+})
+
+describe('an instance’s options', () => {
+  test.each([
+    [{ fleet: '' }, 'fleet'],
+    [{ fleet: 'a b' }, 'fleet'],
+    [{ fleet: 'x'.repeat(65) }, 'fleet'],
+    [{ fleet: 7 }, 'fleet'],
+    [{ instance: '' }, 'instance'],
+    [{ instance: 'x'.repeat(129) }, 'instance'],
+    [{ log: {} }, 'log'],
+    [{ logger: {} }, 'logger'],
+    [{ clock: { now: Date.now } }, 'clock'],
+    [{ random: Math.random }, 'random'],
+    [{ breakersMax: 0 }, 'breakersMax'],
+    [{ breakers: { smtp: { quorum: 0 } } }, 'breakers.smtp.quorum'],
+    [{ breakers: { default: { timeoutMs: 0 } } }, 'breakers.default.timeoutMs'],
+    [{ breakers: [] }, 'breakers'],
+    [{ retry: { maxAttempts: 0 } }, 'retry.maxAttempts'],
+    [{ deadlineMs: 0 }, 'deadlineMs'],
+    [{ instanceName: 'a' }, 'instanceName'],
+    [null, ''],
+  ])('%j is refused with its place', (options, path) => {
+    expect(() => createSwitchgear(options as SwitchgearOptions)).toThrow(
+      expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }),
+    )
+  })
+
+  test('are all optional', async () => {
+    const gear = createSwitchgear()
+    expect(gear.fleet).toBe('default')
+    expect(gear.instance).toMatch(/-\d+-/)
+    await gear.ready()
+    expect(gear.health()).toMatchObject({ link: 'linked', breakers: { total: 0, notClosed: 0 } })
+    await gear.close()
+  })
+
+  test('instances that are named by nobody have different names', async () => {
+    const log = memoryLog()
+    const gears = [createSwitchgear({ log }), createSwitchgear({ log })]
+    expect(new Set(gears.map(({ instance }) => instance)).size).toBe(2)
+    await Promise.all(gears.map((gear) => gear.close()))
+  })
+
+  test('fleets that share a log do not hear each other', async () => {
+    const log = memoryLog()
+    const [one, other] = ['one', 'other'].map((fleet) => createSwitchgear({ fleet, log }))
+    if (one === undefined || other === undefined) throw new Error('no instance')
+    await Promise.all([one.ready(), other.ready()])
+    await one.breaker('smtp').forceOpen({ by: 'ann', reason: 'x' })
+    expect(other.breaker('smtp').state.mode).toBe('closed')
+    await Promise.all([one.close(), other.close()])
+  })
+})
