@@ -57,7 +57,16 @@ export interface LogMembership {
   append(message: LogAppend): Promise<AppendResult>
   /** What the log retains of a topic, oldest first. @throws UnavailableError */
   read(topic: string): Promise<readonly StoredMessage[]>
-  /** Tells the other members something, at most once, without storing it. */
+  /**
+   * Copies a message that was accepted, by its `seq`, into the fleet's audit; absent where the log keeps none. Keeps nobody
+   * waiting and never throws: a copy that fails is made up for by whoever appends next and asks for its predecessor's
+   * as well. Asking twice is no harm, since copies carry the message's id.
+   */
+  audit?(seq: number): void
+  /**
+   * Tells the other members something, at most once, without storing it. A channel is a kind, such as `invalidate`, or a
+   * kind and what it is about, such as `evidence/smtp`.
+   */
   broadcast(channel: string, data: Uint8Array): void
   /** Hears what other members broadcast, not one's own. Returns how to stop. */
   listen(channel: string, hear: (data: Uint8Array) => void): () => void
