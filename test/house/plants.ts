@@ -88,6 +88,7 @@ export const floorPlants: readonly (Plant & { readonly what: string })[] = [
   ...imports('src/streams', 'node:net', 'node:timers/promises', 'node:perf_hooks'),
   ...imports('src/adapters/memory', '../disk/clock.ts', '../../machines/lamp.ts', '../../streams/blink.ts'),
   ...imports('src/adapters/memory', '../../index.ts', 'rxjs', '@nats-io/jetstream', 'switchgear'),
+  ...imports('src/adapters/nats', '../memory/clock.ts', '../../machines/lamp.ts', 'ioredis'),
   ...imports('src/testing', '../index.ts', '../cli/main.ts', 'vitest', 'switchgear'),
   ...imports('src/testing/laws', '../../index.ts', '../../cli/main.ts'),
   ...imports('src', './cli/main.ts', 'switchgear', '../service/src/main.ts', '../test/blink.test.ts'),

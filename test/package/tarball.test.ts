@@ -24,6 +24,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'UnavailableError',
     'ClosedError',
   ],
+  'switchgear/nats': ['natsLog'],
   'switchgear/testing': ['virtualClock', 'seededRandom'],
 }
 

@@ -1,0 +1,26 @@
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+
+/** What can be asked of the server, and of which stream, while there is a connection. */
+export interface Session {
+  readonly nc: NatsConnection
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  /** The stream that is the log. */
+  readonly stream: string
+  readonly inboxPrefix: string | undefined
+  readonly heartbeatMs: number
+  /** Who reads, for people who look at the server's list of consumers. */
+  readonly instance: string
+}
+
+export interface SessionOptions extends Pick<Session, 'stream' | 'inboxPrefix' | 'heartbeatMs' | 'instance'> {
+  /** For each request, in ms. */
+  readonly deadlineMs: number
+}
+
+export async function openSession(nc: NatsConnection, options: SessionOptions): Promise<Session> {
+  const { deadlineMs: timeout, ...rest } = options
+  const jsm = await jetstreamManager(nc, { checkAPI: false, timeout })
+  return { nc, js: jetstream(nc, { timeout }), jsm, ...rest }
+}
