@@ -11,7 +11,7 @@ import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import type { Outcome, Refused } from './outcome.ts'
 import type { RetryPolicy } from './retry-policy.ts'
-import { type RetryResult, runWithRetry } from './run-with-retry.ts'
+import { retryAfterFirst, type RetryResult, runWithRetry } from './run-with-retry.ts'
 import {
   checkWork,
   type LimitOptions,
@@ -72,7 +72,9 @@ export function createSafeCall(parts: SafeCallParts): SafeCall {
       const breaker = parts.breakerOf(plan.breaker)
       const waitMs = plan.endsWithRefusal ? breaker.refusedForMs() : undefined
       if (waitMs !== undefined) return Promise.resolve(told(plan.breaker, openFor(waitMs)))
-      return perform(newRun(parts, plan, breaker, work))
+      const call = perform(newRun(parts, plan, breaker, work))
+      parts.track?.(call)
+      return call
     } catch (error) {
       return Promise.resolve(told(undefined, refusal(error) ?? unmade(error)))
     }
@@ -130,11 +132,11 @@ async function perform<T>(run: Run<T>): Promise<Outcome<T>> {
 }
 
 async function performed<T>(run: Run<T>): Promise<Outcome<T>> {
-  const { limit, retry, signal } = run.plan
+  const { limit, retry } = run.plan
   const decision = limit === undefined ? undefined : await askLimiter(run, limit)
   if (decision?.allowed === false) return rateLimited(decision)
   run.deadlineAt = run.parts.clock.monotonic() + (retry.deadlineMs ?? Infinity)
-  const result = await runWithRetry(retry, () => attempt(run), { signal })
+  const result = await attemptAll(run)
   if (result.ok) return { status: 'delivered', value: result.value, ...tally(run) }
   if (decision !== undefined && run.attempts === 0) giveBack(run.parts, decision)
   return result.aborted ? aborted : afterFailure(run, result)
@@ -169,6 +171,22 @@ function rateLimited({ retryAfterMs }: Decision): Refused {
 function giveBack({ limiter }: SafeCallParts, decision: Decision): void {
   unheeded(() => limiter?.refund(decision))
 }
+
+/** Most calls succeed at once, and pay for no more than one attempt. */
+async function attemptAll<T>(run: Run<T>): Promise<Attempted<T>> {
+  const { retry, signal } = run.plan
+  const again = (): Promise<T> => attempt(run)
+  if (retry.deadlineMs !== undefined || (signal ?? retry.signal) !== undefined)
+    return runWithRetry(retry, again, { signal })
+  retry.budget?.recordCall()
+  try {
+    return { ok: true, value: await attempt(run) }
+  } catch (error) {
+    return retryAfterFirst(retry, again, error)
+  }
+}
+
+type Attempted<T> = { readonly ok: true; readonly value: T } | FailedResult
 
 function attempt<T>(run: Run<T>): Promise<T> {
   const { breaker, plan } = run

@@ -47,19 +47,22 @@ describe('safeCall', () => {
       },
     )
 
-    test('reads frozen options, and each object of them once', async () => {
-      const { safeCall, call } = await rig()
-      let reads = 0
-      const options = Object.freeze({
+    test('takes frozen options, options with getters, and options that are there and undefined', async () => {
+      const { call, safeCall } = await rig()
+      const getters = {
         get breaker() {
-          reads += 1
           return 'smtp'
         },
-      })
-      const first = await safeCall(options, () => 1)
-      const before = reads
-      expect([first.status, (await safeCall(options, () => 1)).status]).toEqual(['delivered', 'delivered'])
-      expect(reads).toBe(before)
+      }
+      const unsaid = { breaker: 'smtp', retry: undefined, limit: undefined, timeoutMs: undefined, signal: undefined }
+      for (const options of [
+        Object.freeze({ breaker: 'smtp' }),
+        getters,
+        Object.create(getters) as typeof getters,
+        unsaid,
+      ]) {
+        expect(await safeCall(options, () => 1)).toMatchObject({ status: 'delivered' })
+      }
       expect(await call({ retry: Object.freeze({ maxAttempts: 1 }) }, () => 1)).toMatchObject({ status: 'delivered' })
     })
 
