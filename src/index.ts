@@ -23,9 +23,14 @@ export type { BreakerState } from './machines/breaker-state.ts'
 export type { Transition } from './machines/transition.ts'
 export type { Mode } from './machines/fleet-state.ts'
 
-export { backoff } from './streams/backoff.ts'
+export { backoff, backoffDefaults, type Backoff, type BackoffPolicy } from './streams/backoff.ts'
 export { retry } from './streams/retry.ts'
-export { retryBudget, type RetryBudget } from './streams/retry-budget.ts'
+export {
+  retryBudget,
+  retryBudgetDefaults,
+  type RetryBudget,
+  type RetryBudgetOptions,
+} from './streams/retry-budget.ts'
 export type { RetryNotice, RetryPolicy } from './streams/retry-policy.ts'
 export type { Attempt } from './streams/run-with-retry.ts'
 export type { Outcome } from './streams/outcome.ts'
@@ -56,3 +61,4 @@ export type { Logger } from './ports/logger.ts'
 export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessage } from './ports/event-log.ts'
 export type { DeadLetters, Letter, LetterAttempt, LetterDraft, LetterFilter, Page } from './ports/dead-letters.ts'
 export type { Decision, Limit, Limiter, LimitNames } from './ports/limiter.ts'
+export type { Address, Cache } from './ports/cache.ts'
