@@ -1,0 +1,180 @@
+import { describe, expect, test } from 'vitest'
+import { memoryDeadLetters } from '../../src/adapters/memory/dead-letters.ts'
+import { memoryLog } from '../../src/adapters/memory/event-log.ts'
+import type { DeadLetters } from '../../src/ports/dead-letters.ts'
+import type { EventLog, LogMembership } from '../../src/ports/event-log.ts'
+import type { TestFunction } from '../../src/testing/port-contracts/contract.ts'
+import { portContracts } from '../../src/testing/port-contracts/port-contracts.ts'
+
+/** The sentences of a contract that an adapter breaks. */
+async function broken(contract: (collect: TestFunction) => void): Promise<string[]> {
+  const tests: [name: string, run: () => Promise<void>][] = []
+  contract((name, run) => tests.push([name, run]))
+  expect(tests.length).toBeGreaterThan(10)
+  const failures: string[] = []
+  for (const [name, run] of tests) await run().catch(() => failures.push(name))
+  return failures
+}
+
+/** A log in which a member is changed. */
+function changedLog(change: (membership: LogMembership) => Partial<LogMembership>): EventLog {
+  const log = memoryLog()
+  return {
+    join(member, follower) {
+      const membership = log.join(member, follower)
+      return { ...membership, ...change(membership) }
+    },
+  }
+}
+
+describe('the contract of the event log is broken by a log', () => {
+  const plants: readonly [what: string, sentence: RegExp, make: () => EventLog][] = [
+    [
+      'that does not compare what is expected',
+      /only if what it expects is the last/,
+      () =>
+        changedLog(({ append, read }) => ({
+          append: async (message) => append({ ...message, expected: (await read(message.topic)).at(-1)?.seq ?? 0 }),
+        })),
+    ],
+    [
+      'that stores an id as often as it comes',
+      /same id again stores it once/,
+      () => changedLog(({ append }) => ({ append: (message) => append({ ...message, id: String(Math.random()) }) })),
+    ],
+    [
+      'that reads newest first',
+      /oldest first/,
+      () => changedLog(({ read }) => ({ read: async (topic) => (await read(topic)).toReversed() })),
+    ],
+    [
+      'that goes on telling who left',
+      /who left gets no further callback/,
+      () => changedLog(() => ({ leave: async () => {} })),
+    ],
+    [
+      'that takes messages of any length',
+      /more than 8192 bytes is refused/,
+      () => changedLog(({ append }) => ({ append: (m) => append({ ...m, data: m.data.subarray(0, 8_000) }) })),
+    ],
+    [
+      'that calls back from within a call',
+      /never from within a call/,
+      () => {
+        const log = memoryLog()
+        return {
+          join: (member, follower) => {
+            follower.onLink({ state: 'down', why: 'not yet' })
+            return log.join(member, follower)
+          },
+        }
+      },
+    ],
+    [
+      'that delivers a message twice',
+      /each once/,
+      () => {
+        const log = memoryLog()
+        return {
+          join: (member, follower) =>
+            log.join(member, {
+              ...follower,
+              onMessage(message) {
+                follower.onMessage(message)
+                if (message.seq % 7 === 0) follower.onMessage(message)
+              },
+            }),
+        }
+      },
+    ],
+    [
+      'that mixes fleets',
+      /fleets do not mix/,
+      () => {
+        const log = memoryLog()
+        return { join: (member, follower) => log.join({ ...member, fleet: 'one' }, follower) }
+      },
+    ],
+  ]
+
+  test.each(plants)('%s', async (_what, sentence, make) => {
+    expect(await broken((collect) => portContracts.eventLog(collect, make))).toContainEqual(
+      expect.stringMatching(sentence),
+    )
+  })
+})
+
+describe('the contract of dead letters is broken by a store', () => {
+  const plants: readonly [what: string, sentence: RegExp, change: (queue: DeadLetters) => Partial<DeadLetters>][] = [
+    [
+      'that gives null for what is not there',
+      /is undefined, not an error/,
+      ({ get }) => ({ get: async (id) => (await get(id)) ?? (null as never) }),
+    ],
+    [
+      'that stores the same id twice',
+      /idempotent by id/,
+      ({ enqueue }) => ({ enqueue: (draft) => enqueue({ ...draft, id: undefined }) }),
+    ],
+    [
+      'that lists oldest first',
+      /newest first/,
+      ({ list }) => ({
+        list: async (filter, paging) => {
+          const page = await list(filter, paging)
+          return { ...page, items: page.items.map((letter, i) => ({ ...letter, createdAt: letter.createdAt + i })) }
+        },
+      }),
+    ],
+    [
+      'that counts what it does not list',
+      /counts and pages agree/,
+      ({ count }) => ({ count: async (filter) => count({ ...filter, channel: undefined } as object) }),
+    ],
+    [
+      'that leaves out the last instant',
+      /inclusive/,
+      ({ count }) => ({ count: (filter = {}) => count({ ...filter, until: (filter.until ?? 1e15) - 1 }) }),
+    ],
+    [
+      'that loses a letter at the end of each page',
+      /hold every letter once/,
+      ({ list }) => ({
+        list: async (filter, paging) => {
+          const page = await list(filter, paging)
+          return page.next === undefined ? page : { ...page, items: page.items.slice(0, -1) }
+        },
+      }),
+    ],
+    [
+      'that shares what it keeps',
+      /does not reach the store/,
+      ({ get }) => {
+        const kept = new Map<string, ReturnType<typeof get>>()
+        return {
+          get: (id) => kept.get(id) ?? get(id),
+          enqueue: async (draft) => {
+            const letter = { id: `acme.${draft.id}`, ...draft } as never
+            kept.set(`acme.${draft.id}`, Promise.resolve(letter))
+            return letter
+          },
+        }
+      },
+    ],
+  ]
+
+  test.each(plants)('%s', async (_what, sentence, change) => {
+    const make = (bounds: object): DeadLetters => {
+      const queue = memoryDeadLetters(bounds)
+      return { ...queue, ...change(queue) }
+    }
+    expect(await broken((collect) => portContracts.deadLetters(collect, make))).toContainEqual(
+      expect.stringMatching(sentence),
+    )
+  })
+
+  test('without the bounds that were asked for', async () => {
+    const sentences = await broken((collect) => portContracts.deadLetters(collect, () => memoryDeadLetters()))
+    expect(sentences).toHaveLength(2)
+  })
+})
