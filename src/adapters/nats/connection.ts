@@ -14,7 +14,7 @@ export interface Connection {
   /** Gives how to let go of it: within the deadline, closing what nobody uses any more, if it is ours. */
   use(user: ConnectionUser): () => Promise<void>
   /** Nobody answers over this one: it is closed and another one opened, if that is ours to do. */
-  giveUp(nc: NatsConnection): void
+  giveUp(nc: NatsConnection, why: string): void
 }
 
 export interface OwnConnectionOptions {
@@ -49,20 +49,25 @@ export function ownConnection(options: OwnConnectionOptions): Connection {
         await last?.end()
       }
     },
-    giveUp: (nc) => void close(nc, options.deadlineMs),
+    giveUp: (nc, why) => keeper?.giveUp(nc, why),
   }
 }
 
 interface Keeper {
   /** Tells a user who came later what there is. */
   introduce(user: ConnectionUser): void
+  giveUp(nc: NatsConnection, why: string): void
   end(): Promise<void>
 }
+
+type Dial = (silent: boolean) => Promise<NatsConnection>
 
 function keepConnected(options: OwnConnectionOptions, users: ReadonlySet<ConnectionUser>): Keeper {
   const ended = new AbortController()
   const dial = dialler(options)
   let current: NatsConnection | undefined
+  /** Why the current connection was given up. */
+  let givenUp: string | undefined
   let why = 'connecting'
   void run()
 
@@ -73,6 +78,11 @@ function keepConnected(options: OwnConnectionOptions, users: ReadonlySet<Connect
         if (current === undefined) user.onDown(why)
         else user.onUp(current)
       })
+    },
+    giveUp(nc, reason) {
+      if (nc !== current) return
+      givenUp = reason
+      void close(nc, options.deadlineMs)
     },
     async end() {
       ended.abort()
@@ -94,14 +104,15 @@ function keepConnected(options: OwnConnectionOptions, users: ReadonlySet<Connect
   /** One connection, from its beginning to its end; gives why it ended. */
   async function connectOnce(): Promise<string> {
     try {
-      const nc = await dial()
+      const nc = await dial(givenUp !== undefined)
+      givenUp = undefined
       if (ended.signal.aborted) await close(nc, options.deadlineMs)
       else {
         current = nc
         for (const user of users) user.onUp(nc)
       }
       const error = await nc.closed()
-      return error === undefined ? 'the connection was closed' : messageOf(error)
+      return givenUp ?? (error === undefined ? 'the connection was closed' : messageOf(error))
     } catch (error) {
       return messageOf(error)
     } finally {
@@ -111,13 +122,14 @@ function keepConnected(options: OwnConnectionOptions, users: ReadonlySet<Connect
 }
 
 /**
- * Gives how to connect. The client leaves the socket of an attempt that timed out open for good, so after one that did,
- * only servers that have greeted are tried: a frozen server costs one socket, not one for each attempt.
+ * Gives how to connect. The client leaves the socket of an attempt that timed out open for good. So after an attempt
+ * that did, or a connection that was `silent`, only servers that have greeted are tried: a frozen one costs one socket
+ * at most, not one for each attempt.
  */
-function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions): () => Promise<NatsConnection> {
-  let silent = false
-  return async () => {
-    const asked = silent ? await greeting(servers, deadlineMs) : [...servers]
+function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions): Dial {
+  let timedOut = false
+  return async (silent) => {
+    const asked = silent || timedOut ? await greeting(servers, deadlineMs) : [...servers]
     if (asked.length === 0) throw new Error(`no server said anything within ${deadlineMs} ms`)
     try {
       const nc = await connect({
@@ -128,10 +140,10 @@ function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions):
         pingInterval: pingIntervalMs,
         noAsyncTraces: true,
       })
-      silent = false
+      timedOut = false
       return nc
     } catch (error) {
-      silent ||= error instanceof TimeoutError
+      timedOut ||= error instanceof TimeoutError
       throw error
     }
   }
@@ -151,5 +163,6 @@ async function close(nc: NatsConnection, deadlineMs: number): Promise<void> {
 }
 
 export function messageOf(error: unknown): string {
+  if (error instanceof TimeoutError) return 'no answer in time'
   return error instanceof Error ? error.message || error.name : String(error)
 }

@@ -95,8 +95,9 @@ export function keepLinked(options: LinkOptions, handler: LinkHandler): KeptLink
       const since = systemClock.monotonic()
       const failure = await linkOnce(nc, signal).catch((error: unknown) => error)
       if (signal.aborted) return
-      change({ state: 'down', why: messageOf(failure) })
-      if (failure instanceof TimeoutError) connection.giveUp(nc)
+      const why = messageOf(failure)
+      change({ state: 'down', why })
+      if (failure instanceof TimeoutError) connection.giveUp(nc, why)
       if (systemClock.monotonic() - since > stableMs) failures = 1
       await pauseBeforeRetry(failures, signal)
     }

@@ -90,7 +90,7 @@ export function orderedPull(options: PullOptions, handler: PullHandler): { stop(
     const late = systemClock.monotonic() - dueAt > heartbeatMs
     missed = heard || late ? 0 : missed + 1
     heard = false
-    if (missed >= missedMax) return end(`no heartbeat for ${missed + 1} × ${heartbeatMs} ms`)
+    if (missed >= missedMax) return end(`the server was silent for ${(missedMax + 1) * heartbeatMs} ms`)
     dueAt = systemClock.monotonic() + heartbeatMs
     watch = systemClock.setTimeout(onWatch, heartbeatMs)
   }

@@ -1,0 +1,66 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Server } from './server-process.ts'
+import { startNats } from './start-nats.ts'
+
+export interface NatsNodeOptions {
+  /** Text of a configuration file, for what has no argument: users, certificates. None by default. */
+  readonly config?: string
+}
+
+/** A NATS server of our own that can fail: it keeps its port and its streams from one start to the next. */
+export interface NatsNode {
+  readonly url: string
+  /** `kill -9`. Resolves when it is gone. */
+  kill(): Promise<void>
+  start(): Promise<void>
+  /** Starts it on another port, where only who is given its URL finds it. */
+  startElsewhere(): Promise<string>
+  /** Stops it in the middle of what it does: connections stay, and nothing is answered until `thaw`. */
+  freeze(): void
+  thaw(): void
+  /** Keeps a copy of what is stored, while the server is not running. */
+  copyStore(): void
+  /** Puts the copy back, while the server is not running: what was stored since is gone. */
+  restoreStore(): void
+  /** Ends it, also when it is frozen or dead, and removes what it stored. */
+  remove(): Promise<void>
+}
+
+export async function startNatsNode({ config }: NatsNodeOptions = {}): Promise<NatsNode> {
+  const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-node-'))
+  const [store, copy, settings] = [join(folder, 'store'), join(folder, 'copy'), join(folder, 'nats.conf')]
+  if (config !== undefined) writeFileSync(settings, config)
+  const args = ['--store_dir', store, ...(config === undefined ? [] : ['--config', settings])]
+  let server: Server = await startNats({ args })
+  const { url, port } = { url: server.url, port: new URL(server.url).port }
+
+  return {
+    url,
+    kill: () => server.kill(),
+    async start() {
+      server = await startNats({ args: [...args, '--port', port] })
+    },
+    async startElsewhere() {
+      server = await startNats({ args })
+      return server.url
+    },
+    freeze: () => signal(server, 'SIGSTOP'),
+    thaw: () => signal(server, 'SIGCONT'),
+    copyStore: () => cpSync(store, copy, { recursive: true }),
+    restoreStore() {
+      rmSync(store, { recursive: true })
+      cpSync(copy, store, { recursive: true })
+    },
+    async remove() {
+      await server.kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function signal({ pid }: Server, name: NodeJS.Signals): void {
+  if (pid === undefined) throw new Error('this server was not started by these tests, and is left alone')
+  process.kill(pid, name)
+}
