@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+export type Direction = 'toServer' | 'toClient'
+
+/** A wire that a test can break: it stands between clients and one server. */
+export interface TcpProxy {
+  readonly url: string
+  /** What goes this way is held back from now on, and is delivered in order after `release`. */
+  hold(direction: Direction): void
+  release(direction: Direction): void
+  /** What goes this way is thrown away, until the connections are cut. */
+  lose(direction: Direction): void
+  /** Resets all connections, with what was held back; new ones are carried as usual. */
+  cut(): void
+  /** Whether new connections are taken; those that are there stay. */
+  accept(accepting: boolean): void
+  /** How often a text went this way so far, as far as it was not torn. */
+  seen(direction: Direction, text: string): number
+  stop(): Promise<void>
+}
+
+export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
+  const target = new URL(serverUrl)
+  const lanes: Record<Direction, Lane> = { toServer: newLane(), toClient: newLane() }
+  const sockets = new Set<Socket>()
+  let accepting = true
+  const server = createServer((client) => {
+    if (!accepting) return client.destroy()
+    const upstream = connect(Number(target.port), target.hostname)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    client.on('data', (data) => lanes.toServer.carry(data, upstream))
+    upstream.on('data', (data) => lanes.toClient.carry(data, client))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+
+  const cut = (): void => {
+    for (const lane of Object.values(lanes)) lane.clear()
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  return {
+    url: `${target.protocol}//127.0.0.1:${port}`,
+    hold: (direction) => lanes[direction].become('holding'),
+    release: (direction) => lanes[direction].become('open'),
+    lose: (direction) => lanes[direction].become('losing'),
+    cut,
+    accept: (value) => void (accepting = value),
+    seen: (direction, text) => lanes[direction].seen(text),
+    async stop() {
+      accepting = false
+      cut()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+interface Lane {
+  carry(data: Buffer, to: Socket): void
+  become(state: 'open' | 'holding' | 'losing'): void
+  seen(text: string): number
+  clear(): void
+}
+
+/** The last so many bytes are kept to be searched. */
+const keptMax = 1_000_000
+
+function newLane(): Lane {
+  let state: 'open' | 'holding' | 'losing' = 'open'
+  let held: { readonly data: Buffer; readonly to: Socket }[] = []
+  let kept = ''
+  return {
+    carry(data, to) {
+      kept = (kept + data.toString('latin1')).slice(-keptMax)
+      if (state === 'open') to.write(data)
+      if (state === 'holding') held.push({ data, to })
+    },
+    become(next) {
+      state = next
+      if (next !== 'open') return
+      for (const { data, to } of held) to.write(data)
+      held = []
+    },
+    seen: (text) => kept.split(text).length - 1,
+    clear() {
+      state = 'open'
+      held = []
+    },
+  }
+}
