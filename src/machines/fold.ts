@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { StoredMessage } from '../ports/event-log.ts'
+import { retainedPerTopic, type StoredMessage } from '../ports/event-log.ts'
 import { decodeEvent } from './breaker-codec.ts'
 import { resolveAfter, type BreakerEvent } from './breaker-events.ts'
 import { evolve } from './breaker-machine.ts'
@@ -84,7 +84,7 @@ export function inForce({ state, held }: Position): FleetState {
 export function fold(position: Position, message: StoredMessage): Folded {
   if (message.seq <= position.seq) return { position, verdict: { accepted: false, why: 'stale' } }
   const judged = judge(position.seq, message)
-  if (!judged.accepted) return { position: { ...position, seq: message.seq }, verdict: judged }
+  if (!judged.accepted) return { position: passOver(position, message), verdict: judged }
   const { event, state, provisional } = judged
   const divergence = provisional ? undefined : compare(position, event, message, state)
   return {
@@ -93,25 +93,39 @@ export function fold(position: Position, message: StoredMessage): Folded {
   }
 }
 
+/** A message that changes nothing. One that comes after a gap tells, all the same, that something was missed. */
+function passOver(position: Position, { seq, expected }: StoredMessage): Position {
+  return expected > position.seq ? { ...position, seq, provisional: true } : { ...position, seq }
+}
+
 /**
  * Reads what is retained of a breaker at once, with the same result as `fold` one by one: the last message that passes
- * the rules decides alone, so that the others need not be evolved, nor even decoded.
+ * the rules decides alone, so that the others need not be evolved, nor even decoded. Where as much is retained as can be
+ * (`retainedMax`), what stood before the first of them is unknown.
  */
-export function foldRetained(position: Position, messages: readonly StoredMessage[]): Position {
+export function foldRetained(
+  position: Position,
+  messages: readonly StoredMessage[],
+  retainedMax: number = retainedPerTopic,
+): Position {
   const fresh = messages.filter(({ seq }) => seq > position.seq)
   const last = fresh.at(-1)
   if (last === undefined) return position
+  const from = fresh.length < retainedMax ? position : { ...position, seq: unknownSeq }
   for (let at = fresh.length - 1; at >= 0; at--) {
     const message = fresh[at]
     if (message === undefined) continue
-    const judged = judge(fresh[at - 1]?.seq ?? position.seq, message)
+    const judged = judge(fresh[at - 1]?.seq ?? from.seq, message)
     if (!judged.accepted || judged.provisional) continue
     const next = advance(position, message, judged.event, judged.state, false)
-    const cause = next.cause ?? causeAmong(position, fresh.slice(0, at), judged.state)
+    const cause = next.cause ?? causeAmong(from, fresh.slice(0, at), judged.state)
     return { ...next, seq: last.seq, ...(cause !== undefined && { cause }) }
   }
-  return fresh.reduce((read, message) => fold(read, message).position, position)
+  return fresh.reduce((read, message) => fold(read, message).position, from)
 }
+
+/** Before whatever a message can expect. */
+const unknownSeq = -1
 
 /** The last message of a breaker, seen before the replay comes to it: until then, it may tighten and not loosen. */
 export function preview(position: Position, message: StoredMessage): Position {
