@@ -12,3 +12,4 @@ export {
   proveLaw,
   type Verdict,
 } from './testing/law.ts'
+export { portContracts } from './testing/port-contracts/port-contracts.ts'

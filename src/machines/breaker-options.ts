@@ -108,6 +108,8 @@ export interface BreakerSettings {
   readonly check: ((call: Call) => Promise<unknown>) | undefined
   readonly quorum: number
   readonly sharedEvidence: boolean
+  /** Whether it has any effect: with a quorum a trip is a vote, which rests on what its instance saw itself. */
+  readonly sharesRates: boolean
   readonly timeoutMs: number | undefined
   readonly judge: (error: unknown) => Judgement
   /** The caller's own part of `judge`. */
@@ -158,6 +160,8 @@ function settle(options: BreakerOptions): BreakerSettings {
     check: probe.check,
     quorum: options.quorum ?? breakerDefaults.quorum,
     sharedEvidence: options.sharedEvidence ?? false,
+    sharesRates:
+      options.sharedEvidence === true && (options.quorum ?? 1) === 1 && (failureRate ?? slowCallRate) !== undefined,
     timeoutMs: options.timeoutMs,
     judge: judgeWith(options.judge),
     userJudge: options.judge,

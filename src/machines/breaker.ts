@@ -9,6 +9,7 @@ import type { BreakerSettings, Call } from './breaker-options.ts'
 import type { BreakerState } from './breaker-state.ts'
 import { BreakerLifecycle, type BreakerHost } from './breaker-lifecycle.ts'
 import { Evidence } from './evidence.ts'
+import { sharedEvidence, type SharedEvidence } from './shared-evidence.ts'
 import type { Probe } from './probe.ts'
 import type { LogEntry } from './history.ts'
 
@@ -35,10 +36,12 @@ export interface Permit {
 export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   /** What calls of this generation do with their outcomes; the same two functions for all of them. */
   #generation: Generation | undefined
+  #shared: SharedEvidence | undefined
 
   constructor(name: string, settings: BreakerSettings, host: BreakerHost<CircuitBreaker>) {
     super(name, settings, host)
     this.start()
+    if (settings.sharesRates) this.#shared = this.#shareEvidence()
   }
 
   override get state(): BreakerState {
@@ -111,8 +114,31 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   /** Counts an outcome of the current generation. */
   record(failed: boolean, durationMs: number): void {
     const evidence = (this.evidence ??= new Evidence(this.settings))
+    this.#shared?.note(failed, durationMs >= (this.settings.slowCallRate?.slowerThanMs ?? Infinity))
     const rule = evidence.record(failed, durationMs, this.settings.timeWindow ? this.host.clock.monotonic() : 0)
     if (rule !== undefined) this.trip(rule)
+  }
+
+  override retire(): void {
+    super.retire()
+    this.#shared?.stop()
+  }
+
+  /** Rates count the whole fleet's calls, while this instance's gate is closed and its term is theirs. */
+  #shareEvidence(): SharedEvidence {
+    const { clock, replica } = this.host
+    const channel = `evidence/${this.name}`
+    return sharedEvidence({
+      clock,
+      term: () => replica.position(this.name).state.term,
+      broadcast: (data) => replica.peers.broadcast(channel, data),
+      listen: (hear) => replica.peers.listen(channel, hear),
+      heard: (digest) => {
+        if (!this.admits || this.#generation === uncounted) return
+        const rule = (this.evidence ??= new Evidence(this.settings)).add(digest, clock.monotonic())
+        if (rule !== undefined) this.trip(rule)
+      },
+    })
   }
 
   protected override newGeneration(counting: boolean): void {

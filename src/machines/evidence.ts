@@ -1,5 +1,6 @@
 import type { Counts } from './breaker-events.ts'
 import type { BreakerSettings, RateRule } from './breaker-options.ts'
+import type { Digest } from './shared-evidence.ts'
 import { outcomeWindow, type OutcomeWindow } from './outcome-window.ts'
 
 /**
@@ -26,7 +27,7 @@ export class Evidence {
    * only to a rule about slow calls, `nowMs` (monotonic) only to a window over time.
    */
   record(failed: boolean, durationMs: number, nowMs: number): string | undefined {
-    const { failureThreshold, failureRate, slowCallRate } = this.#settings
+    const { failureThreshold, slowCallRate } = this.#settings
     const slow = slowCallRate !== undefined && durationMs >= slowCallRate.slowerThanMs
     this.calls++
     if (slow) this.slow++
@@ -39,7 +40,18 @@ export class Evidence {
     this.#failureWindow?.record(failed, slow, nowMs)
     this.#slowWindow?.record(failed, slow, nowMs)
 
-    if (this.consecutiveFailures >= failureThreshold) return 'failureThreshold'
+    return this.consecutiveFailures >= failureThreshold ? 'failureThreshold' : this.#exceededRate()
+  }
+
+  /** Counts what another instance saw towards the rates, and says which rule that trips. */
+  add(counts: Digest, nowMs: number): string | undefined {
+    this.#failureWindow?.add(counts, nowMs)
+    this.#slowWindow?.add(counts, nowMs)
+    return this.#exceededRate()
+  }
+
+  #exceededRate(): string | undefined {
+    const { failureRate, slowCallRate } = this.#settings
     if (this.#failureWindow !== undefined && exceeds(failureRate, this.#failureWindow, this.#failureWindow.failures))
       return 'failureRate'
     if (this.#slowWindow !== undefined && exceeds(slowCallRate, this.#slowWindow, this.#slowWindow.slow))

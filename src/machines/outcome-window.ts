@@ -10,6 +10,8 @@ export interface OutcomeWindow {
   readonly slow: number
   /** Counts one outcome. `nowMs` is monotonic; only a window over time looks at it. O(1). */
   record(failed: boolean, slow: boolean, nowMs: number): void
+  /** Counts what others saw, in no order that is known. At most its size for a window over calls. */
+  add(counts: { readonly calls: number; readonly failures: number; readonly slow: number }, nowMs: number): void
 }
 
 export function outcomeWindow(over: Window): OutcomeWindow {
@@ -45,6 +47,12 @@ class CountWindow implements OutcomeWindow {
     this.slow += slow ? 1 : 0
     this.#next = this.#next + 1 === ring.length ? 0 : this.#next + 1
   }
+
+  /** The good news first, so that of too many the bad stay. */
+  add({ calls, failures, slow }: { readonly calls: number; readonly failures: number; readonly slow: number }): void {
+    const total = Math.min(calls, this.#ring.length)
+    for (let left = total; left > 0; left--) this.record(left <= failures, left <= slow)
+  }
 }
 
 /** The outcomes of the current slice of time and of those before it, together at most `lengthMs`; sums in typed arrays. */
@@ -62,16 +70,27 @@ class TimeWindow implements OutcomeWindow {
   }
 
   record(failed: boolean, slow: boolean, nowMs: number): void {
+    this.#count(1, failed ? 1 : 0, slow ? 1 : 0, nowMs)
+  }
+
+  add(
+    { calls, failures, slow }: { readonly calls: number; readonly failures: number; readonly slow: number },
+    nowMs: number,
+  ): void {
+    this.#count(calls, failures, slow, nowMs)
+  }
+
+  #count(calls: number, failures: number, slow: number, nowMs: number): void {
     const slice = Math.floor(nowMs / this.#sliceMs)
     if (slice > this.#current) this.#slideTo(slice)
     const at = (((slice % timeSlices) + timeSlices) % timeSlices) * 3
-    this.calls++
-    this.failures += failed ? 1 : 0
-    this.slow += slow ? 1 : 0
+    this.calls += calls
+    this.failures += failures
+    this.slow += slow
     const sums = this.#sums
-    sums[at] = (sums[at] ?? 0) + 1
-    if (failed) sums[at + 1] = (sums[at + 1] ?? 0) + 1
-    if (slow) sums[at + 2] = (sums[at + 2] ?? 0) + 1
+    sums[at] = (sums[at] ?? 0) + calls
+    sums[at + 1] = (sums[at + 1] ?? 0) + failures
+    sums[at + 2] = (sums[at + 2] ?? 0) + slow
   }
 
   #slideTo(slice: number): void {

@@ -1,7 +1,7 @@
-import { ulid } from 'ulid'
+import { monotonicFactory } from 'ulid'
 import { OverCapacityError, UnavailableError } from '../kernel/errors.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { LogMembership } from '../ports/event-log.ts'
+import type { LogMembership, StoredMessage } from '../ports/event-log.ts'
 import type { Random } from '../ports/random.ts'
 import { encodeEvent } from './breaker-codec.ts'
 import { decide, proposalValidMs, type Intent } from './breaker-decide.ts'
@@ -53,7 +53,7 @@ export interface Proposer {
     options?: { readonly jitter?: boolean },
   ): Promise<Proposed>
   /** A message was folded. */
-  onVerdict(id: string, verdict: Verdict): void
+  onVerdict(message: StoredMessage, verdict: Verdict): void
   /** A breaker's log was read further. */
   onMoved(breaker: string): void
   stop(): void
@@ -61,6 +61,8 @@ export interface Proposer {
 
 export function proposer(options: ProposerOptions): Proposer {
   const { fleet, instance, clock, random, log, linked, logNow, position } = options
+  /** No two alike, whatever chance says. */
+  const nextId = monotonicFactory(() => random.next())
   /** Who waits for an event of its own to be folded, by its id. */
   const ownEvents = new Map<string, (verdict: Verdict) => void>()
   /** Who waits for any event of a breaker to be folded. */
@@ -71,7 +73,15 @@ export function proposer(options: ProposerOptions): Proposer {
 
   return {
     propose,
-    onVerdict: (id, verdict) => ownEvents.get(id)?.(verdict),
+    onVerdict({ id, seq, expected }, verdict) {
+      const resolve = ownEvents.get(id)
+      if (resolve === undefined) return
+      resolve(verdict)
+      if (!verdict.accepted) return
+      // The predecessor's author may have died before it could.
+      if (expected > 0) log.audit?.(expected)
+      log.audit?.(seq)
+    },
     onMoved(breaker) {
       for (const wake of moved.get(breaker) ?? []) wake()
     },
@@ -94,7 +104,7 @@ export function proposer(options: ProposerOptions): Proposer {
       if (provisional) return { status: 'unlinked' }
       // A ULID takes whole milliseconds only, and 0 for a wish to look at the clock of the process.
       const wallNow = Math.floor(clock.now())
-      const id = ulid(Math.max(1, wallNow), () => random.next())
+      const id = nextId(Math.max(1, wallNow))
       const situation = {
         breaker,
         fleet,

@@ -68,6 +68,8 @@ export interface Replica {
   position(breaker: string): Position
   /** Decides and appends until the fleet has taken it, or has no use for it. Never rejects. */
   readonly propose: Proposer['propose']
+  /** The log's own way to tell the other instances something without storing it. */
+  readonly peers: Pick<LogMembership, 'broadcast' | 'listen'>
   /** Newest first. @throws UnavailableError */
   history(breaker: string): Promise<readonly LogEntry[]>
   health(): ReplicaHealth
@@ -107,6 +109,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     logNow: time.now,
     position: positionOf,
     propose,
+    peers: membership,
     async history(breaker) {
       if (closed) throw new ClosedError(`instance "${instance}"`)
       return readHistory(await membership.read(breaker))
@@ -192,7 +195,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     move(message.topic, position)
     count(message.topic, verdict)
     if (verdict.accepted) listener.onChange(message.topic, before, position, verdict.event)
-    proposals.onVerdict(message.id, verdict)
+    proposals.onVerdict(message, verdict)
   }
 
   function move(breaker: string, position: Position): void {

@@ -1,3 +1,5 @@
+import { unheeded } from '../kernel/unheeded.ts'
+
 /** Anything with these three: pino, winston's pino shape, `console` with its arguments swapped. It may throw; nobody minds. */
 export interface Logger {
   info(facts: object, message: string): void
@@ -7,14 +9,9 @@ export interface Logger {
 
 export const silentLogger: Logger = Object.freeze({ info: () => {}, warn: () => {}, error: () => {} })
 
-/** A logger that never throws, whatever the given one does. */
+/** A logger that never throws, whatever the given one does, now or later. */
 export function quietly(logger: Logger): Logger {
-  const guard = (level: keyof Logger) => (facts: object, message: string) => {
-    try {
-      logger[level](facts, message)
-    } catch {
-      // A broken logger must not change what happens to a call.
-    }
-  }
+  const guard = (level: keyof Logger) => (facts: object, message: string) =>
+    unheeded(() => logger[level](facts, message))
   return { info: guard('info'), warn: guard('warn'), error: guard('error') }
 }
