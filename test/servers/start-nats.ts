@@ -33,7 +33,7 @@ function argsFor(folder: string, jetstream: boolean): string[] {
 /** The server writes its ports to a file that has its process id in its name; the name in its greeting is the proof. */
 async function portOf(server: ServerProcess): Promise<number | undefined> {
   const path = join(server.folder, `nats-server_${server.pid}.ports`)
-  const port = /"nats:\/\/127\.0\.0\.1:(\d+)"/.exec(readFileSync(path, 'utf8'))?.[1]
+  const port = /"(?:nats|tls):\/\/127\.0\.0\.1:(\d+)"/.exec(readFileSync(path, 'utf8'))?.[1]
   const greeting = await converse(Number(port), '', /"server_name":"([^"]*)"/)
   return greeting[1] === nameOf(server.folder) ? Number(port) : undefined
 }
