@@ -13,8 +13,12 @@ export interface TcpProxy {
   lose(direction: Direction): void
   /** Resets all connections, with what was held back; new ones are carried as usual. */
   cut(): void
+  /** Does that by itself, once, when so many more bytes have gone this way. */
+  cutOnceAfter(direction: Direction, bytes: number): void
   /** Whether new connections are taken; those that are there stay. */
   accept(accepting: boolean): void
+  /** How many clients are connected. */
+  readonly connections: number
   /** How often a text went this way so far, as far as it was not torn. */
   seen(direction: Direction, text: string): number
   stop(): Promise<void>
@@ -54,7 +58,11 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     release: (direction) => lanes[direction].become('open'),
     lose: (direction) => lanes[direction].become('losing'),
     cut,
+    cutOnceAfter: (direction, bytes) => lanes[direction].after(bytes, cut),
     accept: (value) => void (accepting = value),
+    get connections() {
+      return sockets.size / 2
+    },
     seen: (direction, text) => lanes[direction].seen(text),
     async stop() {
       accepting = false
@@ -69,6 +77,7 @@ interface Lane {
   carry(data: Buffer, to: Socket): void
   become(state: 'open' | 'holding' | 'losing'): void
   seen(text: string): number
+  after(bytes: number, run: () => void): void
   clear(): void
 }
 
@@ -79,8 +88,15 @@ function newLane(): Lane {
   let state: 'open' | 'holding' | 'losing' = 'open'
   let held: { readonly data: Buffer; readonly to: Socket }[] = []
   let kept = ''
+  let bytesLeft = Infinity
+  let run = (): void => {}
   return {
     carry(data, to) {
+      bytesLeft -= data.length
+      if (bytesLeft < 0) {
+        bytesLeft = Infinity
+        return run()
+      }
       kept = (kept + data.toString('latin1')).slice(-keptMax)
       if (state === 'open') to.write(data)
       if (state === 'holding') held.push({ data, to })
@@ -92,6 +108,10 @@ function newLane(): Lane {
       held = []
     },
     seen: (text) => kept.split(text).length - 1,
+    after(bytes, then) {
+      bytesLeft = bytes
+      run = then
+    },
     clear() {
       state = 'open'
       held = []

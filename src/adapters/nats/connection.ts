@@ -135,6 +135,7 @@ function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions):
       const nc = await connect({
         ...(await authentication()),
         servers: asked,
+        name: 'switchgear',
         reconnect: false,
         timeout: deadlineMs,
         pingInterval: pingIntervalMs,
