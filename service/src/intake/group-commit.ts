@@ -1,4 +1,5 @@
 import { OverCapacityError } from 'switchgear'
+import { createPace } from './pace.ts'
 
 export interface GroupCommitOptions<Request, Answer> {
   /** Writes several requests at once and answers each, in their order. */
@@ -11,6 +12,8 @@ export interface GroupCommitOptions<Request, Answer> {
   readonly batchMax?: number
   /** The room of all that waits; past it a request is refused. Default 20,000. */
   readonly waitingMax?: number
+  /** The least time from the beginning of a write to the next, in ms, so that more share it. Default 0. */
+  readonly everyMs?: number
 }
 
 /** Puts requests that come while a write is under way into the next one, so that a write is shared by all who wait. */
@@ -33,13 +36,15 @@ interface Waiting<Request, Answer> {
 export function groupCommit<Request, Answer>(
   options: GroupCommitOptions<Request, Answer>,
 ): GroupCommit<Request, Answer> {
-  const { commit, sizeOf, keysOf, batchMax = 1_000, waitingMax = 20_000 } = options
+  const { commit, sizeOf, keysOf, batchMax = 1_000, waitingMax = 20_000, everyMs = 0 } = options
+  const turn = createPace(everyMs)
   let waiting: Waiting<Request, Answer>[] = []
   let waitingSize = 0
   let running: Promise<void> | undefined
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
+      await turn()
       const batch = takeBatch()
       try {
         const answers = await commit(batch.map(({ request }) => request))
@@ -83,7 +88,7 @@ export function groupCommit<Request, Answer>(
       waitingSize += size
       return new Promise((resolve, reject) => {
         waiting.push({ request, resolve, reject })
-        running ??= Promise.resolve().then(run)
+        running ??= run()
       })
     },
     async idle() {

@@ -27,3 +27,9 @@ export interface Database extends Queryable {
 
 /** The database's own clock in a statement, in ms since the epoch: all instances see the same. */
 export const nowMs = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint'
+
+/**
+ * Every statement of ours finds its rows by an index, however large the tables are. The planner does not know that of
+ * tables that nobody has analyzed yet, which in a single process is always: it would read them whole, for each claim.
+ */
+export const plannerSettings = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off'

@@ -1,5 +1,5 @@
 import { alertColumns, alertOf } from './alert-row.ts'
-import type { Queryable, Row } from './database.ts'
+import type { Queryable } from './database.ts'
 import type { AttemptRecord, ChannelName, ReceiverState, ReceiverView, StoredAlert } from './stored-alert.ts'
 
 export interface AlertView extends StoredAlert {
@@ -12,33 +12,38 @@ export async function findAlerts(
   id: string,
   organization: string | undefined,
 ): Promise<readonly AlertView[]> {
-  const alerts = await database.query(
-    `SELECT ${alertColumns} FROM alerts a
-     WHERE a.id = $1 AND ($2::text IS NULL OR a.organization = $2::text) LIMIT 2`,
-    [id, organization ?? null],
-  )
-  return Promise.all(
-    alerts.map(async (row) => ({ ...alertOf(row), receivers: await receiversOf(database, alertOf(row)) })),
-  )
+  const rows =
+    organization === undefined
+      ? await database.query(`${findStatement} WHERE a.id = $1 LIMIT 2`, [id])
+      : await database.query(`${findStatement} WHERE a.id = $1 AND a.organization = $2`, [id, organization])
+  return rows.map((row) => ({ ...alertOf(row), receivers: (row['receivers'] as ReceiverRow[]).map(receiverOf) }))
 }
 
-async function receiversOf(database: Queryable, alert: StoredAlert): Promise<readonly ReceiverView[]> {
-  const rows = await database.query(
-    `SELECT name, channel, state, reason, attempts, last_error, letter_id FROM receivers
-     WHERE organization = $1 AND alert_id = $2 ORDER BY position`,
-    [alert.organization, alert.id],
-  )
-  return rows.map(receiverOf)
+const findStatement = `
+  SELECT ${alertColumns}, coalesce((
+    SELECT jsonb_agg(jsonb_build_object('name', r.name, 'channel', r.channel, 'state', r.state, 'reason', r.reason,
+      'attempts', r.attempts, 'lastError', r.last_error, 'letterId', r.letter_id) ORDER BY r.position)
+    FROM receivers r WHERE r.organization = a.organization AND r.alert_id = a.id), '[]') AS receivers
+  FROM alerts a`
+
+interface ReceiverRow {
+  readonly name: string
+  readonly channel: ChannelName
+  readonly state: ReceiverState
+  readonly reason: string | null
+  readonly attempts: AttemptRecord[]
+  readonly lastError: string | null
+  readonly letterId: string | null
 }
 
-function receiverOf(row: Row): ReceiverView {
+function receiverOf({ name, channel, state, reason, attempts, lastError, letterId }: ReceiverRow): ReceiverView {
   return {
-    name: row['name'] as string,
-    channel: row['channel'] as ChannelName,
-    state: row['state'] as ReceiverState,
-    attempts: row['attempts'] as AttemptRecord[],
-    ...(row['reason'] === null ? {} : { reason: row['reason'] as string }),
-    ...(row['last_error'] === null ? {} : { lastError: row['last_error'] as string }),
-    ...(row['letter_id'] === null ? {} : { letterId: row['letter_id'] as string }),
+    name,
+    channel,
+    state,
+    attempts,
+    ...(reason === null ? {} : { reason }),
+    ...(lastError === null ? {} : { lastError }),
+    ...(letterId === null ? {} : { letterId }),
   }
 }

@@ -23,6 +23,7 @@ const steps: readonly (readonly string[])[] = [
       occurred_at bigint,
       accepted_at bigint NOT NULL,
       PRIMARY KEY (organization, id))`,
+    `CREATE INDEX alerts_by_id ON alerts (id)`,
     `CREATE TABLE receivers (
       id text COLLATE "C" PRIMARY KEY,
       organization text COLLATE "C" NOT NULL,

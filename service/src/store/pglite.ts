@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite, type Transaction } from '@electric-sql/pglite'
 import { readDataTemplate } from './data-template.ts'
-import type { Database, Queryable, Row } from './database.ts'
+import { type Database, plannerSettings, type Queryable, type Row } from './database.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { translated } from './store-error.ts'
 
@@ -18,7 +18,9 @@ export async function openPglite(directory: string): Promise<Database> {
   await mkdir(directory, { recursive: true })
   const unlock = await lockDirectory(directory)
   try {
-    return over(await open(directory), unlock)
+    const engine = await open(directory)
+    await engine.exec(plannerSettings)
+    return over(engine, unlock)
   } catch (error) {
     await unlock()
     throw error

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Database, Queryable, Row } from './database.ts'
+import { type Database, plannerSettings, type Queryable, type Row } from './database.ts'
 import { isTryAgain, translated } from './store-error.ts'
 
 /** Connections of one instance. */
@@ -25,6 +25,8 @@ export function openPostgres(url: string, onIdleError: (error: Error) => void): 
   })
   // A server that goes away closes idle connections; the pool makes new ones.
   pool.on('error', onIdleError)
+  // The driver keeps the order: this goes before whatever the connection was made for.
+  pool.on('connect', (client) => void client.query(plannerSettings).catch(onIdleError))
   return {
     embedded: false,
     query: queryable(pool).query,

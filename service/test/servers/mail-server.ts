@@ -29,6 +29,8 @@ export interface MailServer {
   readonly asked: readonly { readonly at: number; readonly address: string }[]
   connections: number
   rules: MailRules
+  /** Hears of every mail that was taken. */
+  onReceived: (mail: ReceivedMail) => void
   close(): Promise<void>
 }
 
@@ -57,13 +59,15 @@ export async function startMailServer(rules: MailRules = {}): Promise<MailServer
         const raw = Buffer.concat(chunks).toString('utf8')
         const refusal = mail.rules.message?.(raw)
         if (refusal !== undefined) return done(smtpError(refusal))
-        received.push({
+        const taken: ReceivedMail = {
           at: Date.now(),
           to: envelope.rcptTo.map(({ address }) => address),
           messageId: headerOf(raw, 'message-id'),
           subject: headerOf(raw, 'subject'),
           raw,
-        })
+        }
+        received.push(taken)
+        mail.onReceived(taken)
         void (mail.rules.beforeAnswer?.() ?? Promise.resolve()).then(() => done())
       })
     },
@@ -79,6 +83,7 @@ export async function startMailServer(rules: MailRules = {}): Promise<MailServer
     asked,
     connections: 0,
     rules,
+    onReceived: () => {},
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
   return mail
