@@ -65,6 +65,12 @@ export const house: Readonly<Record<string, string>> = {
     "export { fileClock } from './adapters/disk/clock.ts'",
     "export { blink } from './streams/blink.ts'",
   ),
+  'src/adapters/nats/subject.ts': lines(
+    "import { sep } from 'node:path'",
+    '',
+    "export const subject = (name: string): string => name.replaceAll(sep, '.')",
+  ),
+  'src/nats.ts': lines("export { subject } from './adapters/nats/subject.ts'"),
   'src/testing.ts': lines("export { clocks } from './testing/clocks.ts'"),
   'src/cli/main.ts': lines('#!/usr/bin/env node', "import { blink } from '../index.ts'", '', 'blink().subscribe()'),
   'service/package.json': '{ "name": "switchgear-service", "type": "module", "dependencies": { "switchgear": "*" } }',
