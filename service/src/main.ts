@@ -11,7 +11,8 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 const serveCommand = defineCommand({
   meta: {
     name: 'serve',
-    description: 'Take alerts in and send them. Settings come from the environment, receivers from switchgear.config.json',
+    description:
+      'Take alerts in and send them. Settings come from the environment, receivers from switchgear.config.json',
   },
   run: () => runService().catch(fail),
 })
@@ -41,5 +42,8 @@ async function runService(): Promise<void> {
 function fail(error: unknown): void {
   process.exitCode = 1
   if (error instanceof ConfigError) process.stderr.write(`switchgear-service: ${error.message}\n`)
-  else process.stderr.write(`switchgear-service: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  else
+    process.stderr.write(
+      `switchgear-service: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
 }

@@ -6,7 +6,7 @@ import { slackChannel } from './channels/slack.ts'
 import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { notActive } from './config/not-active.ts'
-import { type Organizations, organizationsOf } from './config/organizations.ts'
+import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
 import { type Channels, deliverMessage } from './delivery/deliver-message.ts'
 import { createDispatcher } from './delivery/dispatcher.ts'
 import { createEngine } from './delivery/engine.ts'
@@ -48,6 +48,7 @@ export async function serve(settings: Settings): Promise<Service> {
   warn(config, settings, logger)
 
   const store = await openStore(settings, logger)
+  await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
   const channels = openChannels(settings, http)
   const holds = createHolds()
@@ -127,7 +128,8 @@ function warn({ file, path }: LoadedConfig, settings: Settings, logger: ServiceL
   if (path === undefined) logger.info({}, 'no configuration: messages of organization "demo" go to the outbox')
   for (const what of notActive(file, settings))
     logger.warn({ setting: what }, `${what} is configured and has no effect yet`)
-  if (settings.tokens.length === 0) logger.warn({}, 'SWITCHGEAR_TOKENS is not set: only this machine may ask, and may do all')
+  if (settings.tokens.length === 0)
+    logger.warn({}, 'SWITCHGEAR_TOKENS is not set: only this machine may ask, and may do all')
 }
 
 function listenError(error: unknown, { host, port }: Settings): unknown {

@@ -13,7 +13,14 @@ export interface StartFacts {
 /** What a person reads when the service has started: where to look, and one line to try. */
 export function startMessage({ url, organizations, configPath, store, needsToken }: StartFacts): string {
   const organization = organizations.keys().next().value ?? demoOrganization
-  const alert = { organization, severity: 'high', status: 'firing', type: 'disk', title: 'Disk full', message: '/dev/sda1' }
+  const alert = {
+    organization,
+    severity: 'high',
+    status: 'firing',
+    type: 'disk',
+    title: 'Disk full',
+    message: '/dev/sda1',
+  }
   const token = needsToken ? " -H 'authorization: Bearer …'" : ''
   return [
     '',

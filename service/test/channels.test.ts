@@ -178,14 +178,19 @@ describe('webhooks', () => {
     [500, 'server_error', true, 'failure'],
     [501, 'server_error', false, 'failure'],
     [503, 'server_error', true, 'failure'],
-  ])('that are answered %i are %s, retryable: %s, and say %s of the host', async (status, type, retryable, judgement) => {
-    const endpoint = await startHttpEndpoint((_request, response) => response.writeHead(status).end())
-    ends.push(() => endpoint.close())
-    const http = httpSender({ allowPrivate: true })
-    ends.push(() => http.close())
-    const error = await http.post(endpoint.url, '{}', {}, AbortSignal.timeout(5_000)).catch((thrown: unknown) => thrown)
-    expect(verdict(error)).toEqual({ type, retryable, judgement })
-  })
+  ])(
+    'that are answered %i are %s, retryable: %s, and say %s of the host',
+    async (status, type, retryable, judgement) => {
+      const endpoint = await startHttpEndpoint((_request, response) => response.writeHead(status).end())
+      ends.push(() => endpoint.close())
+      const http = httpSender({ allowPrivate: true })
+      ends.push(() => http.close())
+      const error = await http
+        .post(endpoint.url, '{}', {}, AbortSignal.timeout(5_000))
+        .catch((thrown: unknown) => thrown)
+      expect(verdict(error)).toEqual({ type, retryable, judgement })
+    },
+  )
 })
 
 describe('Slack', () => {

@@ -95,7 +95,12 @@ describe('POST /v1/alerts', () => {
       status: 409,
       body: { status: 409, errors: [{ path: 'id' }] },
     })
-    expect(await post([{ ...good, id: 'twice' }, { ...alert, title: 'Other' }])).toMatchObject({
+    expect(
+      await post([
+        { ...good, id: 'twice' },
+        { ...alert, title: 'Other' },
+      ]),
+    ).toMatchObject({
       status: 409,
       body: { errors: [{ path: '1.id' }] },
     })
@@ -171,25 +176,45 @@ describe('POST /v1/alerts', () => {
     ['NUL', JSON.stringify({ ...good, message: 'a\0b' }), 400, 'message'],
     ['half a pair', JSON.stringify({ ...good, message: '\ud83d' }), 400, 'message'],
     ['labels that are no texts', JSON.stringify({ ...good, labels: { a: 1 } }), 400, 'labels.a'],
-    ['too many labels', JSON.stringify({ ...good, labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, 'x'])) }), 400, 'labels'],
+    [
+      'too many labels',
+      JSON.stringify({ ...good, labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, 'x'])) }),
+      400,
+      'labels',
+    ],
     ['an instant in words', JSON.stringify({ ...good, occurredAt: 'now' }), 400, 'occurredAt'],
     ['__proto__', `{"__proto__": {}, "organization": "acme"}`, 400, '__proto__'],
     ['__proto__ in clothes', `{"\\u005f\\u005fproto__": {}, "organization": "acme"}`, 400, '__proto__'],
     ['an unknown organization', JSON.stringify({ ...good, organization: 'initech' }), 422, 'organization'],
-    ['an unknown organization in a list', JSON.stringify([good, { ...good, organization: 'initech' }]), 422, '1.organization'],
+    [
+      'an unknown organization in a list',
+      JSON.stringify([good, { ...good, organization: 'initech' }]),
+      422,
+      '1.organization',
+    ],
     ['one bad alert in a list', JSON.stringify([good, { ...good, title: 5 }]), 400, '1.title'],
     ['more than 1 MiB', JSON.stringify({ ...good, message: 'x'.repeat(1_048_576) }), 413, '1 MiB'],
   ])('refuses %s, naming the place', async (_what, body, status, place) => {
     const answer = await raw(body)
     expect(answer.status).toBe(status)
     expect(answer.headers.get('content-type')).toContain('application/problem+json')
-    expect(answer.body).toMatchObject({ status, title: expect.any(String) as string, type: expect.any(String) as string })
+    expect(answer.body).toMatchObject({
+      status,
+      title: expect.any(String) as string,
+      type: expect.any(String) as string,
+    })
     expect(answer.body['detail']).toContain(place)
   })
 
   it('stores nothing of a refused list', async () => {
-    await post([{ ...good, id: 'with-a-bad-one' }, { ...good, organization: 'initech' }])
-    await post([{ ...good, id: 'with-a-bad-one' }, { ...good, title: 5 }])
+    await post([
+      { ...good, id: 'with-a-bad-one' },
+      { ...good, organization: 'initech' },
+    ])
+    await post([
+      { ...good, id: 'with-a-bad-one' },
+      { ...good, title: 5 },
+    ])
     expect((await ask(open, '/v1/alerts/with-a-bad-one')).status).toBe(404)
   })
 

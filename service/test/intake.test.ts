@@ -43,26 +43,30 @@ describe('group commit', () => {
 
   it('never puts two requests with the same key into one batch, and keeps their order', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat(4), { maxLength: 40 }), fc.integer({ min: 1, max: 8 }), async (keys, batchMax) => {
-        const written: { key: number; index: number }[] = []
-        const commits = groupCommit<{ key: number; index: number }, number>({
-          async commit(requests) {
-            expect(new Set(requests.map(({ key }) => key)).size).toBe(requests.length)
-            expect(requests.length).toBeLessThanOrEqual(batchMax)
-            written.push(...requests)
-            return requests.map(({ index }) => index)
-          },
-          sizeOf: () => 1,
-          keysOf: ({ key }) => [String(key)],
-          batchMax,
-        })
-        const answers = await Promise.all(keys.map((key, index) => commits.submit({ key, index })))
-        expect(answers).toEqual(keys.map((_key, index) => index))
-        for (const key of new Set(keys)) {
-          const order = written.filter((request) => request.key === key).map(({ index }) => index)
-          expect(order).toEqual(order.toSorted((a, b) => a - b))
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(fc.nat(4), { maxLength: 40 }),
+        fc.integer({ min: 1, max: 8 }),
+        async (keys, batchMax) => {
+          const written: { key: number; index: number }[] = []
+          const commits = groupCommit<{ key: number; index: number }, number>({
+            async commit(requests) {
+              expect(new Set(requests.map(({ key }) => key)).size).toBe(requests.length)
+              expect(requests.length).toBeLessThanOrEqual(batchMax)
+              written.push(...requests)
+              return requests.map(({ index }) => index)
+            },
+            sizeOf: () => 1,
+            keysOf: ({ key }) => [String(key)],
+            batchMax,
+          })
+          const answers = await Promise.all(keys.map((key, index) => commits.submit({ key, index })))
+          expect(answers).toEqual(keys.map((_key, index) => index))
+          for (const key of new Set(keys)) {
+            const order = written.filter((request) => request.key === key).map(({ index }) => index)
+            expect(order).toEqual(order.toSorted((a, b) => a - b))
+          }
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -106,8 +110,10 @@ describe('group commit', () => {
 
 describe('the fingerprint of an alert', () => {
   it('does not depend on the order of keys', () => {
-    const turned = Object.fromEntries(Object.entries({ ...draft, labels: { region: 'eu', team: 'payments' } }).toReversed())
-    expect(fingerprint(turned as unknown as AlertDraft)).toBe(fingerprint(draft))
+    const { organization, severity, ...rest } = draft
+    const turned = { ...rest, labels: { region: 'eu', team: 'payments' }, severity, organization }
+    expect(Object.keys(turned)).not.toEqual(Object.keys(draft))
+    expect(fingerprint(turned)).toBe(fingerprint(draft))
   })
 
   it.each([
@@ -127,7 +133,9 @@ describe('routing', () => {
     return organization
   }
   const routed = (over: object, alert = draft, nowAt = 0) =>
-    route(organizationWith(over), alert, nowAt).map(({ receiver: { name }, silenced }) => (silenced ? `${name}!` : name))
+    route(organizationWith(over), alert, nowAt).map(({ receiver: { name }, silenced }) =>
+      silenced ? `${name}!` : name,
+    )
 
   it.each([
     ['without routes everybody', {}, ['a', 'b', 'c']],
@@ -135,7 +143,11 @@ describe('routing', () => {
     ['a route without a match: always', { routes: [{ to: ['b'] }] }, ['b']],
     ['one value', { routes: [{ match: { severity: 'high' }, to: ['a'] }] }, ['a']],
     ['one of several', { routes: [{ match: { severity: ['low', 'high'] }, to: ['a'] }] }, ['a']],
-    ['the union, each once', { routes: [{ to: ['c', 'a'] }, { match: { type: 'disk' }, to: ['a', 'b'] }] }, ['a', 'b', 'c']],
+    [
+      'the union, each once',
+      { routes: [{ to: ['c', 'a'] }, { match: { type: 'disk' }, to: ['a', 'b'] }] },
+      ['a', 'b', 'c'],
+    ],
     ['all conditions or nothing', { routes: [{ match: { type: 'disk', status: 'resolved' }, to: ['a'] }] }, []],
     ['labels', { routes: [{ match: { labels: { team: ['payments', 'x'], region: 'eu' } }, to: ['a'] }] }, ['a']],
     ['a label that is not there', { routes: [{ match: { labels: { toString: 'x' } }, to: ['a'] }] }, []],

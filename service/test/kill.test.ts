@@ -83,7 +83,11 @@ describe('a kill', () => {
   }
 
   async function postUntilTaken(some: readonly PostedAlert[]): Promise<void> {
-    await until('the alerts to be taken in', async () => ((await postAlerts(after.url, some)) === 202 ? true : undefined), 60_000)
+    await until(
+      'the alerts to be taken in',
+      async () => ((await postAlerts(after.url, some)) === 202 ? true : undefined),
+      60_000,
+    )
     posted += some.length
   }
 

@@ -56,7 +56,10 @@ describe('sending to strangers', () => {
   const resolvingTo =
     (...addresses: string[]): Resolve =>
     (_host, _options, answer) =>
-      answer(null, addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })))
+      answer(
+        null,
+        addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+      )
 
   async function post(url: string, options: { allowPrivate?: boolean; resolve?: Resolve } = {}): Promise<unknown> {
     const { allowPrivate = false, resolve } = options
@@ -86,9 +89,12 @@ describe('sending to strangers', () => {
     expect(await post(`http://${host}:${port}/`)).toBeInstanceOf(PrivateAddressError)
   })
 
-  it.each(['http://localhost', 'https://localhost'])('opens no connection to %s by the system resolver', async (origin) => {
-    expect(await post(`${origin}:${port}/`)).toBeInstanceOf(PrivateAddressError)
-  })
+  it.each(['http://localhost', 'https://localhost'])(
+    'opens no connection to %s by the system resolver',
+    async (origin) => {
+      expect(await post(`${origin}:${port}/`)).toBeInstanceOf(PrivateAddressError)
+    },
+  )
 
   it.each([
     ['the only address', ['10.0.0.7']],

@@ -19,7 +19,10 @@ function makeFolder(): string {
   return folder
 }
 
-function configured(urls: readonly string[], engine: object = {}): { folder: string; settings: Record<string, string> } {
+function configured(
+  urls: readonly string[],
+  engine: object = {},
+): { folder: string; settings: Record<string, string> } {
   const folder = makeFolder()
   const receivers = urls.map((url, index) => ({ name: `hook-${index}`, channel: 'webhook', url, secret }))
   const file = join(folder, 'switchgear.config.json')
@@ -28,7 +31,9 @@ function configured(urls: readonly string[], engine: object = {}): { folder: str
 }
 
 async function slowEndpoint(answerMs: number): Promise<HttpEndpoint> {
-  const endpoint = await startHttpEndpoint((_request, response) => void setTimeout(() => response.end('ok'), answerMs).unref())
+  const endpoint = await startHttpEndpoint(
+    (_request, response) => void setTimeout(() => response.end('ok'), answerMs).unref(),
+  )
   ends.push(() => endpoint.close())
   return endpoint
 }
@@ -46,7 +51,9 @@ describe('SIGTERM', () => {
     await until('some to be sent', () => (endpoint.requests.length >= 10 ? true : undefined))
     const startedAt = Date.now()
     expect(await service.terminate()).toBe(0)
-    process.stdout.write(`SIGTERM: ${endpoint.requests.length} of 100 sent, ended by itself in ${Date.now() - startedAt} ms\n`)
+    process.stdout.write(
+      `SIGTERM: ${endpoint.requests.length} of 100 sent, ended by itself in ${Date.now() - startedAt} ms\n`,
+    )
     expect(endpoint.requests.length).toBeLessThan(100)
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([])
 

@@ -168,7 +168,8 @@ describe('a storm', () => {
   })
 
   it('opens the breaker of the host that hangs, and of the one that refuses', () => {
-    for (const port of [world.hanging.port, world.refusingPort]) expect(modes).toContain(`webhook:127.0.0.1:${port} open`)
+    for (const port of [world.hanging.port, world.refusingPort])
+      expect(modes).toContain(`webhook:127.0.0.1:${port} open`)
     const hanging = receiversNamed('hanging')
     expect(hanging.filter(({ reason }) => reason === 'circuit_open').length).toBeGreaterThan(200)
     // An attempt may be over before its request has come through.

@@ -50,7 +50,8 @@ export function httpSender({ allowPrivate, resolve }: HttpSenderOptions): HttpSe
         headers: { 'content-type': 'application/json', 'user-agent': 'switchgear', ...headers },
         signal,
       })
-      if (answer.statusCode >= 200 && answer.statusCode < 300) return answer.body.dump({ limit: answerBytesMax, signal })
+      if (answer.statusCode >= 200 && answer.statusCode < 300)
+        return answer.body.dump({ limit: answerBytesMax, signal })
       const excerpt = await excerptOf(answer.body)
       throw new HttpAnswerError(new URL(url).host, answer.statusCode, answer.headers, excerpt)
     },

@@ -55,5 +55,8 @@ function escaped(text: string): string {
 /** Cuts by whole characters, so that no half of a pair is left. */
 function clip(text: string, charactersMax: number): string {
   if (text.length <= charactersMax) return text
-  return `${text.slice(0, charactersMax - 1).toWellFormed().replace(/\uFFFD$/, '')}…`
+  return `${text
+    .slice(0, charactersMax - 1)
+    .toWellFormed()
+    .replace(/\uFFFD$/, '')}…`
 }

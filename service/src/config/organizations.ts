@@ -39,11 +39,15 @@ export type Target =
 export type Organizations = ReadonlyMap<string, Organization>
 
 /** The organizations of a configuration, with each receiver's way out decided from the settings. */
-export function organizationsOf(
-  file: ConfigFile,
-  settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>,
-): Organizations {
-  return new Map(Object.entries(file.organizations).map(([name, config]) => [name, organization(name, config, settings)]))
+export function organizationsOf(file: ConfigFile, settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>): Organizations {
+  return new Map(
+    Object.entries(file.organizations).map(([name, config]) => [name, organization(name, config, settings)]),
+  )
+}
+
+/** A receiver by its name, if it is configured. */
+export function receiverOf(organizations: Organizations, organization: string, name: string): Receiver | undefined {
+  return organizations.get(organization)?.receivers.find((receiver) => receiver.name === name)
 }
 
 function organization(
@@ -53,7 +57,7 @@ function organization(
 ): Organization {
   return {
     name,
-    receivers: config.receivers.map((receiver) => receiverOf(receiver, settings)),
+    receivers: config.receivers.map((receiver) => withTarget(receiver, settings)),
     routes: config.routes ?? [],
     silences: (config.silences ?? []).map(({ match, until, by, reason }) => ({
       match,
@@ -66,7 +70,7 @@ function organization(
   }
 }
 
-function receiverOf(config: ReceiverConfig, settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>): Receiver {
+function withTarget(config: ReceiverConfig, settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>): Receiver {
   const { name, channel } = config
   switch (channel) {
     case 'email':

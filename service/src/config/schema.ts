@@ -81,7 +81,10 @@ const httpUrl: z.ZodType<string> = plainText(2_048).refine(
   'expected an http:// or https:// URL without user and password',
 )
 
-const secret: z.ZodType<string> = plainText(512).refine(isWebhookSecret, 'expected whsec_ and at least 24 bytes in base64')
+const secret: z.ZodType<string> = plainText(512).refine(
+  isWebhookSecret,
+  'expected whsec_ and at least 24 bytes in base64',
+)
 
 const matchSchema: z.ZodType<Match> = z.strictObject({
   severity: oneOrMany(z.enum(severities)).optional(),

@@ -2,7 +2,7 @@ import { classify, type ClassifiedError, type Outcome, type RetryPolicy, type Sw
 import type { Channel, Sending } from '../channels/channel.ts'
 import { outboxMessage } from '../channels/outbox.ts'
 import { isOutbox } from '../config/destination.ts'
-import type { Organizations, Receiver, Target } from '../config/organizations.ts'
+import { type Organizations, type Receiver, receiverOf, type Target } from '../config/organizations.ts'
 import type { OutcomeRecord } from '../store/record-outcomes.ts'
 import type { Claimed } from '../store/stored-alert.ts'
 import { type AttemptLog, attemptLog } from './attempt-log.ts'
@@ -43,6 +43,9 @@ export interface Delivered {
 /** How long a message waits that found no room for another breaker, in ms. */
 const noRoomWaitMs = 1_000
 
+/** How long a message waits whose receiver has moved, in ms: while instances are replaced they disagree on where it is. */
+const movedWaitMs = 1_000
+
 /** Sends one message through the library: its destination's breaker, the retry policy, one outcome. Never rejects. */
 export type Deliver = (delivery: Delivery) => Promise<Delivered>
 
@@ -50,12 +53,10 @@ export function deliverMessage(options: DeliverOptions): Deliver {
   const { organizations } = options
   return async (delivery) => {
     const { message } = delivery
-    const receiver = organizations
-      .get(message.alert.organization)
-      ?.receivers.find(({ name }) => name === message.receiver)
+    const receiver = receiverOf(organizations, message.alert.organization, message.receiver)
     if (receiver === undefined) return { record: letter(message, 'invalid', 'the receiver is no longer configured') }
     if (receiver.destination !== message.destination)
-      return { record: { ...untouched(message), dueInMs: 0, destination: receiver.destination } }
+      return { record: { ...untouched(message), dueInMs: movedWaitMs, destination: receiver.destination } }
     if (isOutbox(receiver.destination)) return { record: intoOutbox(message, receiver) }
     return send(options, delivery, receiver)
   }
@@ -171,8 +172,9 @@ function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, re
   }
 }
 
-function refused(outcome: Extract<Outcome<void>, { status: 'refused' }>): Pick<OutcomeRecord, 'state'> &
-  Partial<OutcomeRecord> {
+function refused(
+  outcome: Extract<Outcome<void>, { status: 'refused' }>,
+): Pick<OutcomeRecord, 'state'> & Partial<OutcomeRecord> {
   switch (outcome.reason) {
     case 'breakerOpen': {
       const wait = outcome.retryAfterMs

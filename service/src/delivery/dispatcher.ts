@@ -47,7 +47,12 @@ export function createDispatcher({ store, deliver, holds, logger }: DispatcherOp
   let pumping = false
   let onIdle: (() => void) | undefined
 
-  return { wake, wakeIn: (destination, inMs) => alarms.set(destination, inMs), inFlight: () => [...inFlight.keys()], drain }
+  return {
+    wake,
+    wakeIn: (destination, inMs) => alarms.set(destination, inMs),
+    inFlight: () => [...inFlight.keys()],
+    drain,
+  }
 
   function wake(destinations: Iterable<string>): void {
     for (const destination of destinations) {

@@ -1,4 +1,11 @@
-import { type BreakerOptions, ConfigError, createSwitchgear, type Logger, type RetryPolicy, type Switchgear } from 'switchgear'
+import {
+  type BreakerOptions,
+  ConfigError,
+  createSwitchgear,
+  type Logger,
+  type RetryPolicy,
+  type Switchgear,
+} from 'switchgear'
 import type { EngineConfig } from '../config/schema.ts'
 import { judgeDelivery } from './judge-delivery.ts'
 
@@ -25,7 +32,10 @@ export function createEngine(
   const retry: RetryPolicy = config.retry ?? {}
   const { deadlineMs } = config
   try {
-    return { gear: createSwitchgear({ ...options, breakers, retry, ...(deadlineMs === undefined ? {} : { deadlineMs }) }), retry }
+    return {
+      gear: createSwitchgear({ ...options, breakers, retry, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
+      retry,
+    }
   } catch (error) {
     if (!(error instanceof ConfigError) || !/^(?:breakers|retry|deadlineMs)/.test(error.path)) throw error
     throw new ConfigError(`engine.${error.path}`, error.message.slice(error.path.length + 2), { cause: error })

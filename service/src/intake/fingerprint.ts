@@ -3,7 +3,9 @@ import type { AlertDraft } from './alert-schema.ts'
 
 /** What two posts of the same alert have in common, in whatever order their keys came. */
 export function fingerprint(draft: AlertDraft): string {
-  return createHash('sha256').update(JSON.stringify(sorted(draft))).digest('base64url')
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(draft)))
+    .digest('base64url')
 }
 
 function sorted(value: unknown): unknown {

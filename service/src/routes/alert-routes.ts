@@ -89,7 +89,9 @@ function one(found: readonly AlertView[], id: string, caller: Caller): AlertView
   const [alert, another] = found
   if (alert === undefined) throw new Problem(404, `there is no alert "${id}"`)
   if (another !== undefined && caller.kind === 'operator')
-    throw new Problem(409, `several organizations have an alert "${id}"; ask with ?organization=…`, { kind: 'ambiguous' })
+    throw new Problem(409, `several organizations have an alert "${id}"; ask with ?organization=…`, {
+      kind: 'ambiguous',
+    })
   return alert
 }
 

@@ -31,12 +31,15 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     withoutPrototypes(body, parseJson(body)),
   )
   // Schemas describe, in the OpenAPI document; the routes check for themselves, to name every wrong place.
-  app.setValidatorCompiler(() => (value) => ({ value }))
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setValidatorCompiler(() => (value: unknown) => ({ value }))
+  app.setSerializerCompiler(() => (value: unknown) => JSON.stringify(value))
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error)
     if (problem.status >= 500)
-      options.logger.error({ error: problem.cause ?? problem, method: request.method, url: request.url }, problem.message)
+      options.logger.error(
+        { error: problem.cause ?? problem, method: request.method, url: request.url },
+        problem.message,
+      )
     void sendProblem(reply, problem)
   })
   app.setNotFoundHandler((request) => {
@@ -56,13 +59,20 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
 const openapi = {
   openapi: '3.1.0' as const,
-  info: { title: 'Switchgear alert service', version: '0.1.0', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+  info: {
+    title: 'Switchgear alert service',
+    version: '0.1.0',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
   components: { securitySchemes: { token: { type: 'http' as const, scheme: 'bearer' } } },
   security: [{ token: [] }],
 }
 
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problemBody(problem)))
+  return reply
+    .code(problem.status)
+    .headers(problemHeaders(problem))
+    .send(JSON.stringify(problemBody(problem)))
 }
 
 /** `__proto__` is no key of ours, and would be passed over in silence. */

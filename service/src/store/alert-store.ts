@@ -7,6 +7,7 @@ import { type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
 import { migrate } from './migrations.ts'
 import { listOutbox, type OutboxPage } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes } from './record-outcomes.ts'
+import { type DestinationOf, redirectMessages } from './redirect-messages.ts'
 import type { Claimed } from './stored-alert.ts'
 
 /** How long a claim lasts without being renewed, in ms. */
@@ -21,6 +22,7 @@ export interface AlertStore {
   claim(wanted: readonly Wanted[]): Promise<readonly Claimed[]>
   renew(ids: readonly string[]): Promise<void>
   record(records: readonly OutcomeRecord[]): Promise<void>
+  redirect(destinationOf: DestinationOf): Promise<void>
   backlog(): Promise<readonly Backlog[]>
   hold(hold: Hold, reason: string): Promise<void>
   holds(): Promise<readonly Hold[]>
@@ -59,6 +61,7 @@ export async function openAlertStore(database: Database, options: AlertStoreOpti
     claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
     renew: (ids) => renewLeases(database, worker, leaseMs, ids),
     record: (records) => recordOutcomes(database, worker, records),
+    redirect: (destinationOf) => redirectMessages(database, destinationOf),
     backlog: () => findBacklog(database),
     hold: (hold, reason) => keepHold(database, hold, reason),
     holds: () => findHolds(database),

@@ -173,10 +173,7 @@ async function upsertKeys(
     ],
   )
   return new Map(
-    rows.map((row) => [
-      [row['organization'], row['dedup_key'], row['status']].join('\0'),
-      row['alert_id'] as string,
-    ]),
+    rows.map((row) => [[row['organization'], row['dedup_key'], row['status']].join('\0'), row['alert_id'] as string]),
   )
 }
 
@@ -261,7 +258,8 @@ function answer(
   const alerts = request.map((alert): AcceptedAlert => {
     const key = keyOf(alert.organization, alert.id)
     const there = known.get(key)
-    const duplicateOf = there === undefined ? originals.get(firstOf.get(key) ?? alert) : (there.duplicateOf ?? undefined)
+    const duplicateOf =
+      there === undefined ? originals.get(firstOf.get(key) ?? alert) : (there.duplicateOf ?? undefined)
     return duplicateOf === undefined ? { id: alert.id } : { id: alert.id, duplicateOf }
   })
   return { status: 'accepted', alerts }

@@ -29,17 +29,15 @@ export async function listOutbox(
      ORDER BY id DESC LIMIT $3::integer`,
     [options.organization ?? null, options.cursor ?? null, options.limit + 1],
   )
-  const items = rows.slice(0, options.limit).map(
-    (row): OutboxMessage => ({
-      id: row['id'] as string,
-      organization: row['organization'] as string,
-      alertId: row['alert_id'] as string,
-      receiver: row['receiver'] as string,
-      channel: row['channel'] as ChannelName,
-      message: row['message'],
-      at: row['at'] as number,
-    }),
-  )
+  const items = rows.slice(0, options.limit).map((row): OutboxMessage => ({
+    id: row['id'] as string,
+    organization: row['organization'] as string,
+    alertId: row['alert_id'] as string,
+    receiver: row['receiver'] as string,
+    channel: row['channel'] as ChannelName,
+    message: row['message'],
+    at: row['at'] as number,
+  }))
   const last = items.at(-1)
   return rows.length > options.limit && last !== undefined ? { items, next: last.id } : { items }
 }

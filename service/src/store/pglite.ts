@@ -46,7 +46,8 @@ function over(engine: PGlite, unlock: () => Promise<void>): Database {
   return {
     embedded: true,
     query: queryable(engine).query,
-    transaction: (work) => translated('PGlite', () => engine.transaction((transaction) => work(queryable(transaction)))),
+    transaction: (work) =>
+      translated('PGlite', () => engine.transaction((transaction) => work(queryable(transaction)))),
     async tidy() {
       // There is no autovacuum in a single process; VACUUM takes one table at a time to keep others waiting less.
       for (const table of tables) await translated('PGlite', () => engine.exec(`VACUUM ${table}`))

@@ -21,7 +21,7 @@ export function openPostgres(url: string, onIdleError: (error: Error) => void): 
     statement_timeout: statementTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
     application_name: 'switchgear-service',
-    types: { getTypeParser },
+    types: valueTypes(),
   })
   // A server that goes away closes idle connections; the pool makes new ones.
   pool.on('error', onIdleError)
@@ -36,8 +36,12 @@ export function openPostgres(url: string, onIdleError: (error: Error) => void): 
   }
 }
 
-const getTypeParser: typeof pg.types.getTypeParser = (type: number, format?: 'text' | 'binary') =>
-  Number(type) === bigintType ? Number : pg.types.getTypeParser(type, format)
+/** What the driver makes of values: numbers of 64-bit integers, which none of ours is too large for. */
+function valueTypes(): pg.CustomTypesConfig {
+  const types = new pg.TypeOverrides()
+  types.setTypeParser(bigintType, Number)
+  return types
+}
 
 async function inTransaction<T>(
   pool: pg.Pool,
@@ -56,7 +60,8 @@ async function inTransaction<T>(
       () => undefined,
       (failed: unknown) => (failed instanceof Error ? failed : new Error('ROLLBACK failed')),
     )
-    if (triesLeft <= 1 || !isTryAgain(error)) return await translated('PostgreSQL', () => Promise.reject(asError(error)))
+    if (triesLeft <= 1 || !isTryAgain(error))
+      return await translated('PostgreSQL', () => Promise.reject(asError(error)))
   } finally {
     client.release(broken)
   }

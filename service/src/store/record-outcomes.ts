@@ -23,7 +23,11 @@ export interface OutcomeRecord {
  * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
  * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
  */
-export async function recordOutcomes(database: Queryable, worker: string, records: readonly OutcomeRecord[]): Promise<void> {
+export async function recordOutcomes(
+  database: Queryable,
+  worker: string,
+  records: readonly OutcomeRecord[],
+): Promise<void> {
   if (records.length === 0) return
   await database.query(recordStatement, [JSON.stringify(records.map(rowOf), storable), worker])
 }

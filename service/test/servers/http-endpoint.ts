@@ -21,7 +21,9 @@ export interface HttpEndpoint {
 }
 
 /** A real HTTP server on a port of its own; it answers 200 unless told otherwise. */
-export async function startHttpEndpoint(answer: Answer = (_request, response) => response.end('ok')): Promise<HttpEndpoint> {
+export async function startHttpEndpoint(
+  answer: Answer = (_request, response) => response.end('ok'),
+): Promise<HttpEndpoint> {
   const requests: ReceivedRequest[] = []
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []

@@ -56,10 +56,14 @@ describe.each([
   const stateOf = async (id: string) => (await store.find(id, 'acme'))[0]?.receivers.map(({ state }) => state)
 
   it('gives back what was stored, to the letter', async () => {
-    const given = alert({ dedupKey: 'k', occurredAt: 1_700_000_000_123, receivers: [receiver(), receiver({ name: 'b' })] })
+    const given = alert({
+      dedupKey: 'k',
+      occurredAt: 1_700_000_000_123,
+      receivers: [receiver(), receiver({ name: 'b' })],
+    })
     await store.insert([[given]])
     const [found] = await store.find(given.id, 'acme')
-    const { receivers, dedupWindowMs, maxAgeMs, ...facts } = given
+    const { receivers, dedupWindowMs: _window, maxAgeMs: _age, ...facts } = given
     expect(found).toEqual({
       ...facts,
       acceptedAt: expect.any(Number) as number,
@@ -154,7 +158,12 @@ describe.each([
     ])
     const ids = claims.flat().map(({ alert: { id } }) => id)
     expect(new Set(ids).size).toBe(6)
-    expect(ids.toSorted()).toEqual(alerts.slice(0, 6).map(({ id }) => id).toSorted())
+    expect(ids.toSorted()).toEqual(
+      alerts
+        .slice(0, 6)
+        .map(({ id }) => id)
+        .toSorted(),
+    )
     expect(await store.claim([{ destination, count: 100 }])).toHaveLength(4)
     expect(await store.claim([{ destination, count: 100 }])).toEqual([])
   })
@@ -247,7 +256,7 @@ describe.each([
     const given = alert({ maxAgeMs: 50 })
     await store.hold({ destination: given.receivers[0]?.destination ?? '', leftMs: 60_000 }, '429')
     await store.insert([[given]])
-    await expect.poll(async () => (await store.expire(), stateOf(given.id)), { timeout: 5_000 }).toEqual(['deadLettered'])
+    await expect.poll(() => store.expire().then(() => stateOf(given.id)), { timeout: 5_000 }).toEqual(['deadLettered'])
     expect((await store.find(given.id, 'acme'))[0]?.receivers[0]).toMatchObject({ reason: 'expired' })
   })
 
@@ -266,10 +275,21 @@ describe.each([
     const wanted = alerts.map(({ receivers }) => ({ destination: receivers[0]?.destination ?? '', count: 1 }))
     const claimed = await store.claim(wanted)
     await store.record(
-      claimed.map(({ id }) => ({ id, state: 'delivered', reason: 'outbox', attempts: [], reached: [], outbox: { id } })),
+      claimed.map(({ id }) => ({
+        id,
+        state: 'delivered',
+        reason: 'outbox',
+        attempts: [],
+        reached: [],
+        outbox: { id },
+      })),
     )
     const first = await store.outbox({ organization, limit: 3 })
-    const second = await store.outbox({ organization, limit: 3, ...(first.next === undefined ? {} : { cursor: first.next }) })
+    const second = await store.outbox({
+      organization,
+      limit: 3,
+      ...(first.next === undefined ? {} : { cursor: first.next }),
+    })
     expect([...first.items, ...second.items].map(({ message }) => message)).toEqual(
       claimed.map(({ id }) => ({ id })).toSorted((a, b) => (a.id < b.id ? 1 : -1)),
     )
@@ -316,7 +336,9 @@ describe('the alert store of a single process', () => {
     await unlock()
     for (const left of ['{"pid":4194304,"startedAt":"1"}', `{"pid":${process.pid},"startedAt":"1"}`, '{"pi', '']) {
       writeFileSync(join(folder, 'lock.json'), left)
-      await (await lockDirectory(folder))()
+      await (
+        await lockDirectory(folder)
+      )()
     }
     expect(readdirSync(folder)).toEqual([])
     rmSync(folder, { recursive: true, force: true })
