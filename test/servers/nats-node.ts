@@ -7,6 +7,8 @@ import { startNats } from './start-nats.ts'
 export interface NatsNodeOptions {
   /** Text of a configuration file, for what has no argument: users, certificates. None by default. */
   readonly config?: string
+  /** More arguments, as nats-server takes them. None by default. */
+  readonly args?: readonly string[]
 }
 
 /** A NATS server of our own that can fail: it keeps its port and its streams from one start to the next. */
@@ -28,11 +30,11 @@ export interface NatsNode {
   remove(): Promise<void>
 }
 
-export async function startNatsNode({ config }: NatsNodeOptions = {}): Promise<NatsNode> {
+export async function startNatsNode({ config, args: more = [] }: NatsNodeOptions = {}): Promise<NatsNode> {
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-node-'))
   const [store, copy, settings] = [join(folder, 'store'), join(folder, 'copy'), join(folder, 'nats.conf')]
   if (config !== undefined) writeFileSync(settings, config)
-  const args = ['--store_dir', store, ...(config === undefined ? [] : ['--config', settings])]
+  const args = [...more, '--store_dir', store, ...(config === undefined ? [] : ['--config', settings])]
   let server: Server = await startNats({ args })
   const { url, port } = { url: server.url, port: new URL(server.url).port }
 
