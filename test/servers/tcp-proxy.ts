@@ -30,7 +30,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let accepting = true
   const server = createServer((client) => {
-    if (!accepting) return client.destroy()
+    if (!accepting) return void client.destroy()
     const upstream = connect(Number(target.port), target.hostname)
     for (const socket of [client, upstream]) {
       sockets.add(socket)

@@ -23,7 +23,7 @@ export interface Member {
 export interface LogFleet {
   /** Joins, and waits until linked. */
   join(fleet?: string): Promise<Member>
-  joinAtOnce(): Member
+  joinAtOnce(fleet?: string): Member
   message(topic: string, expected: number): LogAppend
   /** Appends what must be stored; gives its sequence. */
   append(log: LogMembership, topic: string, expected: number): Promise<number>
@@ -57,7 +57,7 @@ export function fleetOn(log: EventLog): LogFleet {
       await eventually(() => member.links.at(-1)?.state === 'linked', 'the member is linked')
       return member
     },
-    joinAtOnce: () => joinAtOnce(),
+    joinAtOnce,
     message,
     async append(membership, topic, expected) {
       const result = await watch.call(() => membership.append(message(topic, expected)))
