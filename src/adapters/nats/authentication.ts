@@ -12,6 +12,7 @@ import { ConfigError } from '../../kernel/errors.ts'
 export interface Identity {
   readonly user?: string | undefined
   readonly pass?: string | undefined
+  readonly token?: string | undefined
   readonly nkey?: string | undefined
   readonly credentials?: string | undefined
   readonly tls?: boolean | NatsTls | undefined
@@ -34,10 +35,18 @@ export interface NatsTls {
  * file is read anew each time, so that renewed ones are used. No message contains a secret.
  * @throws ConfigError for a seed, or a file, that is none.
  */
-export function authenticationOf({ user, pass, nkey, credentials, tls }: Identity): () => Promise<ConnectionOptions> {
+export function authenticationOf({
+  user,
+  pass,
+  token,
+  nkey,
+  credentials,
+  tls,
+}: Identity): () => Promise<ConnectionOptions> {
   const known: ConnectionOptions = {
     ...(user !== undefined && { user }),
     ...(pass !== undefined && { pass }),
+    ...(token !== undefined && { token }),
     ...(nkey !== undefined && { authenticator: fromSeed(nkey) }),
     ...(tls === false && { tls: null }),
     ...(tls === true && { tls: {} }),

@@ -2,6 +2,7 @@ import { connect, TimeoutError, type ConnectionOptions, type NatsConnection } fr
 import { systemClock, within } from '../../ports/clock.ts'
 import { greets } from './greeting.ts'
 import { pauseBeforeRetry } from './pause.ts'
+import { addressText, type ServerAddress } from './servers.ts'
 
 /** Is told when there is a connection and when there is none; never from within a call to `use`. */
 export interface ConnectionUser {
@@ -18,7 +19,7 @@ export interface Connection {
 }
 
 export interface OwnConnectionOptions {
-  readonly servers: readonly string[]
+  readonly servers: readonly ServerAddress[]
   /** Asked before each attempt, so that credentials which were renewed are used. */
   readonly authentication: () => Promise<ConnectionOptions>
   readonly deadlineMs: number
@@ -129,12 +130,12 @@ function keepConnected(options: OwnConnectionOptions, users: ReadonlySet<Connect
 function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions): Dial {
   let timedOut = false
   return async (silent) => {
-    const asked = silent || timedOut ? await greeting(servers, deadlineMs) : [...servers]
+    const asked = silent || timedOut ? await greeting(servers, deadlineMs) : servers
     if (asked.length === 0) throw new Error(`no server said anything within ${deadlineMs} ms`)
     try {
       const nc = await connect({
         ...(await authentication()),
-        servers: asked,
+        servers: asked.map(addressText),
         name: 'switchgear',
         reconnect: false,
         timeout: deadlineMs,
@@ -150,7 +151,7 @@ function dialler({ servers, authentication, deadlineMs }: OwnConnectionOptions):
   }
 }
 
-async function greeting(servers: readonly string[], deadlineMs: number): Promise<string[]> {
+async function greeting(servers: readonly ServerAddress[], deadlineMs: number): Promise<readonly ServerAddress[]> {
   const answers = await Promise.all(servers.map((server) => greets(server, deadlineMs)))
   return servers.filter((_, i) => answers[i])
 }

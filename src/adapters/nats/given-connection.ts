@@ -6,12 +6,12 @@ export function givenConnection(nc: NatsConnection): Connection {
   const users = new Set<ConnectionUser>()
   let watching = false
   /** Why it is down; `undefined` while it is up, as far as is known. */
-  let down: string | undefined
+  let down: string | undefined = nc.isClosed() ? 'the connection that was given is closed' : undefined
 
   return {
     use(user) {
       users.add(user)
-      if (!watching) void watch()
+      if (!watching && down === undefined) void watch()
       queueMicrotask(() => {
         if (users.has(user)) tell(user)
       })

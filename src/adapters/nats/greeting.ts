@@ -1,11 +1,9 @@
 import { connect } from 'node:net'
 import { systemClock } from '../../ports/clock.ts'
-
-const defaultPort = 4222
+import type { ServerAddress } from './servers.ts'
 
 /** Whether a server says anything to somebody who connects, within the deadline. A NATS server speaks first. */
-export function greets(server: string, deadlineMs: number): Promise<boolean> {
-  const { hostname, port } = addressOf(server)
+export function greets({ hostname, port }: ServerAddress, deadlineMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: hostname, port })
     const timer = systemClock.setTimeout(() => end(false), deadlineMs)
@@ -18,10 +16,4 @@ export function greets(server: string, deadlineMs: number): Promise<boolean> {
       resolve(answer)
     }
   })
-}
-
-/** `nats://host:port`, `tls://host`, `host:port`, `[::1]:4222`: as the client takes them. */
-function addressOf(server: string): { readonly hostname: string; readonly port: number } {
-  const url = new URL(server.includes('://') ? server : `nats://${server}`)
-  return { hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port || defaultPort) }
 }

@@ -1,20 +1,26 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { z } from 'zod'
+import { ConfigError } from '../../kernel/errors.ts'
 import { durationMs, parseOptions } from '../../kernel/options.ts'
 import type { EventLog } from '../../ports/event-log.ts'
 import { authenticationOf, type Identity, type NatsTls } from './authentication.ts'
 import { ownConnection, type Connection } from './connection.ts'
 import { givenConnection } from './given-connection.ts'
 import { joinLog, type MemberSettings } from './membership.ts'
+import { readServers, type Servers } from './servers.ts'
 
 export interface NatsLogOptions extends Identity {
-  /** Where NATS is: one URL, or those of several servers of a cluster. `nats://127.0.0.1:4222`. */
+  /**
+   * Where NATS is: one URL, or those of several servers of a cluster; `nats://127.0.0.1:4222`. `nats://user:pass@host`
+   * and `nats://token@host` identify, `tls://host` insists on TLS.
+   */
   readonly servers?: string | readonly string[] | undefined
   /** A connection of yours instead of `servers`; it is never closed. */
   readonly connection?: NatsConnection | undefined
   /** Name of the user, with `pass`. */
   readonly user?: string | undefined
   readonly pass?: string | undefined
+  readonly token?: string | undefined
   /** The seed of an NKEY, which begins with `SU`. */
   readonly nkey?: string | undefined
   /** Path of a `.creds` file. It is read again at each connection. */
@@ -70,26 +76,38 @@ export function natsLog(options: NatsLogOptions = {}): EventLog {
 }
 
 function opened(given: NatsLogOptions, deadlineMs: number): Connection {
-  const identity = authenticationOf(given)
+  const { addresses, ...inUrls } = readServers(given.servers ?? natsLogDefaults.servers)
+  const identity = authenticationOf(identityOf(given, inUrls))
   const { inboxPrefix } = given
   return ownConnection({
-    servers: [given.servers ?? natsLogDefaults.servers].flat(),
+    servers: addresses,
     authentication: async () => ({ ...(await identity()), ...(inboxPrefix !== undefined && { inboxPrefix }) }),
     deadlineMs,
   })
 }
 
-const server = z.string().refine(isServer, 'expected a URL such as nats://127.0.0.1:4222')
+/** What the options say, and what the URLs say where they say more. */
+function identityOf(given: NatsLogOptions, inUrls: Omit<Servers, 'addresses'>): Identity {
+  const { user, pass, token, nkey, credentials, tls } = given
+  const named = inUrls.user ?? inUrls.token
+  if (named !== undefined && (user ?? token ?? nkey ?? credentials) !== undefined)
+    throw new ConfigError('natsLog.servers', `a user in a URL does not go with ${identities.join(', ')}`)
+  if (inUrls.tls && tls === false) throw new ConfigError('natsLog.tls', 'false does not go with a URL that is tls://')
+  const fromUrls = named === undefined ? { user, pass, token, nkey, credentials } : inUrls
+  return { ...fromUrls, tls: tls ?? (inUrls.tls ? true : undefined) }
+}
+
 const path = z.string().min(1)
 const token = z.string().regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, 'expected tokens with dots in between, without wildcards')
 
 const schema: z.ZodType<NatsLogOptions> = z
   .strictObject({
-    servers: z.union([server, z.array(server).min(1)]).optional(),
+    servers: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
     connection: z.custom<NatsConnection>(isConnection, 'expected a connection of @nats-io/transport-node').optional(),
     user: z.string().min(1).optional(),
     pass: z.string().optional(),
     nkey: z.string().optional(),
+    token: z.string().min(1).optional(),
     credentials: path.optional(),
     tls: z
       .union([
@@ -114,16 +132,18 @@ const schema: z.ZodType<NatsLogOptions> = z
   })
   .superRefine((given, context) => {
     const refuse = (key: keyof NatsLogOptions, message: string): void =>
-      context.addIssue({ code: 'custom', path: [key], message })
-    // What is refused is shown in the error, so it is never a secret that is.
-    const others = ['servers', 'user', 'pass', 'nkey', 'credentials', 'tls'] as const
-    const other = others.find((key) => given[key] !== undefined)
-    if (given.connection !== undefined && other !== undefined) refuse('connection', `does not go with \`${other}\``)
-    if (given.user !== undefined && given.nkey !== undefined) refuse('user', 'does not go with `nkey`')
-    if (given.credentials !== undefined && (given.user ?? given.nkey) !== undefined)
-      refuse('credentials', 'does not go with `user` or `nkey`')
+      // The value at the path is shown in the error, so the path never leads to a secret.
+      context.addIssue({ code: 'custom', path: secrets.has(key) ? [] : [key], message: `\`${key}\` ${message}` })
+    const others = ['servers', 'pass', 'tls', ...identities].filter((key) => Reflect.get(given, key) !== undefined)
+    if (given.connection !== undefined && others[0] !== undefined)
+      refuse('connection', `does not go with \`${others[0]}\``)
+    const [one, other] = identities.filter((key) => given[key] !== undefined)
+    if (one !== undefined && other !== undefined) refuse(one, `does not go with \`${other}\``)
     if (given.pass !== undefined && given.user === undefined) refuse('user', 'is missing, and `pass` is given')
   })
+
+const identities = ['credentials', 'user', 'nkey', 'token'] as const
+const secrets: ReadonlySet<keyof NatsLogOptions> = new Set(['pass', 'nkey', 'token'])
 
 function isConnection(value: unknown): boolean {
   const methods = ['publish', 'subscribe', 'request', 'status', 'closed', 'flush']
@@ -132,9 +152,4 @@ function isConnection(value: unknown): boolean {
     value !== null &&
     methods.every((name) => typeof Reflect.get(value, name) === 'function')
   )
-}
-
-function isServer(text: string): boolean {
-  const url = text.includes('://') ? text : `nats://${text}`
-  return /^(nats|tls):\/\//.test(url) && URL.canParse(url) && new URL(url).hostname !== ''
 }

@@ -27,6 +27,7 @@ describe('a server that asks for a user and a password', () => {
 
   test('lets in who has them', async () => {
     await worksWith(node(), { user: 'alerts', pass: 'open sesame' })
+    await worksWith(node(), { servers: node().url.replace('//', '//alerts:open%20sesame@') })
   })
 
   test('keeps others out, who are told why, and try again without end', async () => {
@@ -36,6 +37,15 @@ describe('a server that asks for a user and a password', () => {
     await expect(member.log.append({ topic: 'a', id: 'a', expected: 0, data: new Uint8Array(1) })).rejects.toThrow(
       'there is no link',
     )
+  })
+})
+
+describe('a server that asks for a token', () => {
+  const node = startedWith('authorization { token: "open sesame" }')
+
+  test('lets in who has it, in an option or in a URL', async () => {
+    await worksWith(node(), { token: 'open sesame' })
+    await worksWith(node(), { servers: node().url.replace('//', '//open%20sesame@') })
   })
 })
 
@@ -91,8 +101,10 @@ describe('a server that speaks TLS', () => {
 test('a server without TLS is not spoken to by who insists on it', async () => {
   const plain = await startNatsNode()
   nodes.push(plain)
-  const member = outsider(plain, { tls: true })
-  await until('the reason', () => /tls/i.test(whyDown(member)) || undefined)
+  for (const insisting of [{ tls: true }, { servers: plain.url.replace('nats:', 'tls:') }]) {
+    const member = outsider(plain, insisting)
+    await until('the reason', () => /tls/i.test(whyDown(member)) || undefined)
+  }
 })
 
 function startedWith(config: string): () => NatsNode {

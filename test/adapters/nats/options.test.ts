@@ -5,6 +5,10 @@ import { ConfigError } from '../../../src/kernel/errors.ts'
 
 const seed = new TextDecoder().decode(nkeys.createUser().getSeed())
 
+/** As much of a connection as is looked at. */
+const methods = ['publish', 'subscribe', 'request', 'status', 'closed', 'flush', 'isClosed']
+const connectionLike = Object.fromEntries(methods.map((name) => [name, () => {}]))
+
 describe('options that cannot be meant are refused, with their place', () => {
   test.each<[path: string, message: string, options: object]>([
     ['natsLog.servers', 'expected a URL such as nats://127.0.0.1:4222 (given: "not a url")', { servers: 'not a url' }],
@@ -22,7 +26,13 @@ describe('options that cannot be meant are refused, with their place', () => {
     ['natsLog.server', 'is not a known option', { server: 'nats://127.0.0.1' }],
     ['natsLog.user', 'does not go with `nkey`', { user: 'a', nkey: seed }],
     ['natsLog.user', 'is missing, and `pass` is given', { pass: 'secret' }],
-    ['natsLog.credentials', 'does not go with `user` or `nkey`', { user: 'a', credentials: 'user.creds' }],
+    ['natsLog.credentials', 'does not go with `user`', { user: 'a', credentials: 'user.creds' }],
+    ['natsLog', '`nkey` does not go with `token`', { nkey: seed, token: 'open sesame' }],
+    ['natsLog.servers', 'a user in a URL does not go with', { servers: 'nats://a:b@host', nkey: seed }],
+    ['natsLog.servers', 'expected the same user in each URL', { servers: ['nats://a:b@host', 'nats://a:c@host'] }],
+    ['natsLog.servers', '(given: "nats://…@")', { servers: 'nats://a:sesame@' }],
+    ['natsLog.tls', 'does not go with a URL that is tls://', { servers: 'tls://host', tls: false }],
+    ['natsLog.connection', 'does not go with `token`', { connection: connectionLike, token: 'open sesame' }],
     ['natsLog.credentials', '"nowhere.creds" is no file of credentials', { credentials: 'nowhere.creds' }],
     ['natsLog.credentials', 'is no file of credentials', { credentials: import.meta.filename }],
     ['natsLog.nkey', 'expected the seed of a user, which begins with SU', { nkey: 'SUANOTASEED' }],
@@ -33,7 +43,17 @@ describe('options that cannot be meant are refused, with their place', () => {
   })
 
   test('and a secret is never shown', () => {
-    for (const options of [{ pass: 'open sesame' }, { user: 'a', nkey: seed }, { nkey: `X${seed}` }]) {
+    const secrets = [
+      { pass: 'open sesame' },
+      { user: 'a', nkey: seed },
+      { nkey: `X${seed}` },
+      { token: 'open sesame', nkey: seed },
+      { token: 'open sesame', connection: connectionLike },
+      { servers: 'nats://a:open%20sesame@' },
+      { servers: ['a', 'ws://a:sesame@b'] },
+      { servers: 'nats://a:%ffsesame@host' },
+    ]
+    for (const options of secrets) {
       const error = refusalOf(options)
       for (const secret of ['sesame', seed.slice(2, 12)])
         expect(`${error.message} ${error.stack}`).not.toContain(secret)
