@@ -24,7 +24,7 @@ type Row = readonly [
   what: string,
   before: FleetState,
   fact: Fact,
-  after: Partial<FleetState> | undefined,
+  after: { readonly [K in keyof FleetState]?: FleetState[K] | undefined } | undefined,
   when?: number,
 ]
 
@@ -209,7 +209,7 @@ const refused: readonly Row[] = [
 ]
 
 describe('the machine takes', () => {
-  test.each(accepted)('%s', (_what, before, fact, after, when) => {
+  test.each(named(accepted))('%s', (_what, [, before, fact, after, when]) => {
     const next = evolve(before, happened(fact, when))
     expect(next).toBeDefined()
     for (const [key, value] of Object.entries(after ?? {}))
@@ -218,7 +218,7 @@ describe('the machine takes', () => {
 })
 
 describe('the machine refuses', () => {
-  test.each(refused)('%s', (_what, before, fact, _after, when) => {
+  test.each(named(refused))('%s', (_what, [, before, fact, , when]) => {
     expect(evolve(before, happened(fact, when))).toBeUndefined()
   })
 })
@@ -232,7 +232,7 @@ describe('the machine', () => {
 
   test('made again from that data, with the same guards and actions, takes and refuses the same', () => {
     const { config, implementations } = breakerMachine
-    const again = createMachine(JSON.parse(JSON.stringify(config)), implementations as never)
+    const again = createMachine(JSON.parse(JSON.stringify(config)) as typeof config, implementations as never)
     for (const [, before, fact, , when] of [...accepted, ...refused]) {
       const { mode, ...context } = before
       const event = { ...fact, ...happened(fact, when) }
@@ -252,6 +252,10 @@ describe('the machine', () => {
       expect(evolve(before, happened({ type: 'paused' } as never))).toBeUndefined()
   })
 })
+
+function named(rows: readonly Row[]): readonly (readonly [string, Row])[] {
+  return rows.map((row) => [row[0], row])
+}
 
 /** As JSON sees it. */
 function dropUndefined(value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { memoryLog, createSwitchgear, type BreakerState, type Transition } from 'switchgear'
 import { seededRandom, virtualClock } from 'switchgear/testing'
 import { describe, expect, test } from 'vitest'
@@ -169,11 +169,10 @@ describe('history', () => {
 test('diagnostics_channel carries the transitions', async () => {
   const heard: Transition[] = []
   const listen = (message: unknown) => void heard.push(message as Transition)
-  const transitions = channel('switchgear:transition')
-  transitions.subscribe(listen)
+  subscribe('switchgear:transition', listen)
   const { clock, gear, seen } = await oneInstance()
   await play(gear.breaker('smtp', options), clock, 'F*2 +100')
-  transitions.unsubscribe(listen)
+  unsubscribe('switchgear:transition', listen)
   expect(heard).toHaveLength(2)
   expect(heard).toEqual(seen)
 })

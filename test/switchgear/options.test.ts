@@ -50,7 +50,7 @@ describe('a breaker’s options', () => {
     const { gear } = await oneInstance()
     const at = path === '' ? 'breakers.smtp' : `breakers.smtp.${path}`
     expect(() => gear.breaker('smtp', options as BreakerOptions)).toThrow(
-      expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path: expect.stringMatching(new RegExp(`^${at}`)) }),
+      expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path: expect.stringContaining(at) as string }),
     )
     expect(gear.breakers.size).toBe(0)
   })
