@@ -28,9 +28,9 @@ export class SwitchgearError extends Error {
   /** Whether the same call may succeed later. */
   readonly retryable: boolean
 
-  constructor(code: ErrorCode, message: string, options: { retryable: boolean; cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options: { retryable: boolean; cause?: unknown; name?: string }) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
-    this.name = new.target.name
+    this.name = options.name ?? new.target.name
     this.code = code
     this.retryable = options.retryable
   }
@@ -61,7 +61,7 @@ export interface BreakerRefusal {
 
 /**
  * A call that was refused because the breaker is not closed. No call reached the dependency.
- * Made on a hot path: no stack is captured, and the message is put together when it is read.
+ * Made on a hot path: no stack is captured, and one that is made from another takes over what it says.
  */
 export class BreakerOpenError extends SwitchgearError {
   readonly breaker: string
@@ -69,17 +69,28 @@ export class BreakerOpenError extends SwitchgearError {
   readonly retryAfterMs: number
   readonly retryAt: number
 
-  constructor(refusal: BreakerRefusal) {
-    const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = 0
-    super(errorCodes.breakerOpen, describeRefusal(refusal), { retryable: true })
-    Error.stackTraceLimit = limit
+  constructor(refusal: BreakerRefusal | BreakerOpenError) {
+    const message = 'because' in refusal ? describeRefusal(refusal) : refusal.message
+    const limit = capturing.stackTraceLimit
+    capturing.stackTraceLimit = undefined
+    super(errorCodes.breakerOpen, message, ofRefusals)
+    capturing.stackTraceLimit = limit
+    this.stack = `${ofRefusals.name}: ${message}`
     this.breaker = refusal.breaker
     this.mode = refusal.mode
     this.retryAfterMs = refusal.retryAfterMs
     this.retryAt = refusal.retryAt
   }
 }
+
+/** Asking the class for its name costs as much as a tenth of an error. */
+const ofRefusals = Object.freeze({ name: 'BreakerOpenError', retryable: true })
+
+/**
+ * Without a number there is no capture; with 0 there is one, of nothing, and it takes as long as all the rest of making
+ * an error: 7.0 times `await fn()`, and 4.2 without.
+ */
+const capturing: { stackTraceLimit: number | undefined } = Error
 
 function describeRefusal({ breaker, mode, retryAfterMs, because }: BreakerRefusal): string {
   const state =
@@ -138,7 +149,9 @@ export class OverCapacityError extends SwitchgearError {
   readonly max: number
 
   constructor(what: string, bound: string, max: number) {
-    super(errorCodes.overCapacity, `${what}: ${bound} is ${max}, and it is reached`, { retryable: true })
+    super(errorCodes.overCapacity, `${what}: ${bound} is ${max}, and it is reached`, {
+      retryable: true,
+    })
     this.bound = bound
     this.max = max
   }
@@ -149,7 +162,10 @@ export class UnavailableError extends SwitchgearError {
   readonly dependency: string
 
   constructor(dependency: string, message: string, options: { cause?: unknown } = {}) {
-    super(errorCodes.unavailable, `${dependency} is unavailable: ${message}`, { retryable: true, ...options })
+    super(errorCodes.unavailable, `${dependency} is unavailable: ${message}`, {
+      retryable: true,
+      ...options,
+    })
     this.dependency = dependency
   }
 }
