@@ -1,4 +1,4 @@
-import type { BreakerRefusal } from '../kernel/errors.ts'
+import { BreakerOpenError, type BreakerRefusal } from '../kernel/errors.ts'
 import { within, type Clock, type Timer } from '../ports/clock.ts'
 import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
@@ -38,6 +38,12 @@ const deeds = Object.freeze({ open: 'opened', halfOpen: 'probed', forcedOpen: 'o
 /** Node ends a longer timer at once; whoever wakes too early waits again. */
 const timerMsMax = 2 ** 31 - 1
 
+/** A refusal, and the monotonic time until which it stands. */
+interface Refused {
+  readonly error: BreakerOpenError
+  readonly until: number
+}
+
 /**
  * What happens to a breaker: it trips, hears what the fleet decided, runs a probe, loses and regains the link. Nothing
  * here is touched by a call in the closed state; `Breaker`, which extends it, is the hot path. Classes, because one
@@ -58,6 +64,7 @@ export abstract class BreakerLifecycle<B> {
   #wake: Timer | undefined
   #voting = false
   #lastToken: ProbeToken = noToken
+  #refused: Refused | undefined
 
   constructor(name: string, settings: BreakerSettings, host: BreakerHost<B>) {
     this.name = name
@@ -108,6 +115,7 @@ export abstract class BreakerLifecycle<B> {
   /** The log of this breaker was read further: by one accepted event, or by a whole replay. */
   onChange(before: Position, after: Position, event?: BreakerEvent): void {
     this.#position = after
+    this.#refused = undefined
     const was = inForce(before)
     const { mode, term, lease, order } = inForce(after)
     if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
@@ -142,6 +150,7 @@ export abstract class BreakerLifecycle<B> {
   onLink(link: Link): void {
     if (link.state === 'linked') this.#reconcile()
     else this.#standAlone()
+    this.#refused = undefined
     if (this.#position !== unread || this.#local !== steady) this.#gateChanged()
   }
 
@@ -174,6 +183,20 @@ export abstract class BreakerLifecycle<B> {
       linked: this.host.replica.linked,
       ...this.#moment,
     })
+  }
+
+  /**
+   * What calls are refused with at this moment; `undefined` when one may pass, or become the probe. One look a
+   * millisecond serves all calls of it, since the look costs thirty times the rest of a refusal.
+   */
+  protected refused(): BreakerOpenError | undefined {
+    const now = this.host.clock.monotonic()
+    if (this.#refused !== undefined && now < this.#refused.until) return this.#refused.error
+    const next = this.admission()
+    if (next.kind !== 'refuse') return undefined
+    const error = new BreakerOpenError(this.refusal(next))
+    this.#refused = { error, until: now + Math.min(1, next.waitMs) }
+    return error
   }
 
   protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
@@ -281,7 +304,13 @@ export abstract class BreakerLifecycle<B> {
   #proposeTrip({ reason, counts, recoveryMs }: Trip): void {
     const { mode, term } = this.#position.state
     if (mode !== 'closed') return
-    void this.host.replica.propose(this.name, this.settings, { type: 'trip', term, reason, counts, recoveryMs })
+    void this.host.replica.propose(this.name, this.settings, {
+      type: 'trip',
+      term,
+      reason,
+      counts,
+      recoveryMs,
+    })
   }
 
   #setLocal(local: Local, from: Transition['from'], reason: string): void {
@@ -338,6 +367,7 @@ export abstract class BreakerLifecycle<B> {
   }
 
   #gateChanged(): void {
+    this.#refused = undefined
     this.admits = this.admission().kind === 'admit' && !this.host.closed
     this.evidence = undefined
     this.newGeneration(this.#fleet.mode !== 'disabled')

@@ -5,7 +5,7 @@ import { withTimeout } from '../kernel/timeout.ts'
 import { within } from '../ports/clock.ts'
 import { z } from 'zod'
 import type { Order } from './breaker-events.ts'
-import type { BreakerSettings, Call } from './breaker-options.ts'
+import type { BreakerSettings, Call, Judgement } from './breaker-options.ts'
 import type { BreakerState } from './breaker-state.ts'
 import { BreakerLifecycle, type BreakerHost } from './breaker-lifecycle.ts'
 import { Evidence } from './evidence.ts'
@@ -76,7 +76,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   tryAcquire(): Permit | BreakerOpenError {
     if (this.admits) {
       const generation = (this.#generation ??= this.#begin())
-      return new CallPermit(generation, this.settings.timed ? this.host.clock.monotonic() : 0)
+      return new CallPermit(this, generation, this.settings.timed ? this.host.clock.monotonic() : 0)
     }
     return this.#tryAcquireGuarded()
   }
@@ -84,9 +84,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   /** How long calls are refused from now on, in ms; `undefined` while one may pass or become the probe. Starts nothing. */
   refusedForMs(): number | undefined {
     if (this.admits || this.host.closed || this.retired || this.probe?.phase === 'held') return undefined
-    const now = this.admission()
-    if (now.kind === 'refuse') return now.waitMs
-    return this.probe === undefined ? undefined : 0
+    return this.refused()?.retryAfterMs ?? (this.probe === undefined ? undefined : 0)
   }
 
   /** Refuses every call of the whole fleet, for `forMs` or until it is released. Resolves once the fleet has taken it. */
@@ -158,38 +156,40 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
         return value
       },
       failed: (error: unknown): never => {
-        if (this.#generation === generation) this.#recordError(judge(error), 0)
+        if (this.#generation === generation) this.settle(generation, judge(error), 0)
         throw error
-      },
-      settle: (judgement, startedAt) => {
-        if (this.#generation !== generation) return
-        this.#recordError(judgement, this.settings.timed ? this.host.clock.monotonic() - startedAt : 0)
       },
       judge,
     }
     return generation
   }
 
-  #recordError(judgement: ReturnType<Generation['judge']>, durationMs: number): void {
-    if (judgement !== 'ignored') this.record(judgement === 'failure', durationMs)
+  /** Counts what came of a call, unless the gate has changed since it was let through. */
+  settle(generation: Generation, judgement: Judgement, startedAt: number): void {
+    if (this.#generation !== generation || generation === uncounted || judgement === 'ignored') return
+    this.record(judgement === 'failure', this.settings.timed ? this.host.clock.monotonic() - startedAt : 0)
   }
 
   /** The closed state where durations count, or a call has a deadline or a signal. */
   #runMeasured<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
-    const { settle, judge } = (this.#generation ??= this.#begin())
-    const { timeoutMs } = this.settings
+    const generation = (this.#generation ??= this.#begin())
+    const { timeoutMs, timed } = this.settings
     const signal = options?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const startedAt = this.settings.timed ? this.host.clock.monotonic() : 0
+    const startedAt = timed ? this.host.clock.monotonic() : 0
     const running =
       timeoutMs === undefined && signal === undefined ? attempt(work) : this.#bounded(work, timeoutMs, signal)
     return running.then(
       (value) => {
-        settle('success', startedAt)
+        this.settle(generation, 'success', startedAt)
         return value
       },
       (error: unknown) => {
-        settle(signal?.aborted && error === signal.reason ? 'ignored' : judge(error), startedAt)
+        this.settle(
+          generation,
+          signal?.aborted && error === signal.reason ? 'ignored' : generation.judge(error),
+          startedAt,
+        )
         throw error
       },
     )
@@ -213,15 +213,16 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (this.retired) return this.host.successor(this).run(work, options)
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
     if (this.probe?.phase === 'held') return this.#runProbe(this.probe, work, options)
+    const refused = this.refused()
+    if (refused !== undefined) return refuse(new BreakerOpenError(refused))
     const now = this.admission()
-    if (now.kind === 'refuse') return Promise.reject(new BreakerOpenError(this.refusal(now)))
     if (now.kind === 'admit' && this.reopen()) return this.run(work, options)
     if (now.kind === 'probe') {
       const probe = this.startLocalProbe()
       if (probe !== undefined) return this.#runProbe(probe, work, options)
     }
     if (now.kind === 'claim' && this.probe === undefined) return this.#claimAndRun(work, options)
-    return Promise.reject(this.#underWay())
+    return refuse(this.#underWay())
   }
 
   async #claimAndRun<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
@@ -235,10 +236,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 
   /** Somebody is just claiming the probe, or has it, or had it a moment ago. */
   #underWay(): BreakerOpenError {
-    const now = this.admission()
-    return new BreakerOpenError(
-      now.kind === 'refuse' ? this.refusal(now) : this.refusal({ kind: 'refuse', mode: 'halfOpen', waitMs: 0 }),
-    )
+    return new BreakerOpenError(this.refused() ?? this.refusal({ kind: 'refuse', mode: 'halfOpen', waitMs: 0 }))
   }
 
   #runProbe<T>(probe: Probe, work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
@@ -273,8 +271,9 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (this.host.closed) return this.#closedRefusal()
     if (this.retired) return this.host.successor(this).tryAcquire()
     if (this.probe?.phase === 'held') return this.#probePermit(this.probe)
+    const refused = this.refused()
+    if (refused !== undefined) return refused
     const now = this.admission()
-    if (now.kind === 'refuse') return new BreakerOpenError(this.refusal(now))
     if (now.kind === 'admit' && this.reopen()) return this.tryAcquire()
     if (now.kind === 'probe') {
       const probe = this.startLocalProbe()
@@ -325,13 +324,16 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 const orderLinkWaitMs = 5_000
 const orderWaitMs = 15_000
 
-const probeResults = Object.freeze({ success: 'passed', failure: 'failed', ignored: 'ignored' } as const)
+const probeResults = Object.freeze({
+  success: 'passed',
+  failure: 'failed',
+  ignored: 'ignored',
+} as const)
 
 interface Generation {
   succeeded<T>(value: T): T
   failed(error: unknown): never
-  settle(judgement: 'success' | 'failure' | 'ignored', startedAt: number): void
-  judge(error: unknown): 'success' | 'failure' | 'ignored'
+  judge(error: unknown): Judgement
 }
 
 /** While a breaker is disabled its calls count nowhere. */
@@ -340,7 +342,6 @@ const uncounted: Generation = Object.freeze({
   failed: (error: unknown): never => {
     throw error
   },
-  settle: () => {},
   judge: () => 'ignored' as const,
 })
 
@@ -362,6 +363,18 @@ function probeCall(call: { readonly signal: AbortSignal }, probe: NonNullable<Ca
   }
 }
 
+/**
+ * Rejects one microtask later. What rejects before its caller has attached a handler is noted by Node as unhandled, and
+ * taken off again, which costs five times as much.
+ */
+function refuse(error: BreakerOpenError): Promise<never> {
+  return new Promise((_, reject) => {
+    void soon.then(() => reject(error))
+  })
+}
+
+const soon = Promise.resolve()
+
 /** Starts the work in the same tick; what it throws at once is a rejection. */
 function attempt<T>(work: (call: Call) => Promise<T> | T): Promise<T> {
   try {
@@ -372,10 +385,13 @@ function attempt<T>(work: (call: Call) => Promise<T> | T): Promise<T> {
 }
 
 class CallPermit implements Permit {
-  #generation: Generation | undefined
+  /** Gone once the outcome is known. */
+  #breaker: CircuitBreaker | undefined
+  readonly #generation: Generation
   readonly #startedAt: number
 
-  constructor(generation: Generation, startedAt: number) {
+  constructor(breaker: CircuitBreaker, generation: Generation, startedAt: number) {
+    this.#breaker = breaker
     this.#generation = generation
     this.#startedAt = startedAt
   }
@@ -385,17 +401,17 @@ class CallPermit implements Permit {
   }
 
   failure(error?: unknown): void {
-    this.#end(error === undefined ? 'failure' : (this.#generation?.judge(error) ?? 'ignored'))
+    this.#end(error === undefined ? 'failure' : this.#generation.judge(error))
   }
 
   ignore(): void {
-    this.#generation = undefined
+    this.#breaker = undefined
   }
 
-  #end(judgement: 'success' | 'failure' | 'ignored'): void {
-    const generation = this.#generation
-    this.#generation = undefined
-    generation?.settle(judgement, this.#startedAt)
+  #end(judgement: Judgement): void {
+    const breaker = this.#breaker
+    this.#breaker = undefined
+    breaker?.settle(this.#generation, judgement, this.#startedAt)
   }
 }
 
