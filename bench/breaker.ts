@@ -220,11 +220,10 @@ async function curve(gear: Switchgear): Promise<readonly Measured[]> {
 function inTurn(breakers: readonly Breaker[]): Contender {
   return async (calls) => {
     let sum = 0
-    for (let i = 0; i < calls;) {
-      for (const breaker of breakers) {
-        if (i++ === calls) break
-        sum += await breaker.run(resolves)
-      }
+    let next = 0
+    for (let i = 0; i < calls; i++) {
+      sum += (await breakers[next]?.run(resolves)) ?? NaN
+      next = next + 1 === breakers.length ? 0 : next + 1
     }
     return sum
   }

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
 /**
  * Makes so many calls, one after the other unless it is about concurrency, and returns something that depends on every
  * one of them, so that nothing can be optimized away.
@@ -57,6 +60,7 @@ export async function compare({ baseline, time = 'cpu', rows }: Contest): Promis
   for (const entry of timed) entry.calls = await callsThatFill(entry.contender, clocks[time])
   for (let round = 0; round < rounds; round++) {
     for (const entry of shuffled(timed)) {
+      collectYoung()
       const startedAt = clocks[time]()
       consume(await entry.contender(entry.calls))
       entry.costs.push((clocks[time]() - startedAt) / entry.calls)
@@ -110,6 +114,14 @@ function shuffled<T>(items: readonly T[]): readonly T[] {
     .map((item) => ({ item, at: Math.random() }))
     .toSorted((a, b) => a.at - b.at)
     .map(({ item }) => item)
+}
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as (options: { type: 'minor' }) => void
+
+/** So that nobody pays for the garbage of those before. A full collection would also forget code that has waited for its turn. */
+function collectYoung(): void {
+  collectGarbage({ type: 'minor' })
 }
 
 let consumed = 0
