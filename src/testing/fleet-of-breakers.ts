@@ -1,0 +1,128 @@
+import type { BreakerOptions } from '../machines/breaker-options.ts'
+import { CircuitBreaker } from '../machines/breaker.ts'
+import type { BreakerHost } from '../machines/breaker-lifecycle.ts'
+import type { FleetState } from '../machines/fleet-state.ts'
+import { createRegistry } from '../machines/registry.ts'
+import { createReplica, type Replica } from '../machines/replica.ts'
+import type { Transition } from '../machines/transition.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { EventLog, StoredMessage } from '../ports/event-log.ts'
+import { silentLogger } from '../ports/logger.ts'
+import type { Random } from '../ports/random.ts'
+
+/** What an instance made of one more accepted event, or of a replay. */
+export interface Reading {
+  readonly breaker: string
+  readonly seq: number
+  readonly state: FleetState
+  readonly provisional: boolean
+  /** None for a replay, of which only the end counts. */
+  readonly event: string | undefined
+}
+
+/** One instance: the real replica, registry and breakers, without the door around them. */
+export interface TestedInstance {
+  readonly name: string
+  readonly replica: Replica
+  readonly readings: readonly Reading[]
+  readonly transitions: readonly Transition[]
+  /** False once it has crashed. */
+  readonly alive: boolean
+  breaker(name: string): CircuitBreaker
+  /** Ends like a process that is killed: nothing is told to anybody, and what it had under way is forgotten. */
+  crash(): void
+}
+
+export interface TestedFleet {
+  readonly instances: readonly TestedInstance[]
+  /** Everything that the log has stored, in order, as far as it has been delivered. */
+  readonly stored: readonly StoredMessage[]
+  join(): TestedInstance
+}
+
+export interface TestedFleetOptions {
+  readonly instances: number
+  /** An instance's own clock, by its place. */
+  clockOf(at: number): Clock
+  readonly random: Random
+  readonly log: EventLog
+  /** Of every breaker. */
+  readonly options: BreakerOptions
+}
+
+/** Instances that share a log, and somebody who keeps everything that the log says. */
+export function fleetOfBreakers({ instances: count, ...options }: TestedFleetOptions): TestedFleet {
+  const instances: TestedInstance[] = []
+  const stored: StoredMessage[] = []
+  options.log.join(
+    { fleet: 'default', instance: 'the observer', logger: silentLogger },
+    { onLink: () => {}, onPreview: () => {}, onMessage: (message) => void stored.push(message) },
+  )
+  const fleet: TestedFleet = {
+    instances,
+    stored,
+    join() {
+      const instance = testedInstance(`instance ${instances.length}`, options.clockOf(instances.length), options)
+      instances.push(instance)
+      return instance
+    },
+  }
+  for (let joined = 0; joined < count; joined++) fleet.join()
+  return fleet
+}
+
+function testedInstance(
+  name: string,
+  clock: Clock,
+  { random, log, options }: Pick<TestedFleetOptions, 'random' | 'log' | 'options'>,
+): TestedInstance {
+  const readings: Reading[] = []
+  const transitions: Transition[] = []
+  let alive = true
+  const replica = createReplica(
+    { fleet: 'default', instance: name, log, clock, random, logger: silentLogger },
+    {
+      onChange(breaker, before, after, event) {
+        const { seq, state, provisional } = after
+        readings.push({ breaker, seq, state, provisional, event: event?.id })
+        registry.all.get(breaker)?.onChange(before, after, event)
+      },
+      onLink(link) {
+        for (const breaker of registry.all.values()) breaker.onLink(link)
+      },
+    },
+  )
+  const host: BreakerHost<CircuitBreaker> = {
+    instance: name,
+    clock,
+    random,
+    logger: silentLogger,
+    replica,
+    get closed() {
+      return !alive
+    },
+    emit: (transition) => void transitions.push(transition),
+    successor: (retired) => registry.get(retired.name),
+    current: (breaker) => registry.all.get(breaker),
+  }
+  const registry = createRegistry({
+    breakers: { default: options },
+    breakersMax: 10_000,
+    create: (breaker, settings) => new CircuitBreaker(breaker, settings, host),
+  })
+  return {
+    name,
+    replica,
+    readings,
+    transitions,
+    get alive() {
+      return alive
+    },
+    breaker: (breaker) => registry.get(breaker),
+    crash() {
+      alive = false
+      for (const breaker of registry.all.values()) breaker.retire()
+      void replica.close()
+    },
+  }
+}

@@ -1,0 +1,193 @@
+import { memoryLog } from '../adapters/memory/event-log.ts'
+import { BreakerOpenError } from '../kernel/errors.ts'
+import { claimableAt } from '../machines/breaker-decide.ts'
+import type { Order } from '../machines/breaker-events.ts'
+import type { Call } from '../machines/breaker-options.ts'
+import type { CircuitBreaker } from '../machines/breaker.ts'
+import type { FleetState } from '../machines/fleet-state.ts'
+import type { Clock } from '../ports/clock.ts'
+import { fleetOfBreakers, type TestedFleet, type TestedInstance } from './fleet-of-breakers.ts'
+import { fleetBreaker, type FleetScript, type FleetStep, type LogFaultKind, type WorkEnd } from './fleet-script.ts'
+import { seededRandom } from './seeded-random.ts'
+import { simulatedLog, type SimulatedLog } from './simulated-log.ts'
+import { skewedClock, type Skew } from './skewed-clock.ts'
+import { virtualClock, type VirtualClock } from './virtual-clock.ts'
+
+/** One time that work was called. */
+export interface WorkCall {
+  readonly instance: TestedInstance
+  readonly startedAt: number
+  readonly probe: Call['probe']
+  /** What the instance knew of the fleet, and how its own gate stood, when the work was called. */
+  readonly fleet: FleetState
+  readonly mode: string
+  readonly scope: string
+  /** When its signal aborted, if it did. */
+  abortedAt?: number
+}
+
+export interface PlayedFleet {
+  readonly clock: VirtualClock
+  readonly fleet: TestedFleet
+  /** Where the script's log is a faulty one. */
+  readonly log: SimulatedLog | undefined
+  readonly calls: readonly WorkCall[]
+  readonly refusals: number
+}
+
+/** Plays a script on real breakers that share a log in memory, on a virtual clock. */
+export async function playFleet(script: FleetScript): Promise<PlayedFleet> {
+  const clock = virtualClock({ startAt: 1_000_000 })
+  const random = seededRandom(script.seed)
+  const latencyMs = { latencyMs: { min: 0, max: script.latencyMs } }
+  const faulty = script.faulty ? simulatedLog({ clock, random, ...latencyMs }) : undefined
+  if (faulty !== undefined) faulty.twoWinners = true
+  const log = faulty ?? memoryLog({ clock, random, ...(script.latencyMs > 0 && latencyMs) })
+  const clockOf = (at: number): Clock => skewedClock(clock, script.skews[at % script.skews.length] ?? trueTime)
+  const fleet = fleetOfBreakers({ instances: script.instances, clockOf, random, log, options: script.options })
+  for (const instance of fleet.instances) instance.breaker(fleetBreaker)
+  await clock.advanceBy(script.latencyMs * 2)
+  const world: World = { clock, fleet, log: faulty, calls: [], refusals: 0, isUp: true }
+  for (const step of script.steps) await takeStep(world, step)
+  return world
+}
+
+const trueTime: Skew = Object.freeze({ offsetMs: 0, rate: 1 })
+
+/** Heals whatever was cut, lands what is late, and lets what is under way come to its end; nobody calls. */
+export async function healAndQuiet({ clock, fleet, log }: PlayedFleet): Promise<void> {
+  log?.landLate()
+  for (const instance of fleet.instances) if (instance.alive) log?.heal(instance.name)
+  await clock.advanceBy(30_000)
+}
+
+interface World extends PlayedFleet {
+  readonly calls: WorkCall[]
+  refusals: number
+  isUp: boolean
+}
+
+async function takeStep(world: World, step: FleetStep): Promise<void> {
+  const { clock, fleet } = world
+  const alive = fleet.instances.filter((instance) => instance.alive)
+  const instance = 'at' in step ? alive[step.at % alive.length] : undefined
+  switch (step.do) {
+    case 'call':
+      if (instance !== undefined) call(world, instance, step.end)
+      return
+    case 'permit':
+      if (instance !== undefined) takePermit(world, instance, step.end)
+      return
+    case 'callAll':
+      for (const each of alive) call(world, each, step.end)
+      return
+    case 'down':
+    case 'up':
+      world.isUp = step.do === 'up'
+      return
+    case 'join':
+      if (fleet.instances.length < 8) fleet.join().breaker(fleetBreaker)
+      return
+    case 'crash':
+      if (alive.length > 1) instance?.crash()
+      return
+    case 'order': {
+      const order = { by: 'an operator', reason: step.kind, ...(step.forMs !== undefined && { forMs: step.forMs }) }
+      if (instance !== undefined) void giveOrder(instance.breaker(fleetBreaker), step.kind, order)
+      return
+    }
+    case 'fault':
+      if (instance !== undefined && world.log !== undefined) injure(world.log, step.kind, instance.name)
+      return
+    case 'outage':
+      world.isUp = false
+      for (let round = 0; round < 2; round++) {
+        for (const each of alive.slice(0, step.sick)) call(world, each, 'auto')
+        await clock.settle()
+      }
+      return clock.advanceBy(step.ms)
+    case 'comeBack':
+      await clock.advanceBy(waitMs({ do: 'wait', ms: 20, until: 'after' }, alive[0], clock))
+      world.isUp = step.up
+      for (const each of alive) call(world, each, step.end)
+      return clock.advanceBy(step.ms)
+    case 'wait':
+      return clock.advanceBy(waitMs(step, alive[0], clock))
+    default:
+      return step satisfies never
+  }
+}
+
+async function giveOrder(
+  breaker: CircuitBreaker,
+  kind: 'forceOpen' | 'disable' | 'release',
+  order: Order,
+): Promise<void> {
+  try {
+    await breaker[kind](order)
+  } catch {
+    // The log could not be reached, or the instance has crashed.
+  }
+}
+
+function injure(log: SimulatedLog, kind: LogFaultKind, instance: string): void {
+  if (kind === 'loseAnswers' || kind === 'holdAppends') log[kind](instance, 1)
+  else if (kind === 'landLate') log.landLate()
+  else log[kind](instance)
+}
+
+/** So many ms, or until around the moment that the first instance waits for. */
+function waitMs(
+  { ms, until }: FleetStep & { do: 'wait' },
+  instance: TestedInstance | undefined,
+  clock: VirtualClock,
+): number {
+  if (until === 'none' || instance === undefined) return ms
+  const { state } = instance.replica.position(fleetBreaker)
+  const end = claimableAt(state) ?? state.order?.until ?? instance.breaker(fleetBreaker).state.retryAt
+  if (end === undefined) return ms
+  return Math.max(0, end - clock.now() + { before: -1, at: 0, after: ms }[until])
+}
+
+/** One call through `run`; what its work is given and how it stood is noted. */
+function call(world: World, instance: TestedInstance, end: WorkEnd): void {
+  instance
+    .breaker(fleetBreaker)
+    .run((given) => {
+      const noted = note(world, instance, given.probe)
+      given.signal.addEventListener('abort', () => (noted.abortedAt = world.clock.monotonic()))
+      return work(world, instance, end)
+    })
+    .catch((error: unknown) => {
+      if (error instanceof BreakerOpenError) world.refusals++
+    })
+}
+
+function takePermit(world: World, instance: TestedInstance, end: WorkEnd): void {
+  const permit = instance.breaker(fleetBreaker).tryAcquire()
+  if (permit instanceof BreakerOpenError) {
+    world.refusals++
+    return
+  }
+  note(world, instance, permit.probe)
+  work(world, instance, end).then(
+    () => permit.success(),
+    (error: unknown) => permit.failure(error),
+  )
+}
+
+function note({ clock, calls }: World, instance: TestedInstance, probe: Call['probe']): WorkCall {
+  const { mode, scope } = instance.breaker(fleetBreaker).state
+  const { state } = instance.replica.position(fleetBreaker)
+  const noted: WorkCall = { instance, startedAt: clock.monotonic(), probe, fleet: state, mode, scope }
+  calls.push(noted)
+  return noted
+}
+
+async function work(world: World, instance: TestedInstance, end: WorkEnd): Promise<string> {
+  if (end === 'slow') await world.clock.sleep(150)
+  if (end === 'hang' || !instance.alive) return new Promise<never>(() => {})
+  if (end === 'ownFault') throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+  if (world.isUp) return 'sent'
+  throw new Error('down')
+}
