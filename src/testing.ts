@@ -12,4 +12,5 @@ export {
   proveLaw,
   type Verdict,
 } from './testing/law.ts'
+export { laws } from './testing/laws/laws.ts'
 export { portContracts } from './testing/port-contracts/port-contracts.ts'

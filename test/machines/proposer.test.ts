@@ -1,6 +1,7 @@
 import { createSwitchgear, memoryLog, type EventLog, type LogAppend } from 'switchgear'
 import { seededRandom, virtualClock } from 'switchgear/testing'
 import { describe, expect, test } from 'vitest'
+import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { allOf, fail, oneInstance, ok } from './fleet-of.ts'
 
 describe('an instance proposes', () => {
@@ -100,4 +101,18 @@ describe('a log that is full', () => {
     expect(two.state.mode).toBe('closed')
     await gear.close()
   })
+})
+
+test('an author whose answer was lost after its event was stored learns by its id that it was taken', async () => {
+  const clock = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+  const random = seededRandom(1)
+  const log = simulatedLog({ clock, random, latencyMs: { min: 1, max: 5 } })
+  const gear = createSwitchgear({ clock, random, log, instance: 'a' })
+  await clock.runUntil(gear.ready())
+  const smtp = gear.breaker('smtp')
+  log.loseAnswers('a', 1)
+  await clock.runUntil(smtp.disable({ by: 'ann', reason: 'test' }))
+  expect(smtp.state).toMatchObject({ mode: 'disabled', term: 1 })
+  expect(log.stored('smtp')).toHaveLength(1)
+  await clock.runUntil(gear.close())
 })

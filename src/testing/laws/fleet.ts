@@ -1,0 +1,178 @@
+import { strict as assert } from 'node:assert'
+import { decodeEvent, encodeEvent } from '../../machines/breaker-codec.ts'
+import { resolveAfter } from '../../machines/breaker-events.ts'
+import { fold, unread, type Position, type Verdict as FoldVerdict } from '../../machines/fold.ts'
+import type { Law } from '../law.ts'
+import type { TestedInstance } from '../fleet-of-breakers.ts'
+import { fleetBreaker, fleetScripts, type FleetScript } from '../fleet-script.ts'
+import { healAndQuiet, playFleet, type PlayedFleet } from '../play-fleet.ts'
+import { logScripts, writeLog, type LogScript } from '../written-log.ts'
+import { bytesOf } from './breaker-fold.ts'
+import { commutes } from './fleet-commutes.ts'
+import { quorum } from './fleet-quorum.ts'
+
+export type FleetLawName = 'agreement' | 'prefix' | 'convergence' | 'oneWinner' | 'commutes' | 'codec' | 'quorum'
+
+const scripts = fleetScripts({ faulty: true })
+
+const agreement: Law<FleetScript> = {
+  name: 'fleet.agreement',
+  says: 'instances that have read as far are in the same state, byte for byte',
+  cases: scripts,
+  async holds(script) {
+    const played = await playFleet(script)
+    await healAndQuiet(played)
+    const byPosition = new Map<string, { readonly bytes: string; readonly instance: TestedInstance }>()
+    let compared = 0
+    for (const instance of played.fleet.instances) {
+      for (const { breaker, seq, state, provisional } of instance.readings) {
+        if (provisional) continue
+        const place = `${breaker} at ${seq}`
+        const known = byPosition.get(place)
+        if (known === undefined) byPosition.set(place, { bytes: bytesOf(state), instance })
+        else {
+          assert.equal(bytesOf(state), known.bytes, `${instance.name} and ${known.instance.name} differ in ${place}`)
+          compared++
+        }
+      }
+      assert.equal(instance.replica.health().divergences, 0, `${instance.name} computed something else than an author`)
+    }
+    return compared > 2 ? 'held' : 'notExercised'
+  },
+}
+
+const prefix: Law<FleetScript> = {
+  name: 'fleet.prefix',
+  says: 'what an instance has applied is a prefix of what the log has accepted, in its order',
+  cases: scripts,
+  async holds(script) {
+    const played = await playFleet(script)
+    await healAndQuiet(played)
+    const log = readWhole(played)
+    let applied = 0
+    for (const { name, readings } of played.fleet.instances) {
+      let last = 0
+      for (const { seq, state, event, provisional } of readings) {
+        assert.ok(seq >= last, `${name} went back from ${last} to ${seq}`)
+        const upTo = log.findLast((entry) => entry.seq <= seq)
+        if (upTo === undefined || provisional) continue
+        assert.equal(bytesOf(state), bytesOf(upTo.position.state), `${name} at ${seq} is not where the log is`)
+        // One event at a time, none left out: what came between the last one and this one was accepted by nobody.
+        if (event !== undefined) {
+          assert.deepEqual([event, upTo.verdict.accepted], [upTo.id, true])
+          const between = log.filter((entry) => entry.seq > last && entry.seq < seq)
+          assert.ok(
+            last === 0 || between.every(({ verdict }) => !verdict.accepted),
+            `${name} left something out before ${seq}`,
+          )
+          applied++
+        }
+        last = seq
+      }
+    }
+    return applied > 2 ? 'held' : 'notExercised'
+  },
+}
+
+const convergence: Law<FleetScript> = {
+  name: 'fleet.convergence',
+  says: 'once everything is healed and quiet, every instance is where the whole log leads, and lets through what that allows',
+  cases: scripts,
+  async holds(script) {
+    const played = await playFleet(script)
+    await healAndQuiet(played)
+    const end = readWhole(played).at(-1)?.position ?? unread
+    const alive = played.fleet.instances.filter((instance) => instance.alive)
+    for (const { name, replica, breaker } of alive) {
+      assert.ok(replica.linked, `${name} is not linked`)
+      const { state, seq, provisional } = replica.position(fleetBreaker)
+      assert.equal(provisional, false, `${name} is uncertain`)
+      assert.deepEqual([seq, bytesOf(state)], [end.seq, bytesOf(end.state)], `${name} is elsewhere`)
+      const { mode, scope } = breaker(fleetBreaker).state
+      // A minority under a quorum, and whoever could not tell the others, is stricter by itself.
+      if (scope === 'fleet') assert.equal(mode, end.state.mode)
+      else
+        assert.ok(
+          end.state.mode === 'closed' && mode !== 'closed',
+          `${name} is ${mode} where the fleet is ${end.state.mode}`,
+        )
+    }
+    return end.seq > 0 && alive.length > 1 ? 'held' : 'notExercised'
+  },
+}
+
+const oneWinner: Law<FleetScript> = {
+  name: 'fleet.one-winner',
+  says: 'of all events that were stored on the same predecessor one counts; an author whose answer was lost learns by its id what became of its event',
+  cases: fleetScripts({ faulty: true, crashes: false }).map((script) => ({ ...script, faulty: true })),
+  async holds(script) {
+    const played = await playFleet(script)
+    await healAndQuiet(played)
+    const log = readWhole(played)
+    const winners = new Map<number, string>()
+    for (const { id, expected, verdict } of log) {
+      if (!verdict.accepted) continue
+      assert.equal(winners.get(expected), undefined, `two events count after ${expected}`)
+      winners.set(expected, id)
+    }
+    const ids = log.map(({ id }) => id)
+    assert.equal(new Set(ids).size, ids.length, 'an event is stored twice')
+    // Whatever an instance proposed and the log has accepted, it does not propose again: no state is reached twice.
+    const terms = log.flatMap(({ verdict }) =>
+      verdict.accepted && verdict.event.to === 'open' ? [verdict.event.term] : [],
+    )
+    assert.equal(new Set(terms).size, terms.length, 'the fleet opened twice in a term')
+    const races = log.filter(({ verdict }) => !verdict.accepted && verdict.why === 'lostRace').length
+    return races > 0 || played.calls.length > 20 ? 'held' : 'notExercised'
+  },
+}
+
+const codec: Law<LogScript> = {
+  name: 'fleet.codec',
+  says: 'an event comes out as it went in; a type or version that is not known is taken by its `after`, everywhere alike',
+  cases: logScripts(),
+  holds(script) {
+    const { messages, positions, verdicts } = writeLog(script)
+    let unknown = 0
+    verdicts.forEach((verdict, at) => {
+      const message = messages[at]
+      if (verdict.event === undefined || message === undefined) return
+      const event = decodeEvent(message.data)
+      assert.deepEqual(decodeEvent(encodeEvent(event)), event)
+      if (event.fact !== undefined) assert.deepEqual(encodeEvent(event), message.data, 'the bytes are the same again')
+      if (event.fact !== undefined || !verdict.accepted) return
+      unknown++
+      assert.deepEqual(positions[at]?.state, resolveAfter(event.after, message))
+    })
+    return unknown > 0 ? 'held' : 'notExercised'
+  },
+}
+
+/** The laws of a fleet whose instances share a log. */
+export const fleetLaws: Readonly<Record<FleetLawName, Law>> = {
+  agreement,
+  prefix,
+  convergence,
+  oneWinner,
+  commutes,
+  codec,
+  quorum,
+}
+
+interface Entry {
+  readonly seq: number
+  readonly id: string
+  readonly expected: number
+  readonly verdict: FoldVerdict
+  readonly position: Position
+}
+
+/** The whole log, read by somebody who has missed nothing. */
+function readWhole({ fleet }: PlayedFleet): readonly Entry[] {
+  let position: Position = unread
+  return fleet.stored.map((message) => {
+    const folded = fold(position, message)
+    position = folded.position
+    return { seq: message.seq, id: message.id, expected: message.expected, ...folded }
+  })
+}

@@ -1,0 +1,13 @@
+import type { Law } from '../law.ts'
+import { breakerLaws, type BreakerLawName } from './breaker.ts'
+import { fleetLaws, type FleetLawName } from './fleet.ts'
+import { probeLaws, type ProbeLawName } from './probe.ts'
+import { retryLaws, type RetryLawName } from './retry.ts'
+
+/** What must always hold, by group. */
+export const laws: Readonly<{
+  breaker: Readonly<Record<BreakerLawName, Law>>
+  probe: Readonly<Record<ProbeLawName, Law>>
+  fleet: Readonly<Record<FleetLawName, Law>>
+  retry: Readonly<Record<RetryLawName, Law>>
+}> = Object.freeze({ breaker: breakerLaws, probe: probeLaws, fleet: fleetLaws, retry: retryLaws })
