@@ -1,5 +1,6 @@
 import { headers, nuid, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import type { Connection } from './connection.ts'
+import { ownBytes } from './stored-message.ts'
 import type { FleetSubjects } from './subjects.ts'
 
 /** What members tell each other without storing it, over core NATS: at most once, and only while there is a connection. */
@@ -75,9 +76,10 @@ export function channelsOver(
 
     function callback(error: Error | null, msg: Msg): void {
       if (error !== null || msg.headers?.get(memberHeader) === self) return
+      const data = ownBytes(msg)
       for (const hear of heard.hears) {
         try {
-          hear(msg.data)
+          hear(data)
         } catch (thrown) {
           onThrow(thrown)
         }

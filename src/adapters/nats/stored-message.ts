@@ -36,7 +36,12 @@ export function readDelivery(reply: string | undefined): Delivery | undefined {
 export function storedMessage(subjects: FleetSubjects, msg: Msg, { seq, at }: Delivery): StoredMessage | undefined {
   const topic = subjects.topicOf(msg.subject)
   if (topic === undefined) return undefined
-  return { topic, id: idOf(msg.headers), expected: expectedOf(msg.headers), seq, at, data: msg.data }
+  return { topic, id: idOf(msg.headers), expected: expectedOf(msg.headers), seq, at, data: ownBytes(msg) }
+}
+
+/** A copy, since what the client gives is a part of all that came in one read of the socket, and keeps that alive. */
+export function ownBytes({ data }: Msg): Uint8Array {
+  return new Uint8Array(data)
 }
 
 /** The id that the message was published with; empty for none. */

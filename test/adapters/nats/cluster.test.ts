@@ -41,7 +41,8 @@ describe('a log with three copies on a cluster of three', () => {
     const [racers, positions] = [30, 10]
     const fleets = Array.from({ length: racers }, fleetOfCluster)
     const name = freshName('race')
-    const members = await Promise.all(fleets.map((fleet) => fleet.join(name)))
+    const members: Member[] = []
+    for (const fleet of fleets) members.push(await fleet.join(name))
     const told: number[] = []
     let last = 0
     for (let position = 0; position < positions; position++) {

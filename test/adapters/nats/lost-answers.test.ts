@@ -7,7 +7,7 @@ import { natsLog } from '../../../src/adapters/nats/nats-log.ts'
 import type { LogAppend } from '../../../src/ports/event-log.ts'
 import { fleetSubjects } from '../../../src/adapters/nats/subjects.ts'
 import { freshName } from '../../../src/testing/port-contracts/contract.ts'
-import { fleetOn, type LogFleet, seqs } from '../../../src/testing/port-contracts/log-fleet.ts'
+import { fleetOn, type LogFleet, type Member, seqs } from '../../../src/testing/port-contracts/log-fleet.ts'
 import type { Server } from '../../servers/server-process.ts'
 import { startNats } from '../../servers/start-nats.ts'
 import { startTcpProxy, type TcpProxy } from '../../servers/tcp-proxy.ts'
@@ -137,7 +137,12 @@ test('200 members race for one position: one message is stored, and only its aut
   const racers = Array.from({ length: 20 }, () => fleetOn(natsLog({ servers: server.url })))
   const fleet = freshName('race')
   try {
-    const members = await Promise.all(racers.flatMap((racer) => Array.from({ length: 10 }, () => racer.join(fleet))))
+    const joining = racers.map(async (racer) => {
+      const joined: Member[] = []
+      for (let n = 0; n < 10; n++) joined.push(await racer.join(fleet))
+      return joined
+    })
+    const members = (await Promise.all(joining)).flat()
     const answers = await Promise.all(
       members.map(({ log }, n) =>
         log.append({ topic: 'smtp', id: `racer-${n}`, expected: 0, data: new Uint8Array(200) }),
