@@ -70,7 +70,9 @@ export function decide(intent: Intent, situation: Situation): BreakerEvent | und
   const { breaker, fleet, instance, state, wallNow, id } = situation
   const happened = { fact: proposal.fact, id, by: instance, at: situation.logNow }
   const next = evolve(state, happened)
-  if (next === undefined) return undefined
+  const validUntil = Math.min(situation.logNow + proposalValidMs, proposal.restsUntil ?? Infinity)
+  // What it rests on is over already: it would be stored, and count nowhere.
+  if (next === undefined || validUntil < situation.logNow) return undefined
   return {
     id,
     breaker,
@@ -83,7 +85,7 @@ export function decide(intent: Intent, situation: Situation): BreakerEvent | und
     reason: proposal.reason,
     counts: proposal.counts ?? noCounts,
     notBefore: proposal.notBefore ?? null,
-    validUntil: Math.min(situation.logNow + proposalValidMs, proposal.restsUntil ?? Infinity),
+    validUntil,
     before: state,
     after: describeAfter(next, happened),
     fact: proposal.fact,

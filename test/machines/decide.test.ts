@@ -105,6 +105,13 @@ describe('a probe’s end', () => {
     expect(ended(result, { ...halfOpen, passes }, successesToClose)).toMatchObject({ fact, validUntil: 12_000 })
   })
 
+  test('is of no use once the lease is over, also where it says nothing', () => {
+    for (const result of ['passed', 'failed', 'hung', 'ignored'] as const) {
+      const intent = { type: 'probeEnded', fence: 'the fence', result, counts } as const
+      expect(decide(intent, situation({ state: halfOpen, logNow: 12_001 }))).toBeUndefined()
+    }
+  })
+
   test('is of no use once another one has the lease', () => {
     for (const state of [betweenProbes, open, initialState, { ...halfOpen, lease: { ...lease, fence: 'another' } }])
       expect(ended('passed', state)).toBeUndefined()
