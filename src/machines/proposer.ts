@@ -130,13 +130,11 @@ export function proposer(options: ProposerOptions): Proposer {
   async function append(event: BreakerEvent, seq: number): Promise<Appended> {
     const own = awaitFold(event.id)
     try {
-      const { status } = await log.append({
-        topic: event.breaker,
-        id: event.id,
-        expected: seq,
-        data: encodeEvent(event),
-      })
-      if (status === 'conflict') {
+      const data = encodeEvent(event)
+      const answered = log.append({ topic: event.breaker, id: event.id, expected: seq, data })
+      // What comes back through the log counts, also where the answer is late or lost.
+      const answer = await Promise.race([answered, own.folded.then(() => undefined)])
+      if (answer?.status === 'conflict') {
         await movedBeyond(event.breaker, seq)
         return 'lost'
       }
