@@ -255,7 +255,10 @@ export abstract class BreakerLifecycle<B> {
     probe.endsAt = proposed.sentAt + this.settings.leaseMs * probeShare
     probe.phase = 'held'
     this.#hold(probe)
-    return probe
+    if (this.host.clock.monotonic() < probe.endsAt) return probe
+    // It was so long on its way that no time is left to probe in.
+    this.endProbe(probe, 'ignored')
+    return undefined
   }
 
   /** Takes a probe's result, once; late ones change nothing. */

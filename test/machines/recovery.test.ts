@@ -192,6 +192,18 @@ describe('a probe that hangs', () => {
   })
 })
 
+test('a claim that was longer on its way than a probe may take lets nobody through', async () => {
+  const { clock, gear } = await oneInstance({ latencyMs: { min: 60, max: 60 } })
+  const smtp = gear.breaker('smtp', { ...exact, probe: { leaseMs: 100 } })
+  await play(smtp, clock, 'F +60500')
+  let reached = 0
+  const call = smtp.run(() => reached++)
+  await expect(clock.runUntil(call)).rejects.toMatchObject({ code: 'SWITCHGEAR_BREAKER_OPEN' })
+  await clock.advanceBy(1_000)
+  expect(reached).toBe(0)
+  expect(smtp.state).toMatchObject({ mode: 'halfOpen', failedRecoveries: 0 })
+})
+
 describe('a holder that dies', () => {
   const options = { ...exact, probe: { leaseMs: 10_000 } }
 
