@@ -40,18 +40,18 @@ export interface StateView {
 
 /** The state for people: the stricter of the fleet's and the instance's own. Pure. */
 export function describeState(view: StateView): BreakerState {
-  const { fleet, local, linked } = view
+  const { fleet, local, linked, logNow } = view
   const { mode } = fleet
   const ordered = mode === 'forcedOpen' || mode === 'disabled'
-  if (ordered) return describeFleet(view)
+  if (ordered && (linked || logNow < (fleet.order?.until ?? Infinity))) return describeFleet(view)
   if (local.kind === 'tripped' && (mode === 'closed' || !linked)) return describeTrip(local, view)
   return linked || mode === 'closed' ? describeFleet(view) : describeOwnClose(view)
 }
 
-/** Without a link, its own probe has closed what the fleet holds open. */
+/** Without a link, its own probe has closed what the fleet holds open, or an order is over that the fleet still holds. */
 function describeOwnClose({ fleet, instance, wallNow, counts }: StateView): BreakerState {
-  const { term } = fleet
-  const reason = 'the probe passed'
+  const { term, order } = fleet
+  const reason = order === undefined ? 'the probe passed' : 'the order is over'
   return { mode: 'closed', scope: 'local', term, sinceAt: wallNow, by: instance, reason, counts, failedRecoveries: 0 }
 }
 

@@ -15,7 +15,7 @@ import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
 export const refuses: Law<FleetScript> = {
   name: 'breaker.refuses',
   says: 'while open or half-open, no call reaches the dependency but that of whoever holds the lease, or probes for itself',
-  cases: fleetScripts(),
+  cases: fleetScripts({ faulty: true }),
   async holds(script) {
     const { calls, refusals } = await playFleet(script)
     for (const { instance, probe, fleet, mode, scope } of calls) {

@@ -14,7 +14,7 @@ export type ProbeLawName = 'oneLease' | 'oneResult' | 'expired' | 'holderDies' |
 const oneLease: Law<FleetScript> = {
   name: 'probe.one-lease',
   says: 'at most one lease is valid at any time, by clocks that differ by less than the grace, and a probe runs only within its own',
-  cases: fleetScripts(),
+  cases: fleetScripts({ faulty: true }),
   async holds(script) {
     const played = await playFleet(script)
     await played.clock.advanceBy(5_000)
