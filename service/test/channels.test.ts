@@ -33,18 +33,19 @@ afterEach(async () => {
 
 async function mailTo(to: readonly string[], rules: MailRules = {}) {
   const reached = new Set<string>()
+  const refused = new Map<string, string>()
   const server = await startMailServer(rules)
   ends.push(() => server.close())
   const channel = emailChannel({ url: new URL(server.url), from: 'Alerts <alerts@switchgear.example>' })
   ends.push(() => channel.close())
   const send = (signal = AbortSignal.timeout(5_000), messageId = 'message-1') =>
-    channel.send({ messageId, alert, receiver: 'ops', target: { kind: 'email', to }, reached, signal })
+    channel.send({ messageId, alert, receiver: 'ops', target: { kind: 'email', to }, reached, refused, signal })
   const failure = () =>
     send().then(
       () => undefined,
       (error: unknown) => error,
     )
-  return { server, send, failure, reached }
+  return { server, send, failure, reached, refused }
 }
 
 const verdict = (error: unknown) => {
@@ -114,6 +115,27 @@ describe('mail', () => {
     expect(reached).toEqual(new Set(['a@acme.example']))
   })
 
+  it('asks nobody again who was refused for good, while it tries for the others', async () => {
+    const replies: Record<string, number> = { No: 550, slow: 451 }
+    const rules: MailRules = {
+      recipient: (address) => {
+        const code = replies[address.split('@')[0] ?? '']
+        return code === undefined ? undefined : { code, text: 'not now' }
+      },
+    }
+    const { server, failure, reached, refused } = await mailTo(['No@ACME.example', 'slow@acme.example'], rules)
+    expect(verdict(await failure())).toMatchObject({ retryable: true })
+    expect(refused).toEqual(new Map([['No@ACME.example', '550 not now']]))
+    delete replies['slow']
+    const error = await failure()
+    expect(verdict(error)).toEqual({ type: 'rejected', retryable: false, judgement: 'success' })
+    expect((error as Error).message).toBe('No@ACME.example: 550 not now (1 other got it)')
+    expect(reached).toEqual(new Set(['slow@acme.example']))
+    expect(server.asked.map(({ address }) => address.split('@')[0])).toEqual(['No', 'slow', 'slow'])
+    expect(await failure()).toBeInstanceOf(RecipientsRefusedError)
+    expect(server.asked).toHaveLength(3)
+  })
+
   it('tells a message that the server refuses for good from one that it refuses for now', async () => {
     const rules: MailRules = { message: () => ({ code: 554, text: 'looks like spam' }) }
     const { server, failure } = await mailTo(['ops@acme.example'], rules)
@@ -155,6 +177,7 @@ describe('webhooks', () => {
       receiver: 'hook',
       target: { kind: 'webhook', url: `${endpoint.url}/alerts?x=1`, secret },
       reached: new Set(),
+      refused: new Map(),
       signal: AbortSignal.timeout(5_000),
     })
     const [request] = endpoint.requests
@@ -205,6 +228,7 @@ describe('Slack', () => {
       receiver: 'room',
       target: { kind: 'slack', url: `${endpoint.url}/services/T/B/x` },
       reached: new Set(),
+      refused: new Map(),
       signal: AbortSignal.timeout(5_000),
     })
     const body = JSON.parse(endpoint.requests[0]?.body ?? '') as { text: string; blocks: { block_id?: string }[] }

@@ -10,6 +10,8 @@ export interface Sending<Kind extends Target['kind'] = Target['kind']> {
   readonly target: Extract<Target, { kind: Kind }>
   /** Recipients that were reached already; a channel that reaches several adds to it. */
   readonly reached: Set<string>
+  /** Recipients that were refused for good, each with the reply; a channel that reaches several adds to it. */
+  readonly refused: Map<string, string>
   readonly signal: AbortSignal
 }
 

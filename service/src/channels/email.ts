@@ -14,8 +14,8 @@ const idleTimeoutMs = 20_000
 const patienceMs = 60_000
 
 /**
- * Mail over SMTP. A message that several recipients get and some refuse is finished for those who took it; the next
- * attempt goes to the others.
+ * Mail over SMTP. A message to several recipients is finished for those who took it and for those who were refused for
+ * good; the next attempt goes to the others. As long as one was refused it is not delivered.
  */
 export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
   const transport = createTransport({
@@ -34,12 +34,18 @@ export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
   })
   const domain = domainOf(from)
   return {
-    async send({ messageId, alert, target, reached, signal }) {
-      const to = target.to.filter((recipient) => !reached.has(recipient))
-      if (to.length === 0) return
-      const { accepted, refused } = await attempt({ ...emailMessage(alert, messageId, domain), from, to }, signal)
-      for (const recipient of to) if (accepted.has(comparable(recipient))) reached.add(recipient)
-      if (refused.length > 0) throw new RecipientsRefusedError(refused, reached.size)
+    async send({ messageId, alert, target, reached, refused, signal }) {
+      const to = target.to.filter((recipient) => !reached.has(recipient) && !refused.has(recipient))
+      const mail = { ...emailMessage(alert, messageId, domain), from, to }
+      const answer = to.length === 0 ? undefined : await attempt(mail, signal)
+      for (const recipient of to) {
+        if (answer?.accepted.has(comparable(recipient))) reached.add(recipient)
+        const final = answer?.refused.find((said) => said.permanent && said.recipient === comparable(recipient))
+        if (final !== undefined) refused.set(recipient, final.reply)
+      }
+      const forGood = target.to.flatMap((recipient) => finalRefusal(recipient, refused.get(recipient)))
+      const forNow = (answer?.refused ?? []).filter(({ permanent }) => !permanent)
+      if (forGood.length + forNow.length > 0) throw new RecipientsRefusedError([...forGood, ...forNow], reached.size)
     },
     close: async () => transport.close(),
   }
@@ -58,6 +64,10 @@ export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
       return { accepted: new Set(), refused }
     }
   }
+}
+
+function finalRefusal(recipient: string, reply: string | undefined): readonly RefusedRecipient[] {
+  return reply === undefined ? [] : [{ recipient, reply, permanent: true }]
 }
 
 /** nodemailer gives addresses back as it sent them: the domain in lower case and ASCII. */
@@ -86,7 +96,7 @@ interface SmtpReply {
 
 function refusal({ recipient, response, responseCode, message }: SmtpReply): RefusedRecipient {
   return {
-    recipient: recipient ?? '',
+    recipient: comparable(recipient ?? ''),
     reply: response ?? message,
     permanent: responseCode !== undefined && responseCode >= 500 && responseCode !== 503,
   }

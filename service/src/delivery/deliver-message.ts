@@ -66,7 +66,10 @@ async function send(options: DeliverOptions, delivery: Delivery, receiver: Recei
   const { gear, retry } = options
   const { message, signal } = delivery
   const log = attemptLog(message.attempts)
-  const reached = new Set(message.reached)
+  const recipients: Recipients = {
+    reached: new Set(message.reached),
+    refused: new Map(Object.entries(message.refused)),
+  }
   const expiresAt = performance.now() + message.leftMs
   try {
     const outcome = await gear.safeCall(
@@ -75,27 +78,34 @@ async function send(options: DeliverOptions, delivery: Delivery, receiver: Recei
         retry: { ...retry, classify: classifyDelivery, onRetry: ({ error }) => log.failed(error.message) },
         signal,
       },
-      (call) => attempt(options, { delivery, receiver, log, reached, expiresAt, signal: call.signal }),
+      (call) => attempt(options, { delivery, receiver, log, recipients, expiresAt, signal: call.signal }),
     )
-    return delivered(message, outcome, log, reached)
+    return delivered(message, outcome, log, recipients)
   } catch (error) {
     const { type, message: text } = classify(error)
-    return { record: { ...letter(message, type, text), attempts: log.records, reached: [...reached] } }
+    return { record: { ...letter(message, type, text), attempts: log.records, ...rowsOf(recipients) } }
   }
+}
+
+/** What the recipients of one message have said, where there are several. */
+type Recipients = Pick<Sending, 'reached' | 'refused'>
+
+function rowsOf({ reached, refused }: Recipients): Required<Pick<OutcomeRecord, 'reached' | 'refused'>> {
+  return { reached: [...reached], refused: Object.fromEntries(refused) }
 }
 
 interface AttemptContext {
   readonly delivery: Delivery
   readonly receiver: Receiver
   readonly log: AttemptLog
-  readonly reached: Set<string>
+  readonly recipients: Recipients
   /** Monotonic, in ms. */
   readonly expiresAt: number
   readonly signal: AbortSignal
 }
 
 async function attempt({ channels, holds, organizations }: DeliverOptions, context: AttemptContext): Promise<void> {
-  const { delivery, receiver, log, reached, expiresAt, signal } = context
+  const { delivery, receiver, log, recipients, expiresAt, signal } = context
   const { message } = delivery
   if (delivery.stopping) throw new HandedBackError()
   if (performance.now() >= expiresAt) throw new ExpiredError()
@@ -109,7 +119,7 @@ async function attempt({ channels, holds, organizations }: DeliverOptions, conte
       alert: message.alert,
       receiver: receiver.name,
       target: receiver.target,
-      reached,
+      ...recipients,
       signal,
     })
   } catch (error) {
@@ -155,8 +165,8 @@ function askedToWait(error: unknown, waitMsMax: number): AskedToWaitError | unde
   return new AskedToWaitError(Math.min(retryAfterMs, waitMsMax), status, error)
 }
 
-function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, reached: Set<string>): Delivered {
-  const facts = { id: message.id, attempts: log.records, reached: [...reached] }
+function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, recipients: Recipients): Delivered {
+  const facts = { id: message.id, attempts: log.records, ...rowsOf(recipients) }
   switch (outcome.status) {
     case 'delivered':
     case 'fallback':
@@ -191,7 +201,7 @@ function refused(
   }
 }
 
-function failed(error: ClassifiedError, facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached'>): Delivered {
+function failed(error: ClassifiedError, facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached' | 'refused'>): Delivered {
   const { cause, message, type } = error
   if (cause instanceof AskedToWaitError)
     return {

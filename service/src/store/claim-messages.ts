@@ -38,7 +38,7 @@ const claimStatement = `
   SET claimed_by = $2, due_at = ${nowMs} + $3::bigint
   FROM picked, alerts a
   WHERE r.id = picked.id AND a.organization = r.organization AND a.id = r.alert_id
-  RETURNING r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.expires_at - ${nowMs} AS left_ms,
+  RETURNING r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.refused, r.expires_at - ${nowMs} AS left_ms,
     ${alertColumns}`
 
 function claimedOf(row: Row): Claimed {
@@ -50,6 +50,7 @@ function claimedOf(row: Row): Claimed {
     destination: row['destination'] as string,
     attempts: row['attempts'] as AttemptRecord[],
     reached: row['reached'] as string[],
+    refused: row['refused'] as Record<string, string>,
     leftMs: row['left_ms'] as number,
   }
 }

@@ -64,6 +64,7 @@ const steps: readonly (readonly string[])[] = [
       at bigint NOT NULL)`,
     `CREATE INDEX outbox_by_organization ON outbox (organization, id)`,
   ],
+  [`ALTER TABLE receivers ADD COLUMN refused jsonb NOT NULL DEFAULT '{}'`],
 ]
 
 /** Any number that no other program on the same server is likely to lock. */

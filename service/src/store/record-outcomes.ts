@@ -11,6 +11,8 @@ export interface OutcomeRecord {
   /** All attempts so far, with those of earlier claims. */
   readonly attempts: readonly AttemptRecord[]
   readonly reached: readonly string[]
+  /** Recipients that were refused for good, with the reply; absent: as before. */
+  readonly refused?: Readonly<Record<string, string>>
   /** When a message that is handed back is due again, in ms from now. */
   readonly dueInMs?: number
   /** Where a message that is handed back goes now, after its receiver was reconfigured. */
@@ -35,7 +37,7 @@ export async function recordOutcomes(
 const recordStatement = `
   WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text, state text, reason text, last_error text, attempts jsonb,
-      reached jsonb, due_in_ms bigint, destination text, outbox jsonb)),
+      reached jsonb, refused jsonb, due_in_ms bigint, destination text, outbox jsonb)),
   kept AS (
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
     SELECT r.id, r.organization, r.alert_id, r.name, r.channel, given.outbox, ${nowMs}
@@ -47,6 +49,7 @@ const recordStatement = `
     last_error = coalesce(given.last_error, r.last_error),
     attempts = given.attempts,
     reached = given.reached,
+    refused = coalesce(given.refused, r.refused),
     destination = coalesce(given.destination, r.destination),
     claimed_by = NULL,
     due_at = CASE WHEN given.state = 'pending' THEN ${nowMs} + coalesce(given.due_in_ms, 0) ELSE r.due_at END,
@@ -62,6 +65,7 @@ function rowOf(record: OutcomeRecord): object {
     last_error: record.lastError,
     attempts: record.attempts,
     reached: record.reached,
+    refused: record.refused,
     due_in_ms: record.dueInMs === undefined ? undefined : Math.ceil(record.dueInMs),
     destination: record.destination,
     outbox: record.outbox,

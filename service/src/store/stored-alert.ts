@@ -50,6 +50,8 @@ export interface Claimed {
   readonly attempts: readonly AttemptRecord[]
   /** Recipients that an earlier attempt reached. */
   readonly reached: readonly string[]
+  /** Recipients that an earlier attempt heard were refused for good, with the reply. */
+  readonly refused: Readonly<Record<string, string>>
   /** How much of its age is left, in ms; negative when it is over. */
   readonly leftMs: number
 }
