@@ -20,7 +20,7 @@ export function createLogger(level: string, base: Readonly<Record<string, string
       level,
       base,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: errorFacts },
+      serializers: { error: (error) => errorFacts(error), err: (error) => errorFacts(error) },
       redact: { paths: secrets.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[secret]' },
     },
     stream,
@@ -35,8 +35,9 @@ export function createLogger(level: string, base: Readonly<Record<string, string
 }
 
 /** What is worth keeping of an error, with its causes. Its other properties may hold anything, also what was sent. */
-function errorFacts(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return String(error)
+export function errorFacts(error: unknown, depth = 0): unknown {
+  if (typeof error !== 'object' || error === null) return String(error)
+  if (!(error instanceof Error)) return plainFacts(error)
   return {
     name: error.name,
     message: error.message,
@@ -44,4 +45,15 @@ function errorFacts(error: unknown, depth = 0): unknown {
     stack: error.stack,
     ...(error.cause === undefined || depth >= 4 ? {} : { cause: errorFacts(error.cause, depth + 1) }),
   }
+}
+
+/** Of what is no error but tells of one, as the library's `ClassifiedError` does. */
+function plainFacts(facts: object): object {
+  const told = new Map<string, unknown>(Object.entries(facts))
+  return Object.fromEntries(
+    ['type', 'name', 'message', 'code', 'status'].flatMap((key) => {
+      const value = told.get(key)
+      return typeof value === 'string' || typeof value === 'number' ? [[key, value]] : []
+    }),
+  )
 }

@@ -54,7 +54,9 @@ export function readSettings(environment: Environment): Settings {
     host: read('HOST') ?? '127.0.0.1',
     port: port(read('PORT') ?? '3000'),
     fleet: fleet(read('FLEET') ?? 'alerts'),
-    instance: read('INSTANCE') ?? `${hostname()}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`,
+    instance: instance(
+      read('INSTANCE') ?? `${hostname()}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`.slice(-128),
+    ),
     dataDir: read('DATA_DIR') ?? '.switchgear',
     webhookAllowPrivate: flag('WEBHOOK_ALLOW_PRIVATE', read('WEBHOOK_ALLOW_PRIVATE')),
     tokens: tokens(read('SWITCHGEAR_TOKENS')),
@@ -75,6 +77,11 @@ function port(value: string): number {
 function fleet(value: string): string {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(value)) return value
   throw new ConfigError('FLEET', 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+}
+
+function instance(value: string): string {
+  if (value.length <= 128 && value.isWellFormed()) return value
+  throw new ConfigError('INSTANCE', 'expected at most 128 characters')
 }
 
 function flag(name: string, value: string | undefined): boolean {

@@ -21,6 +21,7 @@ export function startMessage({ url, organizations, configPath, store, needsToken
     title: 'Disk full',
     message: '/dev/sda1',
   }
+  const reachable = localUrl(url)
   const token = needsToken ? " -H 'authorization: Bearer …'" : ''
   return [
     '',
@@ -31,11 +32,16 @@ export function startMessage({ url, organizations, configPath, store, needsToken
       : `  Receivers come from ${configPath}.`,
     '',
     '  Try it:',
-    `  curl -sS ${url}/v1/alerts${token} -H 'content-type: application/json' -d '${shellQuoted(JSON.stringify(alert))}'`,
+    `  curl -sS ${reachable}/v1/alerts${token} -H 'content-type: application/json' -d '${shellQuoted(JSON.stringify(alert))}'`,
     '',
-    `  Look at ${url}/v1/outbox, ${url}/v1/breakers and ${url}/openapi.json`,
+    `  Look at ${reachable}/v1/outbox, ${reachable}/v1/breakers and ${reachable}/openapi.json`,
     '',
   ].join('\n')
+}
+
+/** Who listens on all addresses is reached at this machine's own; none is called 0.0.0.0 everywhere. */
+function localUrl(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 }
 
 /** Fit to stand between single quotation marks of a shell. */

@@ -226,6 +226,14 @@ describe('POST /v1/alerts', () => {
   )
 })
 
+describe('GET /v1/alerts/:id', () => {
+  it.each(['%00', 'x'.repeat(129)])('refuses what can be no id: %s', async (id) => {
+    const { status, body } = await ask(open, `/v1/alerts/${id}`)
+    expect(status).toBe(400)
+    expect(body['errors']).toMatchObject([{ path: 'id' }])
+  })
+})
+
 describe('every error', () => {
   it.each([
     ['GET', '/nothing', 404],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { OverCapacityError } from 'switchgear'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { organizationsOf } from '../src/config/organizations.ts'
 import { parseConfig } from '../src/config/load-config.ts'
 import { firstJsonError } from '../src/json/first-json-error.ts'
@@ -34,8 +34,7 @@ describe('group commit', () => {
       keysOf: () => [],
     })
     const first = commits.submit(1)
-    await Promise.resolve()
-    await Promise.resolve()
+    await vi.waitUntil(() => batches.length > 0)
     const others = [2, 3, 4].map((request) => commits.submit(request))
     expect(await Promise.all([first, ...others])).toEqual([10, 20, 30, 40])
     expect(batches).toEqual([[1], [2, 3, 4]])
@@ -88,23 +87,27 @@ describe('group commit', () => {
   })
 
   it('refuses at once what is past its bound, and takes it when there is room again', async () => {
-    let finish = () => {}
+    const finishes: (() => void)[] = []
     const commits = groupCommit<number, number>({
-      commit: (requests) => new Promise((resolve) => (finish = () => resolve(requests.map(() => 0)))),
+      commit: (requests) => new Promise((resolve) => finishes.push(() => resolve(requests.map(() => 0)))),
       sizeOf: (size) => size,
       keysOf: () => [],
       batchMax: 5,
       waitingMax: 10,
     })
-    const taken = [commits.submit(5), commits.submit(5)]
+    const writing = async (count: number) => vi.waitUntil(() => finishes.length === count)
+    const taken = [commits.submit(5)]
+    await writing(1)
+    taken.push(commits.submit(5), commits.submit(5))
     await expect(commits.submit(5)).rejects.toBeInstanceOf(OverCapacityError)
-    await Promise.resolve()
-    const more = commits.submit(5)
-    for (const done of [...taken, more]) {
-      const turn = setInterval(() => finish(), 1)
-      await done
-      clearInterval(turn)
+    finishes[0]?.()
+    await writing(2)
+    taken.push(commits.submit(5))
+    for (const count of [2, 3, 4]) {
+      await writing(count)
+      finishes[count - 1]?.()
     }
+    expect(await Promise.all(taken)).toEqual([0, 0, 0, 0])
   })
 })
 

@@ -29,8 +29,11 @@ export interface Delivery {
   readonly signal: AbortSignal
   /** Set when the service is stopping: no further attempt begins. */
   stopping: boolean
-  /** Whether bytes may be on the wire at this moment. */
-  sending: boolean
+  /**
+   * Attempts that had better not be broken off: their bytes may be on the wire, or they have come to an end that trying
+   * again cannot better, and the outcome is about to say so.
+   */
+  sending: number
 }
 
 /** What became of a message, and what its destination asked for. */
@@ -83,6 +86,7 @@ async function send(options: DeliverOptions, delivery: Delivery, receiver: Recei
     return delivered(message, outcome, log, recipients)
   } catch (error) {
     const { type, message: text } = classify(error)
+    log.failed(text)
     return { record: { ...letter(message, type, text), attempts: log.records, ...rowsOf(recipients) } }
   }
 }
@@ -112,7 +116,7 @@ async function attempt({ channels, holds, organizations }: DeliverOptions, conte
   const heldMs = holds.leftMs(message.destination)
   if (heldMs > 0) throw new HeldBackError(message.destination, heldMs)
   log.begin()
-  delivery.sending = true
+  delivery.sending += 1
   try {
     await dispatch(channels, {
       messageId: message.id,
@@ -122,17 +126,18 @@ async function attempt({ channels, holds, organizations }: DeliverOptions, conte
       ...recipients,
       signal,
     })
+    // Its time was over before: the one after it, if any, counts for itself.
+    if (signal.aborted) delivery.sending -= 1
   } catch (error) {
+    const { retryable } = classify(error, { classify: classifyDelivery })
+    if (retryable || signal.aborted) delivery.sending -= 1
     const asked = askedToWait(error, organizations.get(message.alert.organization)?.maxAgeMs ?? Infinity)
     if (asked !== undefined) {
       holds.hold(message.destination, asked.waitMs)
       throw asked
     }
-    if (delivery.stopping && classify(error, { classify: classifyDelivery }).retryable)
-      throw new HandedBackError({ cause: error })
+    if (delivery.stopping && retryable) throw new HandedBackError({ cause: error })
     throw error
-  } finally {
-    delivery.sending = false
   }
 }
 
@@ -172,6 +177,8 @@ function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, re
     case 'fallback':
       return { record: { ...facts, state: 'delivered' } }
     case 'refused':
+      // Nobody knows how the attempt under way would have ended.
+      log.failed('it was broken off: the service was stopping')
       return { record: { ...facts, ...refused(outcome) } }
     case 'failed':
     case 'deadLettered': {
@@ -201,7 +208,10 @@ function refused(
   }
 }
 
-function failed(error: ClassifiedError, facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached' | 'refused'>): Delivered {
+function failed(
+  error: ClassifiedError,
+  facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached' | 'refused'>,
+): Delivered {
   const { cause, message, type } = error
   if (cause instanceof AskedToWaitError)
     return {

@@ -111,7 +111,7 @@ export function createDispatcher({ store, deliver, holds, logger }: DispatcherOp
     // Its lease was over and this same process has claimed it again: it is still being worked on.
     if (inFlight.has(message.id)) return
     const stop = new AbortController()
-    const delivery: Delivery = { message, signal: stop.signal, stopping: draining, sending: false }
+    const delivery: Delivery = { message, signal: stop.signal, stopping: draining, sending: 0 }
     inFlight.set(message.id, { delivery, stop })
     shares.taken(message.destination)
     void run(delivery)
@@ -152,7 +152,7 @@ export function createDispatcher({ store, deliver, holds, logger }: DispatcherOp
     alarms.clear()
     for (const { delivery, stop } of inFlight.values()) {
       delivery.stopping = true
-      if (!delivery.sending) stop.abort()
+      if (delivery.sending === 0) stop.abort()
     }
     const timer = setTimeout(() => {
       logger.warn({ messages: inFlight.size }, 'the deadline is over: what is being sent is handed back')

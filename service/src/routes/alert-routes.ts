@@ -41,7 +41,7 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
     { schema: getSchema },
     async (request) => {
       const caller = callerOf(request)
-      const { id } = request.params
+      const id = checkName('id', request.params.id)
       const { organization } = request.query
       const asked = organization === undefined ? undefined : checkName('organization', organization)
       return one(await store.find(id, scopeOf(caller, asked)), id, caller)
@@ -133,7 +133,7 @@ const postSchema = {
 
 const getSchema = {
   summary: 'An alert, and what has become of the message to each of its receivers',
-  params: z.object({ id: z.string() }),
+  params: z.object({ id: nameText }),
   querystring: z.object({ organization: nameText.optional() }),
   response: { 200: alertViewSchema, '4xx': problemSchema, '5xx': problemSchema },
 }

@@ -37,7 +37,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     const problem = problemOf(error)
     if (problem.status >= 500)
       options.logger.error(
-        { error: problem.cause ?? problem, method: request.method, url: request.url },
+        { error: problem.cause ?? problem, method: request.method, path: request.url },
         problem.message,
       )
     void sendProblem(reply, problem)

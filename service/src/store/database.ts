@@ -29,7 +29,8 @@ export interface Database extends Queryable {
 export const nowMs = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint'
 
 /**
- * Every statement of ours finds its rows by an index, however large the tables are. The planner does not know that of
- * tables that nobody has analyzed yet, which in a single process is always: it would read them whole, for each claim.
+ * What the planner is not to do. Every statement of ours finds its rows by an index, however large the tables are; the
+ * planner does not know that of tables that nobody has analyzed yet, which in a single process is always: it would read
+ * them whole, for each claim.
  */
-export const plannerSettings = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off'
+export const plannerSettings: readonly string[] = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']

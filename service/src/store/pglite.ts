@@ -19,7 +19,7 @@ export async function openPglite(directory: string): Promise<Database> {
   const unlock = await lockDirectory(directory)
   try {
     const engine = await open(directory)
-    await engine.exec(plannerSettings)
+    await engine.exec(plannerSettings.map((name) => `SET ${name} = off`).join('; '))
     return over(engine, unlock)
   } catch (error) {
     await unlock()

@@ -22,11 +22,10 @@ export function openPostgres(url: string, onIdleError: (error: Error) => void): 
     connectionTimeoutMillis: connectTimeoutMs,
     application_name: 'switchgear-service',
     types: valueTypes(),
+    options: plannerSettings.map((name) => `-c ${name}=off`).join(' '),
   })
   // A server that goes away closes idle connections; the pool makes new ones.
   pool.on('error', onIdleError)
-  // The driver keeps the order: this goes before whatever the connection was made for.
-  pool.on('connect', (client) => void client.query(plannerSettings).catch(onIdleError))
   return {
     embedded: false,
     query: queryable(pool).query,

@@ -122,7 +122,7 @@ describe.each([
     ])
     expect((await store.find(second.id, 'acme'))[0]).toMatchObject({ duplicateOf: first.id, receivers: [] })
     await expect
-      .poll(async () => (await store.insert([[alert({ dedupKey, dedupWindowMs: 300 })]]))[0], { timeout: 5_000 })
+      .poll(async () => (await store.insert([[alert({ dedupKey, dedupWindowMs: 300 })]]))[0], { timeout: 20_000 })
       .toEqual({ status: 'accepted', alerts: [{ id: expect.any(String) as string }] })
   })
 
@@ -211,11 +211,11 @@ describe.each([
     await store.claim([{ destination, count: 1 }])
     const attempts = [{ at: 5, error: 'too busy' }]
     await store.record([
-      { id, state: 'pending', attempts, reached: ['a@acme.example'], lastError: 'too busy', dueInMs: 200 },
+      { id, state: 'pending', attempts, reached: ['a@acme.example'], lastError: 'too busy', dueInMs: 2_000 },
     ])
     expect(await store.claim([{ destination, count: 1 }])).toEqual([])
     await expect
-      .poll(() => store.claim([{ destination, count: 1 }]), { timeout: 5_000 })
+      .poll(() => store.claim([{ destination, count: 1 }]), { timeout: 20_000 })
       .toMatchObject([{ id, attempts, reached: ['a@acme.example'] }])
   })
 
@@ -223,12 +223,12 @@ describe.each([
     const given = alert()
     const destination = given.receivers[0]?.destination ?? ''
     await store.insert([[given]])
-    await store.hold({ destination, leftMs: 300 }, '429')
-    await store.hold({ destination, leftMs: 100 }, '429')
+    await store.hold({ destination, leftMs: 2_500 }, '429')
+    await store.hold({ destination, leftMs: 1_000 }, '429')
     const [held] = (await store.holds()).filter((hold) => hold.destination === destination)
-    expect(held?.leftMs).toBeGreaterThan(100)
+    expect(held?.leftMs).toBeGreaterThan(1_000)
     expect(await store.claim([{ destination, count: 1 }])).toEqual([])
-    await expect.poll(() => store.claim([{ destination, count: 1 }]), { timeout: 5_000 }).toHaveLength(1)
+    await expect.poll(() => store.claim([{ destination, count: 1 }]), { timeout: 20_000 }).toHaveLength(1)
   })
 
   it('lets another worker have a message whose lease is over, and keeps one whose lease is renewed', async () => {
@@ -237,7 +237,7 @@ describe.each([
     const [lostAt = '', keptAt = ''] = [lost, kept].map(({ receivers }) => receivers[0]?.destination)
     await brief.claim([lostAt, keptAt].map((destination) => ({ destination, count: 1 })))
     await briefRenewing.renew([kept.receivers[0]?.id ?? ''])
-    await expect.poll(() => store.claim([{ destination: lostAt, count: 1 }]), { timeout: 5_000 }).toHaveLength(1)
+    await expect.poll(() => store.claim([{ destination: lostAt, count: 1 }]), { timeout: 20_000 }).toHaveLength(1)
     expect(await store.claim([{ destination: keptAt, count: 1 }])).toEqual([])
   })
 
@@ -256,7 +256,7 @@ describe.each([
     const given = alert({ maxAgeMs: 50 })
     await store.hold({ destination: given.receivers[0]?.destination ?? '', leftMs: 60_000 }, '429')
     await store.insert([[given]])
-    await expect.poll(() => store.expire().then(() => stateOf(given.id)), { timeout: 5_000 }).toEqual(['deadLettered'])
+    await expect.poll(() => store.expire().then(() => stateOf(given.id)), { timeout: 20_000 }).toEqual(['deadLettered'])
     expect((await store.find(given.id, 'acme'))[0]?.receivers[0]).toMatchObject({ reason: 'expired' })
   })
 
