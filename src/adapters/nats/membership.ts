@@ -3,7 +3,7 @@ import { systemClock, within } from '../../ports/clock.ts'
 import type { AppendResult, LogAppend, LogFollower, LogMembership, StoredMessage } from '../../ports/event-log.ts'
 import { quietly, type Logger } from '../../ports/logger.ts'
 import { appendTo } from './append.ts'
-import { auditTrail } from './audit.ts'
+import { auditTrail, type AuditTrail } from './audit.ts'
 import { channelsOver } from './channels.ts'
 import { messageOf, type Connection } from './connection.ts'
 import { readToEnd } from './consumers.ts'
@@ -52,15 +52,12 @@ export function joinLog(
       onThrow(error)
     }
   }
+  const sessions = { stream: subjects.stream, instance, inboxPrefix, heartbeatMs, deadlineMs }
   const link = keepLinked(
     {
+      ...sessions,
       connection,
       subjects,
-      stream: subjects.stream,
-      instance,
-      inboxPrefix,
-      heartbeatMs,
-      deadlineMs,
       findStream({ nc, jsm }) {
         const warning = replicasWarning(nc.info?.version, settings.replicas)
         if (warning !== undefined) tell('warn', warning)
@@ -74,12 +71,17 @@ export function joinLog(
     },
   )
   const channels = channelsOver(connection, subjects, onThrow)
-  const copyToAudit = auditTrail({
-    subjects,
-    session: () => link.session,
-    findStream: ({ jsm }) => findStream(jsm, auditStreamSettings(subjects, settings, auditDays), { manage, tell }),
-    tell,
-  })
+  const audit: AuditTrail | undefined =
+    auditDays === 0
+      ? undefined
+      : auditTrail({
+          ...sessions,
+          connection,
+          subjects,
+          findStream: ({ jsm }) =>
+            findStream(jsm, auditStreamSettings(subjects, settings, auditDays), { manage, tell }),
+          tell,
+        })
   let leaving: Promise<void> | undefined
 
   return {
@@ -87,9 +89,7 @@ export function joinLog(
     read,
     broadcast: (channel, data) => guarded(() => channels.broadcast(channel, data)),
     listen: channels.listen,
-    audit(seq) {
-      if (auditDays > 0) copyToAudit(seq)
-    },
+    audit: (seq) => audit?.copy(seq),
     leave: () => (leaving ??= leave()),
   }
 
@@ -140,6 +140,6 @@ export function joinLog(
   }
 
   async function leave(): Promise<void> {
-    await Promise.all([link.end(), channels.end()])
+    await Promise.all([link.end(), channels.end(), audit?.end()])
   }
 }

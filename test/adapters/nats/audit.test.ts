@@ -53,6 +53,19 @@ describe('the audit', () => {
     expect(await copiesOf(name, 2)).toHaveLength(2)
   })
 
+  test('gets what was asked for before a member left', async () => {
+    const name = freshName('left')
+    const fleet = fleetWith({})
+    const { log } = await fleet.join(name)
+    for (let n = 0, last = 0; n < 5; n++) {
+      last = await fleet.append(log, 'a', last)
+      log.audit?.(last)
+    }
+    await log.leave()
+    const { state } = await asOperator(server.url, (jsm) => jsm.streams.info(`SWITCHGEAR_AUDIT_${name}`))
+    expect(state.messages).toBe(5)
+  })
+
   test('is not there when it is not wanted, and what is not in the log is passed over', async () => {
     const name = freshName('none')
     const without = fleetWith({ auditDays: 0 })
