@@ -35,7 +35,10 @@ export async function startNatsNode({ config, args: more = [] }: NatsNodeOptions
   const [store, copy, settings] = [join(folder, 'store'), join(folder, 'copy'), join(folder, 'nats.conf')]
   if (config !== undefined) writeFileSync(settings, config)
   const args = [...more, '--store_dir', store, ...(config === undefined ? [] : ['--config', settings])]
-  let server: Server = await startNats({ args })
+  let server: Server = await startNats({ args }).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  })
   const { url, port } = { url: server.url, port: new URL(server.url).port }
 
   return {
