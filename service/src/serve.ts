@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import { ConfigError } from 'switchgear'
 import { emailChannel } from './channels/email.ts'
 import { type HttpSender, httpSender } from './channels/http-sender.ts'
@@ -9,11 +10,12 @@ import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
 import { type Channels, deliverMessage } from './delivery/deliver-message.ts'
 import { createDispatcher } from './delivery/dispatcher.ts'
-import { createEngine } from './delivery/engine.ts'
+import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
 import { watchStore } from './delivery/store-watch.ts'
 import { alertIntake } from './intake/accept-alerts.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
+import { createOpened, type Opened } from './opened.ts'
 import { accessBy } from './routes/access.ts'
 import { createServer } from './routes/server.ts'
 import type { Settings } from './settings.ts'
@@ -47,22 +49,47 @@ export async function serve(settings: Settings): Promise<Service> {
   const engine = createEngine(config.file.engine ?? {}, { fleet: settings.fleet, instance: settings.instance, logger })
   warn(config, settings, logger)
 
+  const opened = createOpened()
+  opened.add(() => logger.flush())
+  opened.add(() => engine.gear.close())
+  try {
+    return await start({ settings, config, organizations, logger, engine, opened })
+  } catch (error) {
+    await opened.letGo().catch((failed: unknown) => logger.error({ error: failed }, 'not all was let go of'))
+    throw error
+  }
+}
+
+interface Parts {
+  readonly settings: Settings
+  readonly config: LoadedConfig
+  readonly organizations: Organizations
+  readonly logger: ServiceLogger
+  readonly engine: Engine
+  /** Gets whatever is opened here. */
+  readonly opened: Opened
+}
+
+async function start({ settings, config, organizations, logger, engine, opened }: Parts): Promise<Service> {
   const store = await openStore(settings, logger)
+  opened.add(() => store.close())
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
+  opened.add(() => http.close())
   const channels = openChannels(settings, http)
+  opened.add(() => Promise.all(Object.values(channels).map((channel) => channel.close())))
   const holds = createHolds()
-  const dispatcher = createDispatcher({
-    store,
-    holds,
-    logger,
-    deliver: deliverMessage({ ...engine, organizations, channels, holds }),
-  })
+  const deliver = deliverMessage({ ...engine, organizations, channels, holds })
+  const dispatcher = createDispatcher({ store, holds, logger, deliver })
+  opened.add(() => dispatcher.drain(drainDeadlineMs))
+  const watch = watchStore({ store, dispatcher, holds, logger })
+  opened.add(() => watch.stop())
   const intake = alertIntake({
     organizations,
     insert: (requests) => store.insert(requests),
     onStored: (destinations) => dispatcher.wake(destinations),
   })
+  opened.add(() => intake.idle())
   let stopping: Promise<void> | undefined
   const app = await createServer({
     access: accessBy(settings.tokens),
@@ -73,39 +100,24 @@ export async function serve(settings: Settings): Promise<Service> {
     logger,
     isStopping: () => stopping !== undefined,
   })
-  const watch = watchStore({ store, dispatcher, holds, logger })
-
-  const letGo = async (): Promise<void> => {
-    await watch.stop()
-    await dispatcher.drain(drainDeadlineMs)
-    await engine.gear.close()
-    await Promise.all(Object.values(channels).map((channel) => channel.close()))
-    await http.close()
-    await store.close()
-    logger.flush()
-  }
-  try {
-    await app.listen({ host: settings.host, port: settings.port })
-  } catch (error) {
-    await letGo()
-    throw listenError(error, settings)
-  }
-  const url = urlOf(app.server.address(), settings.host)
+  opened.add(() => app.close())
+  const url = await listen(app, settings)
   logger.info({ address: url, embedded: store.embedded, config: config.path }, 'listening')
-
-  return {
-    url,
-    organizations,
-    configPath: config.path,
-    stop: () => (stopping ??= stop()),
-  }
+  return { url, organizations, configPath: config.path, stop: () => (stopping ??= stop()) }
 
   async function stop(): Promise<void> {
     logger.info({}, 'stopping: nothing more is taken in')
-    await app.close()
-    await intake.idle()
-    await letGo()
+    await opened.letGo()
   }
+}
+
+async function listen(app: FastifyInstance, settings: Settings): Promise<string> {
+  try {
+    await app.listen({ host: settings.host, port: settings.port })
+  } catch (error) {
+    throw listenError(error, settings)
+  }
+  return urlOf(app.server.address(), settings.host)
 }
 
 async function openStore(settings: Settings, logger: ServiceLogger): Promise<AlertStore> {

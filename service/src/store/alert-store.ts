@@ -48,12 +48,22 @@ export interface AlertStoreOptions {
 
 /**
  * Brings the tables up to date and opens the store. Where no other process can use it, what a process before this one had
- * claimed is free again; elsewhere it is when its lease is over.
+ * claimed is free again; elsewhere it is when its lease is over. The database is the store's from now on: it is closed when
+ * this fails.
  */
 export async function openAlertStore(database: Database, options: AlertStoreOptions): Promise<AlertStore> {
-  const { worker, leaseMs = leaseMsDefault } = options
-  await migrate(database)
-  if (database.embedded) await releaseClaims(database)
+  try {
+    await migrate(database)
+    if (database.embedded) await releaseClaims(database)
+  } catch (error) {
+    // What went wrong first is told, not what closing may make of it.
+    await database.close().catch(() => {})
+    throw error
+  }
+  return storeOver(database, options)
+}
+
+function storeOver(database: Database, { worker, leaseMs = leaseMsDefault }: AlertStoreOptions): AlertStore {
   return {
     embedded: database.embedded,
     insert: (requests) => insertAlerts(database, requests),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
+import type { Database } from '../../src/store/database.ts'
 import type { NewAlert, NewReceiver } from '../../src/store/insert-alerts.ts'
 import { lockDirectory } from '../../src/store/directory-lock.ts'
 import { openPglite } from '../../src/store/pglite.ts'
@@ -31,6 +32,19 @@ function alert(over: Partial<NewAlert> = {}): NewAlert {
     ...over,
   }
 }
+
+it('closes its database when the tables cannot be brought up to date', async () => {
+  let closed = 0
+  const broken: Database = {
+    embedded: true,
+    query: async () => [],
+    transaction: async () => Promise.reject(new Error('permission denied')),
+    tidy: async () => {},
+    close: async () => void (closed += 1),
+  }
+  await expect(openAlertStore(broken, { worker: 'worker-1' })).rejects.toThrow('permission denied')
+  expect(closed).toBe(1)
+})
 
 describe.each([
   ['PGlite', startPglite],
