@@ -140,6 +140,9 @@ function warn({ file, path }: LoadedConfig, settings: Settings, logger: ServiceL
   if (path === undefined) logger.info({}, 'no configuration: messages of organization "demo" go to the outbox')
   for (const what of notActive(file, settings))
     logger.warn({ setting: what }, `${what} is configured and has no effect yet`)
+  for (const { organization } of settings.tokens)
+    if (organization !== '*' && !Object.hasOwn(file.organizations, organization))
+      logger.warn({ organization }, `SWITCHGEAR_TOKENS has a token of "${organization}", which is not configured`)
   if (settings.tokens.length === 0)
     logger.warn({}, 'SWITCHGEAR_TOKENS is not set: only this machine may ask, and may do all')
 }

@@ -38,7 +38,7 @@ export interface Token {
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the settings of `docs/configuration` from environment variables; an empty variable counts as not set.
+ * Reads the settings, which `service/README.md` lists, from environment variables; an empty variable counts as not set.
  * @throws ConfigError naming the variable. Secrets never stand in its message.
  */
 export function readSettings(environment: Environment): Settings {
@@ -99,9 +99,21 @@ function logLevel(value: string): string {
 function optionalUrl(name: string, value: string | undefined, protocols: readonly string[]): URL | undefined {
   if (value === undefined) return undefined
   const url = parseUrl(value)
-  if (url !== undefined && protocols.includes(url.protocol)) return url
+  if (url !== undefined && protocols.includes(url.protocol)) {
+    if (isDecodable(url.username) && isDecodable(url.password)) return url
+    throw new ConfigError(name, 'its user or password has a % that is none of percent-encoding: write %25')
+  }
   const expected = protocols.map((protocol) => `${protocol}//…`).join(' or ')
   throw new ConfigError(name, `expected a URL that begins with ${expected}`)
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function smtpSettings(url: string | undefined, from: string | undefined): SmtpSettings | undefined {
@@ -121,11 +133,17 @@ function defaultSender(url: URL): string {
 
 function tokens(value: string | undefined): readonly Token[] {
   if (value === undefined) return []
+  const owners = new Map<string, string>()
   return value.split(',').map((entry, index) => {
     const text = entry.trim()
     const colon = text.indexOf(':')
     if (colon < 1 || colon === text.length - 1)
       throw new ConfigError('SWITCHGEAR_TOKENS', `entry ${index + 1}: expected organization:token`)
-    return { organization: text.slice(0, colon), secret: text.slice(colon + 1) }
+    const [organization, secret] = [text.slice(0, colon), text.slice(colon + 1)]
+    const owner = owners.get(secret) ?? organization
+    if (owner !== organization)
+      throw new ConfigError('SWITCHGEAR_TOKENS', `entry ${index + 1}: its token is that of "${owner}", too`)
+    owners.set(secret, owner)
+    return { organization, secret }
   })
 }

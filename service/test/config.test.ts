@@ -257,6 +257,9 @@ describe('the settings', () => {
     ['SLACK_WEBHOOK_URL', 'ftp://hunter2'],
     ['WEBHOOK_ALLOW_PRIVATE', 'yes'],
     ['SWITCHGEAR_TOKENS', 'acme:one,hunter2'],
+    ['SWITCHGEAR_TOKENS', 'acme:hunter2,globex:hunter2'],
+    ['SMTP_URL', 'smtp://us%er:hunter2@relay.example'],
+    ['DATABASE_URL', 'postgres://user:hunter2%@h/d'],
     ['MAIL_FROM', 'nobody'],
     ['LOG_LEVEL', 'loud'],
   ])('refuse %s=%s, naming the variable and no secret', (name, value) => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite, type Transaction } from '@electric-sql/pglite'
+import { ConfigError } from 'switchgear'
 import { readDataTemplate } from './data-template.ts'
 import { type Database, plannerSettings, type Queryable, type Row } from './database.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -12,11 +13,10 @@ const tables = ['receivers', 'alerts', 'dedups', 'holds', 'outbox']
 
 /**
  * PostgreSQL in this process, its files in `directory`. One process at a time: it holds a lock there.
- * @throws ConfigError when another process has the directory.
+ * @throws ConfigError when another process has the directory, or it cannot be one.
  */
 export async function openPglite(directory: string): Promise<Database> {
-  await mkdir(directory, { recursive: true })
-  const unlock = await lockDirectory(directory)
+  const unlock = await prepare(directory)
   try {
     const engine = await open(directory)
     await engine.exec(plannerSettings.map((name) => `SET ${name} = off`).join('; '))
@@ -24,6 +24,16 @@ export async function openPglite(directory: string): Promise<Database> {
   } catch (error) {
     await unlock()
     throw error
+  }
+}
+
+async function prepare(directory: string): Promise<() => Promise<void>> {
+  try {
+    await mkdir(directory, { recursive: true })
+    return await lockDirectory(directory)
+  } catch (error) {
+    if (error instanceof ConfigError || !(error instanceof Error) || !('code' in error)) throw error
+    throw new ConfigError('DATA_DIR', `${directory} cannot be written to (${String(error.code)})`, { cause: error })
   }
 }
 
