@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from 'switchgear'
 
@@ -15,25 +15,62 @@ interface Holder {
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, 'lock.json')
-  const own: Holder = { pid: process.pid, startedAt: await startOf(process.pid) }
-  if (!(await create(path, own))) {
-    const holder = await read(path)
-    if (holder !== undefined && (await isAlive(holder)))
-      throw new ConfigError('DATA_DIR', `${directory} is in use by process ${holder.pid}; give each process its own`)
-    await rm(path, { force: true })
-    if (!(await create(path, own))) throw new ConfigError('DATA_DIR', `${directory} was just taken by another process`)
-  }
+  const holder = await take(path, { pid: process.pid, startedAt: await startOf(process.pid) })
+  if (holder !== undefined)
+    throw new ConfigError('DATA_DIR', `${directory} is in use by process ${holder.pid}; give each process its own`)
   return () => rm(path, { force: true })
+}
+
+/**
+ * Takes the lock, or gives the living process that has it. Several may find the same dead lock: who replaces it holds
+ * another lock meanwhile, which is taken over in the same way should its holder die.
+ */
+async function take(path: string, own: Holder): Promise<Holder | undefined> {
+  if (await create(path, own)) return undefined
+  const holder = await livingHolder(path)
+  if (holder !== undefined) return holder
+  const takeover = `${path}.takeover`
+  const other = await take(takeover, own)
+  if (other !== undefined) return other
+  try {
+    // It may have been released or taken over before we had the right to.
+    if (await create(path, own)) return undefined
+    const next = await livingHolder(path)
+    if (next === undefined) await writeWhole(path, own, rename)
+    return next
+  } finally {
+    await rm(takeover, { force: true })
+  }
 }
 
 async function create(path: string, holder: Holder): Promise<boolean> {
   try {
-    await writeFile(path, JSON.stringify(holder), { flag: 'wx' })
+    await writeWhole(path, holder, link)
     return true
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
     throw error
   }
+}
+
+/** Nobody is to read half of it: it is written under a name of its own, and put into its place by `put`. */
+async function writeWhole(
+  path: string,
+  holder: Holder,
+  put: (from: string, to: string) => Promise<void>,
+): Promise<void> {
+  const draft = `${path}.${crypto.randomUUID()}`
+  try {
+    await writeFile(draft, JSON.stringify(holder), { flag: 'wx' })
+    await put(draft, path)
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+async function livingHolder(path: string): Promise<Holder | undefined> {
+  const holder = await read(path)
+  return holder !== undefined && (await isAlive(holder)) ? holder : undefined
 }
 
 async function read(path: string): Promise<Holder | undefined> {

@@ -343,6 +343,14 @@ describe('the alert store of a single process', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  it('names the variable when its folder would stand in a file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-file-'))
+    writeFileSync(join(folder, 'file'), '')
+    await expect(openPglite(join(folder, 'file', 'data'))).rejects.toMatchObject({ path: 'DATA_DIR' })
+    await expect(openPglite(join(folder, 'file'))).rejects.toMatchObject({ path: 'DATA_DIR' })
+    rmSync(folder, { recursive: true, force: true })
+  })
+
   it('lets one process have its folder, and takes over from one that is dead', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'switchgear-lock-'))
     const unlock = await lockDirectory(folder)
@@ -355,6 +363,20 @@ describe('the alert store of a single process', () => {
       )()
     }
     expect(readdirSync(folder)).toEqual([])
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('goes to one of several that find the lock of a dead process at the same time', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-locks-'))
+    for (let round = 0; round < 20; round += 1) {
+      for (const name of ['lock.json', 'lock.json.takeover'])
+        writeFileSync(join(folder, name), '{"pid":4194304,"startedAt":"1"}')
+      const starts = await Promise.allSettled(Array.from({ length: 8 }, () => lockDirectory(folder)))
+      const [won, ...others] = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+      expect(others).toEqual([])
+      await won?.()
+      expect(readdirSync(folder)).toEqual([])
+    }
     rmSync(folder, { recursive: true, force: true })
   })
 })
