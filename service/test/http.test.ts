@@ -253,6 +253,22 @@ describe('every error', () => {
   })
 })
 
+describe('what is no request', () => {
+  it.each([
+    ['headers that are too large', `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['what is not HTTP', 'hello\r\n\r\n', 400],
+  ])('is answered with a problem, too: %s', async (_what, sent, status) => {
+    const socket = connect(Number(new URL(open.url).port), '127.0.0.1')
+    socket.write(sent)
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    const [head = '', body = ''] = answer.split('\r\n\r\n')
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(head).toContain('content-type: application/problem+json')
+    expect(JSON.parse(body)).toMatchObject({ status, type: 'about:blank' })
+  })
+})
+
 describe('tokens', () => {
   it.each([
     ['none', {}],

@@ -5,6 +5,7 @@ import { parseJson } from '../json/parse-json.ts'
 import { guardRoutes } from './guard-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { breakerRoutes } from './breaker-routes.ts'
+import { answerClientError } from './client-error.ts'
 import { healthRoutes } from './health-routes.ts'
 import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
@@ -24,6 +25,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     routerOptions: { maxParamLength: 1_024 },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
   })
   app.removeAllContentTypeParsers()
