@@ -65,6 +65,7 @@ const steps: readonly (readonly string[])[] = [
     `CREATE INDEX outbox_by_organization ON outbox (organization, id)`,
   ],
   [`ALTER TABLE receivers ADD COLUMN refused jsonb NOT NULL DEFAULT '{}'`],
+  [`CREATE INDEX alerts_by_age ON alerts (accepted_at)`],
 ]
 
 /** Any number that no other program on the same server is likely to lock. */

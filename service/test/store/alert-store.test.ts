@@ -316,6 +316,28 @@ describe.each([
     await store.tidy()
     expect(await stateOf(given.id)).toEqual(['pending'])
   })
+
+  it('forgets alerts that ended more than 30 days ago, and none that waits or has ended since', async () => {
+    const [ended, waiting, late] = [alert(), alert(), alert()]
+    await store.insert([[ended, waiting, late]])
+    const longAgo = Date.now() - 31 * 86_400_000
+    for (const { id } of [ended, waiting, late])
+      await server.database.query('UPDATE alerts SET accepted_at = $2 WHERE id = $1', [id, longAgo])
+    for (const [{ id }, at] of [
+      [ended, longAgo],
+      [late, Date.now()],
+    ] as const)
+      await server.database.query(`UPDATE receivers SET state = 'delivered', settled_at = $2 WHERE alert_id = $1`, [
+        id,
+        at,
+      ])
+    await store.tidy()
+    expect(await stateOf(ended.id)).toBeUndefined()
+    expect(await stateOf(waiting.id)).toEqual(['pending'])
+    expect(await stateOf(late.id)).toEqual(['delivered'])
+    const left = await server.database.query('SELECT id FROM receivers WHERE alert_id = $1', [ended.id])
+    expect(left).toEqual([])
+  })
 })
 
 describe('the alert store of a single process', () => {
