@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sharesDefaults } from '../src/delivery/shares.ts'
 import { type PostedAlert, postAlerts, type SeenAlert, type SeenReceiver, settledAlerts } from './servers/client.ts'
-import { configFor, type OutsideWorld, startOutsideWorld } from './servers/outside-world.ts'
+import { configFor, hangingTimeoutMs, type OutsideWorld, startOutsideWorld } from './servers/outside-world.ts'
 import { type ServiceProcess, startService } from './servers/service-process.ts'
 
 const organizations = ['acme', 'globex', 'initech']
@@ -186,12 +186,13 @@ describe('a storm', () => {
       .flatMap(({ at, for: of }) => (acceptedAt.has(of) ? [at - (acceptedAt.get(of) ?? 0)] : []))
       .toSorted((a, b) => a - b)
     const at = (share: number): number => delays[Math.floor(share * (delays.length - 1))] ?? Number.NaN
+    // What waiting for the host that hangs would have cost in this same storm, had the others stood behind it.
+    const blockedMs = attempts(receiversNamed('hanging')) * hangingTimeoutMs
     process.stdout.write(
-      `from acceptance to the healthy webhook, in ms: median ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}\n`,
+      `from acceptance to the healthy webhook, in ms: median ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}; ` +
+        `the host that hangs was waited for ${blockedMs} in all\n`,
     )
-    // Generous, for machines with other things to do; behind the host that hangs it would be the rest of the storm.
-    expect(at(0.5)).toBeLessThan(2_000)
-    expect(at(0.99)).toBeLessThan(8_000)
+    expect(at(0.99)).toBeLessThan(blockedMs / 2)
   })
 
   it('ends in good order', () => {

@@ -72,6 +72,9 @@ export async function startOutsideWorld(): Promise<OutsideWorld> {
   }
 }
 
+/** How long an attempt at the host that hangs may take, in ms. */
+export const hangingTimeoutMs = 300
+
 /** Three organizations whose receivers are in this world; each has one of its own that does not work. */
 export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld): object {
   const organization = (name: string, broken: object): object => ({
@@ -83,7 +86,12 @@ export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld):
     ],
     limits: { alerts: { limit: 1_000_000, windowMs: 60_000 }, email: { limit: 1_000_000, windowMs: 60_000 } },
   })
-  const impatient = { failureThreshold: 5, recoveryTimeoutMs: 500, recoveryBackoff: { maxMs: 2_000 }, timeoutMs: 300 }
+  const impatient = {
+    failureThreshold: 5,
+    recoveryTimeoutMs: 500,
+    recoveryBackoff: { maxMs: 2_000 },
+    timeoutMs: hangingTimeoutMs,
+  }
   return {
     organizations: {
       acme: organization('acme', { name: 'gone', channel: 'email', to: ['gone@acme.example'] }),
