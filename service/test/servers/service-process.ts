@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { findProgram } from '../../../test/servers/install.ts'
 import { until } from '../../../test/servers/until.ts'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -35,11 +36,7 @@ export interface ServiceProcess {
  */
 export async function startService(cwd: string, settings: Record<string, string>): Promise<ServiceProcess> {
   if (!existsSync(program)) throw new Error('service/dist is missing: run `npm run build` first, as `npm test` does')
-  const child = spawn(process.execPath, [program, 'serve'], {
-    cwd,
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', DATA_DIR: cwd, ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnBound(cwd, ['serve'], settings)
   const { logs, text } = listen(child)
   const onExit = (): void => void child.kill('SIGKILL')
   process.once('exit', onExit)
@@ -71,16 +68,25 @@ export async function runService(
   args: readonly string[],
   settings: Record<string, string> = {},
 ): Promise<{ readonly code: number | null; readonly output: string }> {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd,
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', DATA_DIR: cwd, ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnBound(cwd, args, settings)
   const { text } = listen(child)
   const patience = setTimeout(() => child.kill('SIGKILL'), 30_000)
   await once(child, 'close')
   clearTimeout(patience)
   return { code: child.exitCode, output: text.join('\n') }
+}
+
+/** On Linux the kernel ends it with this process, also when that is killed because a test took too long. */
+function spawnBound(cwd: string, args: readonly string[], settings: Record<string, string>): ChildProcess {
+  const command = [process.execPath, program, ...args]
+  const setpriv = findProgram('setpriv')
+  const [first = process.execPath, ...rest] =
+    setpriv === undefined ? command : [setpriv, '--pdeathsig', 'KILL', ...command]
+  return spawn(first, rest, {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', PORT: '0', DATA_DIR: cwd, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 function listen({ stdout, stderr }: ChildProcess): { logs: LogLine[]; text: string[] } {
