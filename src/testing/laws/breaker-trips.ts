@@ -117,9 +117,33 @@ function tripCases(): fc.Arbitrary<TripCase> {
   const outcomes = fc
     .constantFrom([2, 8, 1] as const, [5, 5, 1] as const, [8, 2, 1] as const)
     .chain((weights) => fc.array(outcome(weights), { minLength: 1, maxLength: 60, size: 'max' }))
-  return fc.record({ rules, outcomes })
+  return fc.oneof({ weight: 5, arbitrary: fc.record({ rules, outcomes }) }, { weight: 1, arbitrary: edgeCases() })
 }
 
+/** A window that is just filled, with as many failures as the threshold says, or one less, in any order. */
+function edgeCases(): fc.Arbitrary<TripCase> {
+  // Fractions of which so many calls make a whole number, though not when they are multiplied in binary.
+  const edges = fc.constantFrom(
+    [55, 20],
+    [28, 25],
+    [56, 25],
+    [35, 20],
+    [60, 5],
+    [7, 100],
+    [14, 50],
+    [100, 7],
+  ) as fc.Arbitrary<[number, number]>
+  return fc.tuple(edges, fc.boolean()).chain(([[percent, calls], reached]) => {
+    const failures = (percent * calls) / 100 - (reached ? 0 : 1)
+    const given = (end: 'failure' | 'success'): GivenOutcome => ({ end, afterMs: 1, tookMs: 0, through: 'run' })
+    const all = Array.from({ length: calls }, (_, at) => given(at < failures ? 'failure' : 'success'))
+    const threshold = { of: percent, in: 100 }
+    return fc.record({
+      rules: fc.constant([{ kind: 'failures', over: { calls }, threshold, minimumCalls: calls } as const]),
+      outcomes: fc.shuffledSubarray(all, { minLength: calls, maxLength: calls }),
+    })
+  })
+}
 function optionsOf(rules: readonly OracleRule[]): BreakerOptions {
   const options = rules.map((rule): BreakerOptions => {
     if (rule.kind === 'consecutive') return { failureThreshold: rule.threshold }
