@@ -25,12 +25,7 @@ export type { Mode } from './machines/fleet-state.ts'
 
 export { backoff, backoffDefaults, type Backoff, type BackoffPolicy } from './streams/backoff.ts'
 export { retry } from './streams/retry.ts'
-export {
-  retryBudget,
-  retryBudgetDefaults,
-  type RetryBudget,
-  type RetryBudgetOptions,
-} from './streams/retry-budget.ts'
+export { retryBudget, retryBudgetDefaults, type RetryBudget, type RetryBudgetOptions } from './streams/retry-budget.ts'
 export type { RetryNotice, RetryPolicy } from './streams/retry-policy.ts'
 export type { Attempt } from './streams/run-with-retry.ts'
 export type { Outcome } from './streams/outcome.ts'

@@ -7,7 +7,7 @@ import { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
 import { memoryLog } from './adapters/memory/event-log.ts'
 import { ClosedError, UnavailableError } from './kernel/errors.ts'
 import { checkFleetName, checkName } from './kernel/names.ts'
-import { count, durationMs, parseOptions } from './kernel/options.ts'
+import { count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
 import {
   breakerOptionsSchema,
   conflictsIn,
@@ -78,7 +78,10 @@ export interface Switchgear {
    */
   breaker(name: string, options?: BreakerOptions): Breaker
   readonly breakers: ReadonlyMap<string, Breaker>
-  /** One value for each change of a breaker's mode, the fleet's and this instance's own. */
+  /**
+   * One value for each change of a breaker's mode, the fleet's and this instance's own. What a subscriber throws is
+   * reported as RxJS does, as an uncaught exception; it changes nothing here.
+   */
   readonly transitions$: Observable<Transition>
   /** The link to the fleet's log; the current state first. */
   readonly link$: Observable<Link>
@@ -90,10 +93,10 @@ export interface Switchgear {
    */
   readonly safeCall: SafeCall
   /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000). */
-  ready(options?: { readonly deadlineMs?: number }): Promise<void>
+  ready(options?: { readonly deadlineMs?: number | undefined }): Promise<void>
   health(): Health
   /** Drains for at most `deadlineMs` (5,000) and lets go of everything; resolves also when the servers are gone. */
-  close(options?: { readonly deadlineMs?: number }): Promise<void>
+  close(options?: { readonly deadlineMs?: number | undefined }): Promise<void>
 }
 
 const transitionChannel = channel('switchgear:transition')
@@ -147,6 +150,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     breakers: given.breakers ?? {},
     breakersMax: given.breakersMax ?? switchgearDefaults.breakersMax,
     create: createBreaker,
+    now: () => clock.monotonic(),
   })
   for (const [name, of] of Object.entries(given.breakers ?? {})) if (name !== 'default') registry.get(name, of)
 
@@ -177,7 +181,9 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     link$: link$.asObservable(),
     limiter: given.limiter,
     deadLetters,
-    async ready({ deadlineMs = switchgearDefaults.readyDeadlineMs } = {}) {
+    async ready(of = {}) {
+      const { deadlineMs = switchgearDefaults.readyDeadlineMs } = parseOptions(deadlineSchema, of, 'ready')
+      if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
       if (await replica.whenLinked(deadlineMs)) return
       throw new UnavailableError(
         'event log',
@@ -194,7 +200,10 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
       },
       log: replica.health(),
     }),
-    close: ({ deadlineMs = switchgearDefaults.closeDeadlineMs } = {}) => (closing ??= close(deadlineMs)),
+    async close(of = {}) {
+      const { deadlineMs = switchgearDefaults.closeDeadlineMs } = parseOptions(deadlineSchema, of, 'close')
+      await (closing ??= close(deadlineMs))
+    },
   }
 
   function breaker(name: string, of?: BreakerOptions): Breaker {
@@ -217,8 +226,9 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     transitions$.next(transition)
   }
 
-  /** Calls that are under way end by themselves: their next attempt is refused. */
+  /** Nothing new is admitted, and safe calls that are under way end. */
   async function close(deadlineMs: number): Promise<void> {
+    for (const breaker of registry.all.values()) breaker.shut()
     await within(clock, deadlineMs, Promise.allSettled(callsUnderWay))
     for (const breaker of registry.all.values()) breaker.retire()
     await replica.close()
@@ -227,10 +237,15 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   }
 }
 
+/** 0: without waiting. */
+const deadlineSchema: z.ZodType<{ deadlineMs?: number | undefined }> = z.strictObject({
+  deadlineMs: z.number().nonnegative().max(durationMsMax).optional(),
+})
+
 const methods =
   (...names: readonly string[]) =>
   (value: unknown): boolean =>
-    value !== null && typeof value === 'object' && names.every((name) => typeof Reflect.get(value, name) === 'function')
+    hasMethods(value, names)
 
 const optionsSchema: z.ZodType<SwitchgearOptions> = z.strictObject({
   fleet: z.string().optional(),

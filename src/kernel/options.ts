@@ -10,20 +10,26 @@ export function parseOptions<T>(schema: z.ZodType<T>, given: unknown, at: string
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const keys = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
-  const path = [at, ...keys.map(String)].filter((part) => part !== '').join('.')
+  const path = [at, ...keys.map(String)].filter((part) => part !== '').join('.') || 'options'
   const rule =
     issue?.code === 'unrecognized_keys' ? 'is not a known option' : lowerFirst(issue?.message ?? 'is not valid')
   throw new ConfigError(path, `${rule} (given: ${shown(valueAt(given, keys))})`)
 }
 
+/** The longest timer there is, in ms: some 24 days. Node takes a longer one for 1 ms. */
+export const durationMsMax: number = 2 ** 31 - 1
+
 /** A whole number of milliseconds, or a fraction of one: above 0, at most some 24 days, the longest timer there is. */
-export const durationMs: z.ZodNumber = z
-  .number()
-  .positive()
-  .max(2 ** 31 - 1)
+export const durationMs: z.ZodNumber = z.number().positive().max(durationMsMax)
 
 /** A count: a whole number of at least 1. */
 export const count: z.ZodNumber = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
+/** Whether it is an object of the caller's with these methods: as much as can be checked without calling them. */
+export function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return names.every((name) => typeof Reflect.get(value, name) === 'function')
+}
 
 /** A function, which is as much as can be checked of it. */
 export function callable<F extends (...args: never[]) => unknown>(): z.ZodType<F> {

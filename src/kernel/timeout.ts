@@ -3,7 +3,7 @@ import { TimeoutError } from './errors.ts'
 /** As much of a clock as a timeout needs; the port `Clock` is one. */
 export interface Timers<H> {
   monotonic(): number
-  setTimeout(run: () => void, delayMs: number): H
+  setTimeout(run: () => void, delayMs: number, options?: { readonly keepAlive?: boolean }): H
   clearTimeout(timer: H): void
 }
 
@@ -51,10 +51,14 @@ export function withTimeout<T, H>(
     if (signal) EventTarget.prototype.addEventListener.call(signal, 'abort', onAbort, { once: true })
     if (timeoutMs !== undefined) {
       const startedAt = clock.monotonic()
-      timer = clock.setTimeout(() => {
-        const lateMs = Math.max(0, clock.monotonic() - startedAt - timeoutMs)
-        giveUp(new TimeoutError(options.what, timeoutMs, lateMs))
-      }, timeoutMs)
+      timer = clock.setTimeout(
+        () => {
+          const lateMs = Math.max(0, clock.monotonic() - startedAt - timeoutMs)
+          giveUp(new TimeoutError(options.what, timeoutMs, lateMs))
+        },
+        timeoutMs,
+        { keepAlive: true },
+      )
     }
     // A promise of our own takes in what the work returns, since it alone is sure to settle at most once, and to wait
     // for a thenable's callback without trusting it.

@@ -109,7 +109,16 @@ export abstract class BreakerLifecycle<B> {
 
   /** Nothing would be lost with it: closed everywhere, no streak, no window, no probe. */
   get idle(): boolean {
-    return this.admits && this.#fleet.mode === 'closed' && this.probe === undefined && (this.evidence?.idle ?? true)
+    return this.#atRest && (this.evidence?.idle ?? true)
+  }
+
+  /** Calls counted since the gate last changed; `undefined` for one that is not closed, or has a probe. */
+  get callsCounted(): number | undefined {
+    return this.#atRest ? (this.evidence?.calls ?? 0) : undefined
+  }
+
+  get #atRest(): boolean {
+    return this.admits && this.#fleet.mode === 'closed' && this.probe === undefined
   }
 
   /** The log of this breaker was read further: by one accepted event, or by a whole replay. */
@@ -152,6 +161,11 @@ export abstract class BreakerLifecycle<B> {
     else this.#standAlone()
     this.#refused = undefined
     if (this.#position !== unread || this.#local !== steady) this.#gateChanged()
+  }
+
+  /** The instance is closing: no call is admitted any more, and what is under way may end. */
+  shut(): void {
+    this.admits = false
   }
 
   /** Ends its timers; from now on nothing reaches it but through its slow path. */
@@ -291,7 +305,7 @@ export abstract class BreakerLifecycle<B> {
       const reason = result === 'failed' ? 'the probe failed' : 'the probe gave no result in time'
       return this.#tripLocally('halfOpen', reason, local.counts, local.failedRecoveries + 1)
     }
-    const next = afterProbe(local, result, this.settings.successesToClose)
+    const next = afterProbe(local, result, this.settings.successesToClose, this.host.clock.now())
     if (next.kind === 'steady') return this.#setLocal(next, 'halfOpen', 'the probe passed')
     this.#local = next
     this.#gateChanged()
@@ -299,7 +313,7 @@ export abstract class BreakerLifecycle<B> {
 
   #tripLocally(from: 'closed' | 'halfOpen', reason: string, counts: Counts, failedRecoveries: number): void {
     const recoveryMs = recoveryDelay(this.settings, failedRecoveries, this.host.random.next())
-    const trip = tripped(this.#moment, { reason, counts, recoveryMs, failedRecoveries })
+    const trip = tripped(this.#moment, { reason, by: this.host.instance, counts, recoveryMs, failedRecoveries })
     this.#setLocal(trip, from, reason)
     if (this.host.replica.linked) this.#proposeTrip(trip)
   }

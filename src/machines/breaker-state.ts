@@ -2,7 +2,7 @@ import { noCounts } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
 import type { Cause } from './fold.ts'
-import type { Local, Trip } from './local.ts'
+import type { Local, Steady, Trip } from './local.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
 export interface BreakerState {
@@ -45,20 +45,20 @@ export function describeState(view: StateView): BreakerState {
   const ordered = mode === 'forcedOpen' || mode === 'disabled'
   if (ordered && (linked || logNow < (fleet.order?.until ?? Infinity))) return describeFleet(view)
   if (local.kind === 'tripped' && (mode === 'closed' || !linked)) return describeTrip(local, view)
-  return linked || mode === 'closed' ? describeFleet(view) : describeOwnClose(view)
+  return linked || mode === 'closed' || local.kind === 'tripped' ? describeFleet(view) : describeOwnClose(local, view)
 }
 
 /** Without a link, its own probe has closed what the fleet holds open, or an order is over that the fleet still holds. */
-function describeOwnClose({ fleet, instance, wallNow, counts }: StateView): BreakerState {
+function describeOwnClose({ sinceAt }: Steady, { fleet, instance, counts }: StateView): BreakerState {
   const { term, order } = fleet
   const reason = order === undefined ? 'the probe passed' : 'the order is over'
-  return { mode: 'closed', scope: 'local', term, sinceAt: wallNow, by: instance, reason, counts, failedRecoveries: 0 }
+  return { mode: 'closed', scope: 'local', term, sinceAt, by: instance, reason, counts, failedRecoveries: 0 }
 }
 
-function describeTrip(local: Trip, { fleet, instance, wallNow, now }: StateView): BreakerState {
-  const { reason, counts, sinceAt, failedRecoveries, probing } = local
+function describeTrip(local: Trip, { fleet, wallNow, now }: StateView): BreakerState {
+  const { reason, by, counts, sinceAt, failedRecoveries, probing } = local
   const { term } = fleet
-  const base = { scope: 'local', term, sinceAt, by: instance, reason, counts, failedRecoveries } as const
+  const base = { scope: 'local', term, sinceAt, by, reason, counts, failedRecoveries } as const
   if (probing) return { mode: 'halfOpen', ...base }
   return { mode: 'open', ...base, retryAt: wallNow + Math.max(0, local.retryAt - now) }
 }

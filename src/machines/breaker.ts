@@ -72,7 +72,10 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     return (...args) => this.run(() => work(...args))
   }
 
-  /** A permit for one call, or the refusal, which is returned and not thrown. Never waits. */
+  /**
+   * A permit for one call, or the refusal, which is returned and not thrown. Never waits.
+   * @throws OverCapacityError for one that had made room for others, when there is no room now.
+   */
   tryAcquire(): Permit | BreakerOpenError {
     if (this.admits) {
       const generation = (this.#generation ??= this.#begin())
@@ -210,7 +213,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 
   #runGuarded<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
     if (this.host.closed) return Promise.reject(new ClosedError(`breaker "${this.name}"`))
-    if (this.retired) return this.host.successor(this).run(work, options)
+    if (this.retired) return this.#runSuccessor(work, options)
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
     if (this.probe?.phase === 'held') return this.#runProbe(this.probe, work, options)
     const refused = this.refused()
@@ -223,6 +226,11 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     }
     if (now.kind === 'claim' && this.probe === undefined) return this.#claimAndRun(work, options)
     return refuse(this.#underWay())
+  }
+
+  /** It made room for others; when it comes back, it may find none. */
+  async #runSuccessor<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
+    return this.host.successor(this).run(work, options)
   }
 
   async #claimAndRun<T>(work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
@@ -397,18 +405,19 @@ class CallPermit implements Permit {
   }
 
   success(): void {
-    this.#end('success')
+    this.end('success')
   }
 
   failure(error?: unknown): void {
-    this.#end(error === undefined ? 'failure' : this.#generation.judge(error))
+    this.end(error === undefined ? 'failure' : this.#generation.judge(error))
   }
 
   ignore(): void {
     this.#breaker = undefined
   }
 
-  #end(judgement: Judgement): void {
+  /** Not a private method: those cost each permit a slot. */
+  end(judgement: Judgement): void {
     const breaker = this.#breaker
     this.#breaker = undefined
     breaker?.settle(this.#generation, judgement, this.#startedAt)

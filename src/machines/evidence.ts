@@ -15,11 +15,13 @@ export class Evidence {
   readonly #settings: BreakerSettings
   readonly #failureWindow: OutcomeWindow | undefined
   readonly #slowWindow: OutcomeWindow | undefined
+  readonly #hasWindow: boolean
 
   constructor(settings: BreakerSettings) {
     this.#settings = settings
     this.#failureWindow = settings.failureRate && outcomeWindow(settings.failureRate.over)
     this.#slowWindow = settings.slowCallRate && outcomeWindow(settings.slowCallRate.over)
+    this.#hasWindow = this.#failureWindow !== undefined || this.#slowWindow !== undefined
   }
 
   /**
@@ -27,20 +29,20 @@ export class Evidence {
    * only to a rule about slow calls, `nowMs` (monotonic) only to a window over time.
    */
   record(failed: boolean, durationMs: number, nowMs: number): string | undefined {
-    const { failureThreshold, slowCallRate } = this.#settings
-    const slow = slowCallRate !== undefined && durationMs >= slowCallRate.slowerThanMs
     this.calls++
+    if (failed) this.failures++
+    this.consecutiveFailures = failed ? this.consecutiveFailures + 1 : 0
+    const exceeded = this.#hasWindow ? this.#recordInWindows(failed, durationMs, nowMs) : undefined
+    return this.consecutiveFailures >= this.#settings.failureThreshold ? 'failureThreshold' : exceeded
+  }
+
+  #recordInWindows(failed: boolean, durationMs: number, nowMs: number): string | undefined {
+    const { slowCallRate } = this.#settings
+    const slow = slowCallRate !== undefined && durationMs >= slowCallRate.slowerThanMs
     if (slow) this.slow++
-    if (failed) {
-      this.failures++
-      this.consecutiveFailures++
-    } else {
-      this.consecutiveFailures = 0
-    }
     this.#failureWindow?.record(failed, slow, nowMs)
     this.#slowWindow?.record(failed, slow, nowMs)
-
-    return this.consecutiveFailures >= failureThreshold ? 'failureThreshold' : this.#exceededRate()
+    return this.#exceededRate()
   }
 
   /** Counts what another instance saw towards the rates, and says which rule that trips. */
@@ -59,9 +61,9 @@ export class Evidence {
     return undefined
   }
 
-  /** Nothing would be lost with it. */
+  /** Nothing bad would be lost with it. */
   get idle(): boolean {
-    return this.consecutiveFailures === 0 && this.#failureWindow === undefined && this.#slowWindow === undefined
+    return this.consecutiveFailures === 0 && !this.#failureWindow?.failures && !this.#slowWindow?.slow
   }
 
   /** For the event and for people: of the window that the tripping rule looks at, else since the gate last changed. */

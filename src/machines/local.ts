@@ -5,11 +5,19 @@ import type { FleetState } from './fleet-state.ts'
 import type { Cause } from './fold.ts'
 
 /** What an instance holds by itself, beside what the fleet agrees on. Times are monotonic. */
-export type Local = { readonly kind: 'steady' } | Trip
+export type Local = Steady | Trip
+
+export interface Steady {
+  readonly kind: 'steady'
+  /** When its own probe closed it, by the wall clock; 0 for never. */
+  readonly sinceAt: number
+}
 
 export interface Trip {
   readonly kind: 'tripped'
   readonly reason: string
+  /** Who opened: this instance, or whoever had opened the fleet that it took over from. */
+  readonly by: string
   readonly counts: Counts
   /** When it tripped: monotonic, by the wall clock for people. */
   readonly since: number
@@ -26,7 +34,7 @@ export interface Trip {
   readonly probing: boolean
 }
 
-export const steady: Local = Object.freeze({ kind: 'steady' })
+export const steady: Steady = Object.freeze({ kind: 'steady', sinceAt: 0 })
 
 /** One moment, by the three clocks that matter. */
 export interface Moment {
@@ -41,6 +49,7 @@ export function tripped(
   { now, wallNow, logNow }: Moment,
   facts: {
     readonly reason: string
+    readonly by: string
     readonly counts: Counts
     readonly recoveryMs: number
     readonly failedRecoveries: number
@@ -70,6 +79,7 @@ export function takenOver(
   return {
     kind: 'tripped',
     reason: cause?.reason ?? '',
+    by: cause?.by ?? '',
     counts: cause?.counts ?? noCounts,
     recoveryMs,
     failedRecoveries: fleet.failedRecoveries,
@@ -88,8 +98,9 @@ export function afterProbe(
   trip: Trip,
   result: Extract<ProbeResult, 'passed' | 'ignored'>,
   successesToClose: number,
+  wallNow: number,
 ): Local {
   if (result === 'ignored') return { ...trip, probing: false }
   const passes = trip.passes + 1
-  return passes >= successesToClose ? steady : { ...trip, probing: false, passes }
+  return passes >= successesToClose ? { kind: 'steady', sinceAt: wallNow } : { ...trip, probing: false, passes }
 }

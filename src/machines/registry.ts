@@ -8,6 +8,8 @@ export interface RegistryOptions<B extends CircuitBreaker> {
   readonly breakers: Readonly<Record<string, BreakerOptions>>
   readonly breakersMax: number
   create(name: string, settings: BreakerSettings): B
+  /** Monotonic, in ms. */
+  now(): number
 }
 
 /** The breakers of one instance, by name. */
@@ -21,6 +23,8 @@ export interface Registry<B extends CircuitBreaker> {
   successor(retired: CircuitBreaker): B
 }
 
+/** A closed breaker that has counted nothing for so long, in ms, may make room with what it had counted. */
+export const restingMs = 60_000
 /** How many breakers are looked at to find one that can make room. */
 const looksMax = 1_000
 
@@ -28,8 +32,10 @@ export function createRegistry<B extends CircuitBreaker>({
   breakers,
   breakersMax,
   create,
+  now,
 }: RegistryOptions<B>): Registry<B> {
   const all = new Map<string, B>()
+  const lastSeen = new WeakMap<B, { readonly calls: number; readonly at: number }>()
 
   return {
     all,
@@ -46,7 +52,7 @@ export function createRegistry<B extends CircuitBreaker>({
 
   function settingsOf(name: string, options: BreakerOptions | undefined): BreakerSettings {
     const own = Object.hasOwn(breakers, name) ? breakers[name] : undefined
-    return breakerSettings(options ?? own ?? breakers['default'], `breakers.${name}`)
+    return breakerSettings(options === undefined ? (own ?? breakers['default']) : options, `breakers.${name}`)
   }
 
   function add(name: string, settings: BreakerSettings): B {
@@ -56,12 +62,23 @@ export function createRegistry<B extends CircuitBreaker>({
     return breaker
   }
 
+  /** Nothing bad was counted, or nothing at all for a while. */
+  function mayGo(breaker: B): boolean {
+    if (breaker.idle) return true
+    const calls = breaker.callsCounted
+    if (calls === undefined) return false
+    const seen = lastSeen.get(breaker)
+    if (seen?.calls === calls) return now() - seen.at >= restingMs
+    lastSeen.set(breaker, { calls, at: now() })
+    return false
+  }
+
   /** Lets go of the longest known idle one; those that were looked at in vain go to the end of the queue. */
   function makeRoom(name: string): void {
     let looks = 0
     for (const [oldest, breaker] of all) {
       all.delete(oldest)
-      if (breaker.idle) return breaker.retire()
+      if (mayGo(breaker)) return breaker.retire()
       all.set(oldest, breaker)
       if (++looks >= Math.min(looksMax, breakersMax)) break
     }

@@ -83,7 +83,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   const replayed = new Map<string, StoredMessage[]>()
   const silence = silenceWatch(clock, onSilence)
   const time = logClock(clock)
-  let awaitingLink: (() => void)[] = []
+  const awaitingLink = new Set<() => void>()
   const counted = { accepted: 0, ignored: 0, undecodable: 0, divergences: 0 }
   const told = new Set<string>()
   let link: Link = { state: 'down', why: 'not joined yet' }
@@ -166,7 +166,6 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
 
   function onLinked(): void {
     for (const answer of awaitingLink) answer()
-    awaitingLink = []
     for (const [breaker, { held, state }] of positions) {
       if (held?.why !== 'epoch' || state.term >= held.state.term) continue
       void propose(breaker, breakerSettings(), { type: 'restore', state: held.state })
@@ -233,9 +232,18 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   }
 
   async function whenLinked(deadlineMs: number): Promise<boolean> {
-    if (link.state !== 'linked' && !closed) {
-      await within(clock, deadlineMs, new Promise<void>((resolve) => awaitingLink.push(resolve)))
-    }
-    return link.state === 'linked'
+    if (link.state === 'linked' || closed) return link.state === 'linked'
+    let answer = (): void => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    awaitingLink.add(answer)
+    await within(clock, deadlineMs, answered)
+    awaitingLink.delete(answer)
+    return linkNow() === 'linked'
+  }
+
+  function linkNow(): Link['state'] {
+    return link.state
   }
 }

@@ -1,3 +1,5 @@
+import { hasMethods } from '../kernel/options.ts'
+
 /** A timer that was started; only its own clock can end it. */
 export interface Timer {
   readonly unref?: () => unknown
@@ -13,17 +15,24 @@ export interface Clock {
   now(): number
   /** Milliseconds since some moment in the past. Never steps back. */
   monotonic(): number
-  setTimeout(run: () => void, delayMs: number): Timer
+  /** `keepAlive`: somebody awaits it, so the process must not end before. */
+  setTimeout(run: () => void, delayMs: number, options?: { readonly keepAlive?: boolean }): Timer
   clearTimeout(timer: Timer): void
   /** Resolves after `delayMs`; rejects with the signal's reason when that aborts first, and leaves no timer or listener. */
   sleep(delayMs: number, options?: { readonly signal?: AbortSignal }): Promise<void>
+}
+
+/** As much of a clock of the caller's as can be checked without calling it. */
+export function isClock(value: unknown): value is Clock {
+  return hasMethods(value, ['now', 'monotonic', 'setTimeout', 'clearTimeout', 'sleep'])
 }
 
 /** The clock of this process. */
 export const systemClock: Clock = Object.freeze({
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  setTimeout: (run: () => void, delayMs: number): Timer => setTimeout(run, delayMs).unref(),
+  setTimeout: (run: () => void, delayMs: number, options: { readonly keepAlive?: boolean } = {}): Timer =>
+    options.keepAlive === true ? setTimeout(run, delayMs) : setTimeout(run, delayMs).unref(),
   clearTimeout: (timer: Timer) => clearTimeout(timer as NodeJS.Timeout),
   sleep: (delayMs: number, options: { readonly signal?: AbortSignal } = {}) =>
     sleepOn(

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { Classify, ClassifiedError } from '../kernel/classify.ts'
-import { callable, count, durationMs, parseOptions } from '../kernel/options.ts'
+import { callable, count, durationMs, hasMethods, parseOptions } from '../kernel/options.ts'
 import { type Clock, systemClock } from '../ports/clock.ts'
 import { systemRandom } from '../ports/random.ts'
 import { type Backoff, backoffDefaults, backoffFields, backoffOf, type BackoffPolicy } from './backoff.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import { hasMethods, type TimeAndChance, timeAndChanceFields } from './time-and-chance.ts'
+import { type TimeAndChance, timeAndChanceFields } from './time-and-chance.ts'
 
 /** When, and how often, to try again. Everything is optional. */
 export interface RetryPolicy extends BackoffPolicy, TimeAndChance {

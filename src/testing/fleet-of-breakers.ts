@@ -106,6 +106,7 @@ function testedInstance(
     current: (breaker) => registry.all.get(breaker),
   }
   const registry = createRegistry({
+    now: () => clock.monotonic(),
     breakers: { default: options },
     breakersMax: 10_000,
     create: (breaker, settings) => new CircuitBreaker(breaker, settings, host),

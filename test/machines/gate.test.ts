@@ -8,6 +8,7 @@ const counts = { calls: 5, failures: 5, slow: 0, consecutiveFailures: 5 }
 const tripped: Trip = {
   kind: 'tripped',
   reason: 'failureThreshold',
+  by: 'a',
   counts,
   since: 0,
   sinceAt: 0,

@@ -106,7 +106,7 @@ describe('an instance’s options', () => {
     [{ retry: { maxAttempts: 0 } }, 'retry.maxAttempts'],
     [{ deadlineMs: 0 }, 'deadlineMs'],
     [{ instanceName: 'a' }, 'instanceName'],
-    [null, ''],
+    [null, 'options'],
   ])('%j is refused with its place', (options, path) => {
     expect(() => createSwitchgear(options as SwitchgearOptions)).toThrow(
       expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }),

@@ -1,5 +1,7 @@
+import { z } from 'zod'
 import { OverCapacityError } from '../../kernel/errors.ts'
-import { systemClock, type Clock } from '../../ports/clock.ts'
+import { count, durationMsMax, parseOptions } from '../../kernel/options.ts'
+import { isClock, systemClock, type Clock } from '../../ports/clock.ts'
 import {
   messageBytesMax,
   retainedPerTopic,
@@ -11,15 +13,15 @@ import {
   type StoredMessage,
 } from '../../ports/event-log.ts'
 import type { Logger } from '../../ports/logger.ts'
-import { systemRandom, type Random } from '../../ports/random.ts'
+import { isRandom, systemRandom, type Random } from '../../ports/random.ts'
 
 export interface MemoryLogOptions {
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
   /** How long a message takes to the log and from it to each member, in ms, drawn anew each time; 0, in the same turn. */
-  readonly latencyMs?: { readonly min: number; readonly max: number }
+  readonly latencyMs?: { readonly min: number; readonly max: number } | undefined
   /** Topics a fleet may have; 100,000. */
-  readonly topicsMax?: number
+  readonly topicsMax?: number | undefined
 }
 
 export const memoryLogDefaults: Readonly<{ topicsMax: number }> = Object.freeze({ topicsMax: 100_000 })
@@ -29,7 +31,12 @@ export const memoryLogDefaults: Readonly<{ topicsMax: number }> = Object.freeze(
  * The reference for what a log does; `portContracts.eventLog` holds for it.
  */
 export function memoryLog(options: MemoryLogOptions = {}): EventLog {
-  const { clock = systemClock, random = systemRandom, latencyMs, topicsMax = memoryLogDefaults.topicsMax } = options
+  const {
+    clock = systemClock,
+    random = systemRandom,
+    latencyMs,
+    topicsMax = memoryLogDefaults.topicsMax,
+  } = parseOptions(optionsSchema, options, 'memoryLog')
   const fleets = new Map<string, FleetLog>()
   const latency = latencyMs && (() => latencyMs.min + random.next() * (latencyMs.max - latencyMs.min))
 
@@ -91,6 +98,14 @@ export function memoryLog(options: MemoryLogOptions = {}): EventLog {
   }
 }
 
+const delayMs = z.number().nonnegative().max(durationMsMax)
+const optionsSchema: z.ZodType<MemoryLogOptions> = z.strictObject({
+  clock: z.custom<Clock>(isClock, { error: 'expected a clock' }).optional(),
+  random: z.custom<Random>(isRandom, { error: 'expected a source of chance: { next() }' }).optional(),
+  latencyMs: z.strictObject({ min: delayMs, max: delayMs }).optional(),
+  topicsMax: count.optional(),
+})
+
 interface Member {
   message(message: StoredMessage): void
   heard(channel: string, data: Uint8Array): void
@@ -109,12 +124,11 @@ function fleetLog(clock: Clock, topicsMax: number): FleetLog {
   const topics = new Map<string, StoredMessage[]>()
   const members = new Set<Member>()
   let seq = 0
-  let lastAt = 0
+  /** The wall clock is looked at once: the log's time goes on with the monotonic one, as its followers' estimate does. */
+  const startedAt = clock.now() - clock.monotonic()
 
-  /** The log's time never steps back, as that of a server that keeps a log does not. */
   function now(): number {
-    lastAt = Math.max(lastAt, Math.floor(clock.now()))
-    return lastAt
+    return Math.floor(startedAt + clock.monotonic())
   }
 
   return {
