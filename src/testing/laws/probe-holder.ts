@@ -26,7 +26,7 @@ interface HolderCase {
 /** `probe.holder-dies` */
 export const holderDies: Law<HolderCase> = {
   name: 'probe.holder-dies',
-  says: 'when a holder dies, another probes within the lease, the grace and the jitter, and never before the lease is over',
+  says: 'when a holder dies, another probes within the lease, the grace and the jitter, and never before the grace is over',
   cases: holderCases(['crashes']),
   holds: nextProbeInTime,
 }
@@ -57,7 +57,7 @@ async function nextProbeInTime(given: HolderCase): Promise<Verdict> {
     if (next !== undefined) {
       assert.ok(next.at <= deadline, `${next.type} came ${next.at - deadline} ms too late`)
       if (next.type !== 'probeClaimed' || since[0] !== next) return 'held'
-      assert.ok(next.at >= claim.at + given.leaseMs, `${next.by} took over a lease that was not over`)
+      assert.ok(next.at >= claim.at + given.leaseMs + leaseGraceMs, `${next.by} took over a lease within its grace`)
       assert.notEqual(next.by, claim.by)
       return 'held'
     }

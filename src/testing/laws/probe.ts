@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import * as fc from 'fast-check'
 import type { BreakerEvent, Fact } from '../../machines/breaker-events.ts'
 import { fold, unread, type Position } from '../../machines/fold.ts'
 import type { StoredMessage } from '../../ports/event-log.ts'
@@ -11,19 +12,19 @@ import { released } from './probe-released.ts'
 
 export type ProbeLawName = 'oneLease' | 'oneResult' | 'expired' | 'holderDies' | 'released'
 
-const oneLease: Law<FleetScript> = {
+const oneLease: Law<{ readonly script: FleetScript; readonly log: LogScript }> = {
   name: 'probe.one-lease',
   says: 'at most one lease is valid at any time, by clocks that differ by less than the grace, and a probe runs only within its own',
-  cases: fleetScripts({ faulty: true }),
-  async holds(script) {
+  cases: fc.record({
+    script: fleetScripts({ faulty: true }),
+    log: logScripts({ faults: ['forged', 'early', 'late'], stepsMax: 8, fromHalfOpen: true }),
+  }),
+  async holds({ script, log }) {
+    assertApart(leasesIn(writeLog(log).messages))
     const played = await playFleet(script)
     await played.clock.advanceBy(5_000)
     const leases = leasesIn(played.fleet.stored)
-    leases.forEach((lease, at) => {
-      const next = leases[at + 1]
-      if (next !== undefined)
-        assert.ok(next.from >= lease.endedAt, `${lease.token} and ${next.token} are valid at once`)
-    })
+    assertApart(leases)
     assert.equal(new Set(leases.map(({ token }) => token)).size, leases.length, 'two leases have the same token')
     let probes = 0
     for (const { instance, probe, scope, startedAt, abortedAt } of played.calls) {
@@ -42,23 +43,31 @@ const oneLease: Law<FleetScript> = {
   },
 }
 
+function assertApart(leases: readonly LeaseInLog[]): void {
+  leases.forEach((lease, at) => {
+    const next = leases[at + 1]
+    if (next !== undefined) assert.ok(next.from >= lease.endedAt, `${lease.token} and ${next.token} are valid at once`)
+  })
+}
+
 /** When the clock of a played fleet begins. */
 const startAt = 1_000_000
 
 const oneResult: Law<LogScript> = {
   name: 'probe.one-result',
-  says: 'at most one result counts for a fence, whoever reports it and how often',
-  cases: logScripts({ faults: ['secondWinner', 'useless'], fromHalfOpen: true }),
+  says: 'at most one result counts for a fence, whoever reports it and how often, and none for a fence that nobody holds',
+  cases: logScripts({ faults: ['secondWinner', 'useless', 'forged'], fromHalfOpen: true }),
   holds(script) {
-    const results = new Map<string, string>()
+    const results = new Set<string>()
     let reported = 0
     for (const { event, accepted } of eventsIn(writeLog(script).messages)) {
       const fence = fenceOf(event.fact)
       if (fence === undefined) continue
       reported++
       if (!accepted) continue
-      assert.equal(results.get(fence), undefined, `the lease ${fence} has two results`)
-      results.set(fence, event.id)
+      assert.equal(fence, event.before.lease?.fence, `${event.fact?.type} counts for a lease that nobody holds`)
+      assert.ok(!results.has(fence), `the lease ${fence} has two results`)
+      results.add(fence)
     }
     return reported > 0 ? 'held' : 'notExercised'
   },
