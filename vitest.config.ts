@@ -19,8 +19,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
     // Property tests run 1,000 cases and real servers start: slow is no failure, hanging is.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     // Nothing is let through in silence: no rejection that nobody handled, no `.only`, no second try, no empty run.
     dangerouslyIgnoreUnhandledErrors: false,

@@ -132,6 +132,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   function onLink(next: Link): void {
     if (next.state !== 'down') time.heard(next.at)
     if (next.state === 'catchingUp' && next.newEpoch) {
+      replayed.clear()
       for (const [breaker, before] of positions) {
         const after = intoNewEpoch(before)
         positions.set(breaker, after)
