@@ -58,7 +58,7 @@ export const pure: Law<LogScript> = {
 /** `breaker.stale` */
 export const stale: Law<{ readonly script: LogScript; readonly repeats: readonly number[] }> = {
   name: 'breaker.stale',
-  says: 'messages that come again, and events that rest on an old view, change nothing',
+  says: 'messages that come again, and events that rest on an old view or come out of their time, change nothing',
   cases: fc.record({ script: logScripts(), repeats: fc.array(fc.nat(99), { minLength: 1, maxLength: 10 }) }),
   holds({ script, repeats }) {
     const { messages, positions, verdicts } = writeLog(script)
@@ -75,7 +75,10 @@ export const stale: Law<{ readonly script: LogScript; readonly repeats: readonly
       }
     })
     verdicts.forEach((verdict, at) => {
-      if (!verdict.accepted) assert.equal(positions[at]?.state, (positions[at - 1] ?? unread).state)
+      if (!verdict.accepted) return assert.equal(positions[at]?.state, (positions[at - 1] ?? unread).state)
+      const { notBefore, validUntil } = verdict.event
+      const storedAt = messages[at]?.at ?? NaN
+      assert.ok(storedAt >= (notBefore ?? 0) && storedAt <= validUntil, `stored at ${storedAt}, out of its window`)
     })
     return verdicts.some(({ accepted }) => !accepted) ? 'held' : 'notExercised'
   },
