@@ -24,6 +24,14 @@ export class Evidence {
     this.#hasWindow = this.#failureWindow !== undefined || this.#slowWindow !== undefined
   }
 
+  /** Counts a success where no window has to be asked; else it counts nothing, and says so. */
+  countedSuccess(): boolean {
+    if (this.#hasWindow) return false
+    this.calls++
+    this.consecutiveFailures = 0
+    return true
+  }
+
   /**
    * Counts one outcome and says which rule it trips, if any; a rule trips at `>=` its threshold. `durationMs` matters
    * only to a rule about slow calls, `nowMs` (monotonic) only to a window over time.
