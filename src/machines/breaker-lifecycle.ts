@@ -166,12 +166,14 @@ export abstract class BreakerLifecycle<B> {
   /** The instance is closing: no call is admitted any more, and what is under way may end. */
   shut(): void {
     this.admits = false
+    this.#refused = undefined
   }
 
   /** Ends its timers; from now on nothing reaches it but through its slow path. */
   retire(): void {
     this.admits = false
     this.retired = true
+    this.#refused = undefined
     this.#dropProbe()
     if (this.#wake !== undefined) this.host.clock.clearTimeout(this.#wake)
     this.newGeneration(false)
@@ -204,13 +206,20 @@ export abstract class BreakerLifecycle<B> {
    * millisecond serves all calls of it, since the look costs thirty times the rest of a refusal.
    */
   protected refused(): BreakerOpenError | undefined {
+    const standing = this.standing()
+    if (standing !== undefined) return standing
     const now = this.host.clock.monotonic()
-    if (this.#refused !== undefined && now < this.#refused.until) return this.#refused.error
     const next = this.admission()
     if (next.kind !== 'refuse') return undefined
     const error = new BreakerOpenError(this.refusal(next))
     this.#refused = { error, until: now + Math.min(1, next.waitMs) }
     return error
+  }
+
+  /** The last look, while it is good: no more has to be asked then, since what could change it makes it forgotten. */
+  protected standing(): BreakerOpenError | undefined {
+    const refused = this.#refused
+    return refused !== undefined && this.host.clock.monotonic() < refused.until ? refused.error : undefined
   }
 
   protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
@@ -426,6 +435,7 @@ export abstract class BreakerLifecycle<B> {
 
   #hold(probe: Probe): void {
     this.probe = probe
+    this.#refused = undefined
     probe.timer = this.host.clock.setTimeout(
       () => this.endProbe(probe, overdueResult(probe)),
       Math.max(0, probe.endsAt - this.host.clock.monotonic()),

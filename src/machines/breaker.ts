@@ -81,7 +81,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
       const generation = (this.#generation ??= this.#begin())
       return new CallPermit(this, generation, this.settings.timed ? this.host.clock.monotonic() : 0)
     }
-    return this.#tryAcquireGuarded()
+    return this.standing() ?? this.#tryAcquireGuarded()
   }
 
   /** How long calls are refused from now on, in ms; `undefined` while one may pass or become the probe. Starts nothing. */
