@@ -33,7 +33,7 @@ function intoMap(make: () => unknown) {
   return (name: string) => held.set(name, make())
 }
 
-/** In the child: what the heap grows by. Those made before and after it take what is made once, and keep the rest alive. */
+/** In the child: what the heap grows by. The ones before take what is made once, the one after keeps them all alive. */
 function measure(maker: Maker): number {
   const make = makers[maker]()
   for (let i = 0; i < 10; i++) make(`before-${i}`)

@@ -14,7 +14,7 @@ export function opossumBreaker(work: () => Promise<number>): Opossum<[], number>
   return new Opossum(work, { timeout: false, resetTimeout: 3_600_000 })
 }
 
-/** It has no rule of consecutive failures: the volume is out of reach. With percentiles it sorts all latencies at each failure. */
+/** The volume that its rule asks for is out of reach. With percentiles it would sort all latencies at each failure. */
 export function opossumThatNeverTrips(work: () => Promise<number>): Opossum<[], number> {
   return new Opossum(work, { timeout: false, volumeThreshold: unreachable, rollingPercentilesEnabled: false })
 }

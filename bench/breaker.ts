@@ -88,7 +88,7 @@ async function closedAndResolving(gear: Switchgear): Promise<readonly Measured[]
   return measured
 }
 
-/** The work does something first, and what it throws is made for the occasion, as errors are; the baseline pays for it too. */
+/** The work does something first, and its error is made for the occasion, as errors are; the baseline pays for both. */
 async function closedAndRejecting(gear: Switchgear): Promise<readonly Measured[]> {
   const rejectsLater = async (): Promise<number> => {
     await undefined

@@ -119,7 +119,7 @@ function shuffled<T>(items: readonly T[]): readonly T[] {
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as (options: { type: 'minor' }) => void
 
-/** So that nobody pays for the garbage of those before. A full collection would also forget code that has waited for its turn. */
+/** So that nobody pays for the garbage of those before. A full collection would forget code that waits for its turn. */
 function collectYoung(): void {
   collectGarbage({ type: 'minor' })
 }
