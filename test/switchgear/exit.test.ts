@@ -19,6 +19,10 @@ describe('a process in which only our timers are left', () => {
     expect(await runToItsEnd()).toEqual({ out: 'open open halfOpen done\n', err: '' })
   })
 
+  test('does not end before the deadline of a call that is awaited', async () => {
+    expect((await runToItsEnd('--hang')).out).toMatch(/^TimeoutError .* done\n$/)
+  })
+
   test('ends by itself after close', async () => {
     expect(await runToItsEnd('--close')).toEqual({ out: 'open open halfOpen done\n', err: '' })
   })

@@ -26,5 +26,10 @@ while (probed.state.mode !== 'halfOpen') {
   await Promise.race([isHalfOpen, new Promise((resolve) => setTimeout(resolve, 5))])
 }
 
+if (process.argv.includes('--hang')) {
+  // Nothing but the deadline of a call that somebody awaits keeps the process alive now.
+  const hung = gear.breaker('hung', { timeoutMs: 200 }).run(() => new Promise<never>(() => {}))
+  await hung.catch((error: Error) => process.stdout.write(`${error.name} `))
+}
 if (process.argv.includes('--close')) await gear.close()
 process.stdout.write(`${[open, checked, probed].map(({ state }) => state.mode).join(' ')} done\n`)

@@ -99,6 +99,17 @@ describe('with breakersMax 3', () => {
     expect(breakers.map(({ state }) => state.mode)).toEqual(['open', 'open', 'open'])
   })
 
+  test('one with a streak makes room once it has counted nothing for a minute', async () => {
+    const { clock, gear } = await oneInstance({ breakersMax: 2, breakers: { default: { failureThreshold: 3 } } })
+    for (const name of ['one', 'two']) await play(gear.breaker(name), clock, 'F')
+    expect(() => gear.breaker('three')).toThrow(expect.objectContaining({ bound: 'breakersMax' }))
+    await clock.advanceBy(59_000)
+    expect(() => gear.breaker('three')).toThrow(expect.objectContaining({ bound: 'breakersMax' }))
+    await clock.advanceBy(1_000)
+    gear.breaker('three')
+    expect([...gear.breakers.keys()]).toEqual(['two', 'three'])
+  })
+
   test('one that made room still works through its old reference, in every way', async () => {
     const { clock, gear, one } = await full()
     gear.breaker('four')
