@@ -14,10 +14,11 @@ import {
   type BreakerOptions,
   type BreakerSettings,
 } from './machines/breaker-options.ts'
+import { describePosition, type BreakerState } from './machines/breaker-state.ts'
 import type { CircuitBreaker } from './machines/breaker.ts'
 import { createRegistry, type Registry } from './machines/registry.ts'
 import { createReplica, type ReplicaHealth } from './machines/replica.ts'
-import type { Transition } from './machines/transition.ts'
+import { fleetTransition, type Transition } from './machines/transition.ts'
 import { systemClock, within, type Clock } from './ports/clock.ts'
 import type { DeadLetters } from './ports/dead-letters.ts'
 import type { EventLog, Link } from './ports/event-log.ts'
@@ -77,10 +78,13 @@ export interface Switchgear {
    * OverCapacityError when `breakersMax` are in use; ClosedError after `close`.
    */
   breaker(name: string, options?: BreakerOptions): Breaker
+  /** Those that were asked for in this instance, by name. */
   readonly breakers: ReadonlyMap<string, Breaker>
+  /** Where every breaker stands that the fleet's log knows, also one that nobody has asked for here; by name. */
+  states(): ReadonlyMap<string, BreakerState>
   /**
-   * One value for each change of a breaker's mode, the fleet's and this instance's own. What a subscriber throws is
-   * reported as RxJS does, as an uncaught exception; it changes nothing here.
+   * One value for each change of a breaker's mode: the fleet's of every breaker in its log, and this instance's own.
+   * What a subscriber throws is reported as RxJS does, as an uncaught exception; it changes nothing here.
    */
   readonly transitions$: Observable<Transition>
   /** The link to the fleet's log; the current state first. */
@@ -124,7 +128,11 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const replica = createReplica(
     { fleet, instance, log, clock, random, logger },
     {
-      onChange: (breaker, before, after, event) => registry.all.get(breaker)?.onChange(before, after, event),
+      onChange(breaker, before, after, event) {
+        registry.all.get(breaker)?.onChange(before, after)
+        const transition = fleetTransition(breaker, before, after, event, clock.now())
+        if (transition !== undefined) emit(transition)
+      },
       onLink(link) {
         logger.info({ fleet, instance, link }, `the link to the fleet is ${link.state}`)
         for (const breaker of registry.all.values()) breaker.onLink(link)
@@ -177,6 +185,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     breaker,
     safeCall,
     breakers: registry.all,
+    states,
     transitions$: transitions$.asObservable(),
     link$: link$.asObservable(),
     limiter: given.limiter,
@@ -211,6 +220,13 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     return registry.get(name, of)
   }
 
+  function states(): ReadonlyMap<string, BreakerState> {
+    const now = { wallNow: clock.now(), logNow: replica.logNow() }
+    const ofFleet = [...replica.positions].map(([name, position]) => [name, describePosition(position, now)] as const)
+    const own = [...registry.all.values()].map(({ name, state }) => [name, state] as const)
+    return new Map([...ofFleet, ...own])
+  }
+
   function createBreaker(name: string, settings: BreakerSettings): Breaker {
     for (const conflict of conflictsIn(settings)) logger.warn({ breaker: name }, `breaker "${name}": ${conflict}`)
     return new Breaker(name, settings, host)
@@ -218,10 +234,12 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
 
   function emit(transition: Transition): void {
     const { breaker, from, to, scope } = transition
-    logger[to === 'closed' || to === 'halfOpen' ? 'info' : 'warn'](
-      { ...transition, fleet, instance },
-      `breaker "${breaker}" went from ${from} to ${to} (${scope})`,
-    )
+    // Of the fleet's other breakers, who wants to know can ask; a log of 1,000 instances would have each a thousandfold.
+    if (registry.all.has(breaker))
+      logger[to === 'closed' || to === 'halfOpen' ? 'info' : 'warn'](
+        { ...transition, fleet, instance },
+        `breaker "${breaker}" went from ${from} to ${to} (${scope})`,
+      )
     if (transitionChannel.hasSubscribers) transitionChannel.publish(transition)
     transitions$.next(transition)
   }

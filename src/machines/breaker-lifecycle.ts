@@ -4,7 +4,7 @@ import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { claimableAt, noCounts, recoveryDelay, type ProbeResult } from './breaker-decide.ts'
-import type { BreakerEvent, Counts } from './breaker-events.ts'
+import type { Counts } from './breaker-events.ts'
 import type { BreakerSettings } from './breaker-options.ts'
 import type { Evidence } from './evidence.ts'
 import { freshVotes, type FleetState } from './fleet-state.ts'
@@ -25,6 +25,7 @@ export interface BreakerHost<B> {
   readonly logger: Logger
   readonly replica: Replica
   readonly closed: boolean
+  /** A change of this instance's own; the fleet's are told by whoever hears them from the replica. */
   emit(transition: Transition): void
   /** The breaker that took the place of one that had to make room; made if nobody has asked for it yet. */
   successor(retired: BreakerLifecycle<B>): B
@@ -122,11 +123,11 @@ export abstract class BreakerLifecycle<B> {
   }
 
   /** The log of this breaker was read further: by one accepted event, or by a whole replay. */
-  onChange(before: Position, after: Position, event?: BreakerEvent): void {
+  onChange(before: Position, after: Position): void {
     this.#position = after
     this.#refused = undefined
     const was = inForce(before)
-    const { mode, term, lease, order } = inForce(after)
+    const { mode, term, lease } = inForce(after)
     if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
       this.#dropProbe()
     if (mode === was.mode && term === was.term) {
@@ -134,25 +135,12 @@ export abstract class BreakerLifecycle<B> {
       void this.#countVotes()
       return
     }
-    const { cause } = after
-    if (this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.#local.sinceLog) {
+    if (this.#local.kind === 'tripped' && (after.cause?.at ?? 0) >= this.#local.sinceLog) {
       if (this.probe?.scope === 'local') this.#dropProbe()
       this.#local = steady
     }
     if (!this.host.replica.linked) this.#standAlone()
     this.#gateChanged()
-    this.host.emit({
-      breaker: this.name,
-      from: was.mode,
-      to: mode,
-      scope: 'fleet',
-      reason: event?.reason ?? cause?.reason ?? '',
-      by: cause?.by ?? order?.by ?? event?.by ?? '',
-      at: cause?.at ?? this.host.clock.now(),
-      term,
-      seq: after.seq,
-      counts: event?.counts ?? cause?.counts ?? noCounts,
-    })
   }
 
   /** The link to the fleet came up or went down. */

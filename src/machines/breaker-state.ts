@@ -1,7 +1,7 @@
 import { noCounts } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
-import type { Cause } from './fold.ts'
+import { inForce, type Cause, type Position } from './fold.ts'
 import type { Local, Steady, Trip } from './local.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
@@ -63,7 +63,14 @@ function describeTrip(local: Trip, { fleet, wallNow, now }: StateView): BreakerS
   return { mode: 'open', ...base, retryAt: wallNow + Math.max(0, local.retryAt - now) }
 }
 
-function describeFleet({ fleet, cause, counts, wallNow, logNow }: StateView): BreakerState {
+/** Where the fleet stands, for who has no breaker of that name. Pure. */
+export function describePosition(position: Position, now: Pick<StateView, 'wallNow' | 'logNow'>): BreakerState {
+  return describeFleet({ fleet: inForce(position), cause: position.cause, counts: noCounts, ...now })
+}
+
+type FleetView = Pick<StateView, 'fleet' | 'cause' | 'counts' | 'wallNow' | 'logNow'>
+
+function describeFleet({ fleet, cause, counts, wallNow, logNow }: FleetView): BreakerState {
   const { mode, term, failedRecoveries, retryAt, lease, order } = fleet
   const endsAt = mode === 'open' ? retryAt : order?.until
   return {

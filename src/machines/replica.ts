@@ -66,6 +66,8 @@ export interface Replica {
   /** The log's time, estimated from what arrived and this instance's monotonic clock. It can only lag. Whole ms. */
   logNow(): number
   position(breaker: string): Position
+  /** Of every breaker that the log knows; as many as it has subjects. */
+  readonly positions: ReadonlyMap<string, Position>
   /** Decides and appends until the fleet has taken it, or has no use for it. Never rejects. */
   readonly propose: Proposer['propose']
   /** The log's own way to tell the other instances something without storing it. */
@@ -108,6 +110,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     whenLinked,
     logNow: time.now,
     position: positionOf,
+    positions,
     propose,
     peers: membership,
     async history(breaker) {

@@ -1,5 +1,7 @@
-import type { Counts } from './breaker-events.ts'
+import { noCounts } from './breaker-decide.ts'
+import type { BreakerEvent, Counts } from './breaker-events.ts'
 import type { Mode } from './fleet-state.ts'
+import { inForce, type Position } from './fold.ts'
 
 /** A change of a breaker's mode: of the whole fleet's, by an accepted event, or of this instance's alone. */
 export interface Transition {
@@ -17,6 +19,32 @@ export interface Transition {
   /** The event's place in the log; 0 for a local change. */
   readonly seq: number
   readonly counts: Counts
+}
+
+/** What the fleet's change of a breaker is for those who watch; `undefined` where its mode and term are what they were. */
+export function fleetTransition(
+  breaker: string,
+  before: Position,
+  after: Position,
+  event: BreakerEvent | undefined,
+  wallNow: number,
+): Transition | undefined {
+  const { mode: from, term: lastTerm } = inForce(before)
+  const { mode: to, term, order } = inForce(after)
+  if (from === to && term === lastTerm) return undefined
+  const { cause } = after
+  return {
+    breaker,
+    from,
+    to,
+    scope: 'fleet',
+    reason: event?.reason ?? cause?.reason ?? '',
+    by: cause?.by ?? order?.by ?? event?.by ?? '',
+    at: cause?.at ?? wallNow,
+    term,
+    seq: after.seq,
+    counts: event?.counts ?? cause?.counts ?? noCounts,
+  }
 }
 
 /** What was counted, in words: `5 consecutive failures`. */

@@ -4,7 +4,7 @@ import type { BreakerHost } from '../machines/breaker-lifecycle.ts'
 import type { FleetState } from '../machines/fleet-state.ts'
 import { createRegistry } from '../machines/registry.ts'
 import { createReplica, type Replica } from '../machines/replica.ts'
-import type { Transition } from '../machines/transition.ts'
+import { fleetTransition, type Transition } from '../machines/transition.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EventLog, StoredMessage } from '../ports/event-log.ts'
 import { silentLogger } from '../ports/logger.ts'
@@ -85,7 +85,9 @@ function testedInstance(
       onChange(breaker, before, after, event) {
         const { seq, state, provisional } = after
         readings.push({ breaker, seq, state, provisional, event: event?.id })
-        registry.all.get(breaker)?.onChange(before, after, event)
+        registry.all.get(breaker)?.onChange(before, after)
+        const transition = fleetTransition(breaker, before, after, event, clock.now())
+        if (transition !== undefined) transitions.push(transition)
       },
       onLink(link) {
         for (const breaker of registry.all.values()) breaker.onLink(link)

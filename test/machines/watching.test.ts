@@ -83,6 +83,17 @@ describe('state$', () => {
   })
 })
 
+test('an instance that has asked for no breaker knows where the fleet stands on each, and hears of every change', async () => {
+  const { clock, gears, seen } = await fleetOf(2)
+  const observer = nth(gears, 1)
+  await play(nth(gears, 0).breaker('smtp', options), clock, 'F*2 +100')
+  expect(observer.breakers.size).toBe(0)
+  expect(observer.states().get('smtp')).toMatchObject({ mode: 'open', scope: 'fleet', by: 'a' })
+  expect(nth(seen, 1)).toMatchObject([{ breaker: 'smtp', from: 'closed', to: 'open', scope: 'fleet', by: 'a' }])
+  nth(gears, 0).breaker('slack')
+  expect([...nth(gears, 0).states().keys()].toSorted()).toEqual(['slack', 'smtp'])
+})
+
 describe('the state', () => {
   test('of a breaker that was never used is closed since ever, by nobody', async () => {
     const { gear } = await oneInstance()
