@@ -9,6 +9,8 @@ import { initialState, type FleetState, type Mode } from './fleet-state.ts'
 export interface Position {
   /** Of the last message of this breaker that was read; 0 for none. */
   readonly seq: number
+  /** Of the last message that passed the rules; 0 for none. */
+  readonly acceptedSeq: number
   readonly state: FleetState
   /**
    * The predecessor of what was adopted was not seen, so it may be the loser of a race. The next message that passes the
@@ -40,7 +42,7 @@ export interface Cause {
 }
 
 /** Before anything was read; one object for all breakers. */
-export const unread: Position = Object.freeze({ seq: 0, state: initialState, provisional: false })
+export const unread: Position = Object.freeze({ seq: 0, acceptedSeq: 0, state: initialState, provisional: false })
 
 /** What became of a message. */
 export type Verdict =
@@ -201,6 +203,7 @@ function advance(
   const cause = causeOf(position, state, event, message)
   return {
     seq: message.seq,
+    acceptedSeq: provisional ? position.acceptedSeq : message.seq,
     state,
     provisional,
     ...(!outlived && { held }),

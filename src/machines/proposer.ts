@@ -52,8 +52,8 @@ export interface Proposer {
     intent: Intent,
     options?: { readonly jitter?: boolean },
   ): Promise<Proposed>
-  /** A message was folded. */
-  onVerdict(message: StoredMessage, verdict: Verdict): void
+  /** A message was folded; `acceptedSeq` is the place of the last one before it that was accepted. */
+  onVerdict(message: StoredMessage, verdict: Verdict, acceptedSeq: number): void
   /** A breaker's log was read further. */
   onMoved(breaker: string): void
   stop(): void
@@ -73,13 +73,13 @@ export function proposer(options: ProposerOptions): Proposer {
 
   return {
     propose,
-    onVerdict({ id, seq, expected }, verdict) {
+    onVerdict({ id, seq }, verdict, acceptedSeq) {
       const resolve = ownEvents.get(id)
       if (resolve === undefined) return
       resolve(verdict)
       if (!verdict.accepted) return
       // The predecessor's author may have died before it could.
-      if (expected > 0) log.audit?.(expected)
+      if (acceptedSeq > 0) log.audit?.(acceptedSeq)
       log.audit?.(seq)
     },
     onMoved(breaker) {

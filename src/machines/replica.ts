@@ -24,7 +24,8 @@ import {
 } from './fold.ts'
 import { readHistory, type LogEntry } from './history.ts'
 import { logClock } from './log-clock.ts'
-import { proposer, type Proposer } from './proposer.ts'
+import { proposer, type Proposed, type Proposer } from './proposer.ts'
+import { restoreAll } from './restoring.ts'
 import { silenceWatch } from './silence-watch.ts'
 
 export interface ReplicaOptions {
@@ -56,6 +57,8 @@ export interface ReplicaHealth {
   readonly ignored: number
   readonly undecodable: number
   readonly divergences: number
+  /** Proposals of this instance that the log did not answer, or had no room for. */
+  readonly failed: number
 }
 
 /** One instance's copy of the fleet's log: it folds what arrives, and appends what `decide` proposes. */
@@ -86,13 +89,13 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   const silence = silenceWatch(clock, onSilence)
   const time = logClock(clock)
   const awaitingLink = new Set<() => void>()
-  const counted = { accepted: 0, ignored: 0, undecodable: 0, divergences: 0 }
+  const counted = { accepted: 0, ignored: 0, undecodable: 0, divergences: 0, failed: 0 }
   const told = new Set<string>()
   let link: Link = { state: 'down', why: 'not joined yet' }
   let closed = false
 
   const membership: LogMembership = options.log.join({ fleet, instance, logger }, { onLink, onPreview, onMessage })
-  const { propose, ...proposals } = proposer({
+  const proposals = proposer({
     fleet,
     instance,
     clock,
@@ -126,6 +129,15 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
       proposals.stop()
       await membership.leave()
     },
+  }
+
+  async function propose(...given: Parameters<Proposer['propose']>): Promise<Proposed> {
+    const proposed = await proposals.propose(...given)
+    if (proposed.status !== 'failed' || closed) return proposed
+    counted.failed++
+    const [breaker, , intent] = given
+    logger.warn({ breaker, instance, intent: intent.type, err: proposed.error }, 'the fleet could not be told')
+    return proposed
   }
 
   function positionOf(breaker: string): Position {
@@ -170,10 +182,9 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
 
   function onLinked(): void {
     for (const answer of awaitingLink) answer()
-    for (const [breaker, { held, state }] of positions) {
-      if (held?.why !== 'epoch' || state.term >= held.state.term) continue
-      void propose(breaker, breakerSettings(), { type: 'restore', state: held.state })
-    }
+    void restoreAll(positions, random, (breaker, state) =>
+      propose(breaker, breakerSettings(), { type: 'restore', state }),
+    )
   }
 
   function onPreview(message: StoredMessage): void {
@@ -198,7 +209,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     move(message.topic, position)
     count(message.topic, verdict)
     if (verdict.accepted) listener.onChange(message.topic, before, position, verdict.event)
-    proposals.onVerdict(message, verdict)
+    proposals.onVerdict(message, verdict, before.acceptedSeq)
   }
 
   function move(breaker: string, position: Position): void {

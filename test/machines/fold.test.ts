@@ -20,9 +20,19 @@ function read(messages: readonly StoredMessage[], from: Position = unread) {
   return { position, verdicts }
 }
 
-const certainly = (state: Position['state'], seq = 3): Position => ({ seq, state, provisional: false })
+const certainly = (state: Position['state'], seq = 3): Position => ({
+  seq,
+  acceptedSeq: seq,
+  state,
+  provisional: false,
+})
 
 describe('rule 1: the expected sequence is that of the message before', () => {
+  test('the place of the last one that was accepted is not moved by one that was not', () => {
+    const { position } = read([first, { ...stored(decided(trip()), { seq: 4, expected: 0 }), id: 'another' }])
+    expect(position).toMatchObject({ seq: 4, acceptedSeq: 3 })
+  })
+
   test('the first of a breaker expects 0', () => {
     const { position, verdicts } = read([first])
     expect(verdicts).toEqual(['accepted'])

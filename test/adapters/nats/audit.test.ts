@@ -1,11 +1,14 @@
 import { millis } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createSwitchgear } from 'switchgear'
+import { encodeEvent } from '../../../src/machines/breaker-codec.ts'
 import { natsLog, type NatsLogOptions } from '../../../src/adapters/nats/nats-log.ts'
 import { freshName } from '../../../src/testing/port-contracts/contract.ts'
 import { fleetOn, type LogFleet } from '../../../src/testing/port-contracts/log-fleet.ts'
 import type { Server } from '../../servers/server-process.ts'
 import { startNats } from '../../servers/start-nats.ts'
 import { until } from '../../servers/until.ts'
+import { decided, trip } from '../../machines/authored.ts'
 import { asOperator } from './seen.ts'
 
 let server: Server
@@ -78,6 +81,33 @@ describe('the audit', () => {
     await log.read('a')
     const streams = await asOperator(server.url, (jsm) => jsm.streams.names().next())
     expect(streams).not.toContain(`SWITCHGEAR_AUDIT_${name}`)
+  })
+
+  test('does not get what was stored and not accepted, though the next event stands on it', async () => {
+    const name = freshName('refused')
+    const gear = createSwitchgear({
+      fleet: name,
+      log: natsLog({ servers: server.url }),
+      breakers: { smtp: { failureThreshold: 1 } },
+    })
+    await gear.ready()
+    const smtp = gear.breaker('smtp')
+    await smtp.forceOpen({ by: 'ann', reason: 'migration' })
+    // Its time was over long before it was stored.
+    const late = decided(trip(), { fleet: name })
+    await asOperator(server.url, (jsm) =>
+      jsm.jetstream().publish(`switchgear.v1.${name}.log.smtp`, encodeEvent(late), {
+        msgID: late.id,
+        expect: { lastSubjectSequence: 1 },
+      }),
+    )
+    await until('the late one', () => gear.health().log.ignored > 0 || undefined)
+    await smtp.release({ by: 'ann', reason: 'done' })
+    const copies = await copiesOf(name, 2)
+    await gear.close()
+    const { state } = await asOperator(server.url, (jsm) => jsm.streams.info(`SWITCHGEAR_AUDIT_${name}`))
+    expect([copies.length, state.messages]).toEqual([2, 2])
+    expect(copies.map(({ id }) => id)).not.toContain(late.id)
   })
 
   test('that cannot be had is told once, and stops nobody', async () => {
