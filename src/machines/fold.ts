@@ -111,8 +111,7 @@ export function foldRetained(
   retainedMax: number = retainedPerTopic,
 ): Position {
   const fresh = messages.filter(({ seq }) => seq > position.seq)
-  const last = fresh.at(-1)
-  if (last === undefined) return position
+  if (fresh.length === 0) return position
   const from = fresh.length < retainedMax ? position : { ...position, seq: unknownSeq }
   for (let at = fresh.length - 1; at >= 0; at--) {
     const message = fresh[at]
@@ -121,7 +120,9 @@ export function foldRetained(
     if (!judged.accepted || judged.provisional) continue
     const next = advance(position, message, judged.event, judged.state, false)
     const cause = next.cause ?? causeAmong(from, fresh.slice(0, at), judged.state)
-    return { ...next, seq: last.seq, ...(cause !== undefined && { cause }) }
+    const decided: Position = cause === undefined ? next : { ...next, cause }
+    // What follows changes nothing, or comes after a gap.
+    return fresh.slice(at + 1).reduce((read, later) => fold(read, later).position, decided)
   }
   return fresh.reduce((read, message) => fold(read, message).position, from)
 }

@@ -200,6 +200,24 @@ describe('what is retained, read at once', () => {
     expect(foldRetained(read([first]).position, [first, claim])).toEqual(read([first, claim]).position)
   })
 
+  test('is as uncertain after a gap as it is one by one, also where what came before the gap is certain', () => {
+    const released = decided(
+      { type: 'order', kind: 'released', order },
+      { id: 'released', state: forcedOpen, logNow: 12_000 },
+    )
+    const afterGap = stored(released, { seq: 9, expected: 7 })
+    for (const messages of [
+      [first, afterGap],
+      [first, claim, afterGap],
+      [first, afterGap, claim],
+    ]) {
+      const position = foldRetained(unread, messages)
+      expect(position).toEqual(read(messages).position)
+      expect(position).toMatchObject({ seq: 9, provisional: true, state: { mode: 'closed' } })
+      expect(inForce(position).mode).not.toBe('closed')
+    }
+  })
+
   test('of a breaker of which as much is retained as can be, leaves the first message uncertain', () => {
     const only = stored(opened, { seq: 3, expected: 0 })
     expect(foldRetained(unread, [only], 2).provisional).toBe(false)
