@@ -1,0 +1,256 @@
+import {
+  BreakerOpenError,
+  createSwitchgear,
+  systemClock,
+  type Breaker,
+  type BreakerOptions,
+  type Clock,
+  type ReplicaHealth,
+  type Switchgear,
+  type Transition,
+} from '../../src/index.ts'
+import { natsLog } from '../../src/nats.ts'
+import { commonNow } from './common-clock.ts'
+import { watchPreviews, type SeenPreview } from './preview-watch.ts'
+
+/**
+ * A process that holds some instances of a fleet and does as its parent says: `fleet-processes.ts` starts it. It ends with
+ * the channel to its parent, however that ends.
+ */
+export interface Joining {
+  readonly servers: string | readonly string[]
+  readonly replicas?: number
+  readonly fleet: string
+  readonly instances: readonly string[]
+  /** Breakers by name, which every instance has from the start. */
+  readonly breakers: Readonly<Record<string, BreakerOptions>>
+  /** Where `traffic` and `call` call, with the breaker and the instance in the path. */
+  readonly dependency?: string
+  /** False: proposals do not wait, so that all who saw the same speak at once. True by default. */
+  readonly jitter?: boolean
+}
+
+export interface SeenTransition extends Pick<Transition, 'breaker' | 'from' | 'to' | 'scope' | 'term' | 'seq'> {
+  readonly instance: string
+  /** By the clock that all processes share, in ms. */
+  readonly seenMs: number
+  /** Whether a call of this instance is refused, asked within the transition. */
+  readonly refuses: boolean
+}
+
+/** What came of the calls of one instance. */
+interface Tally {
+  admitted: number
+  refused: number
+  underWay: number
+}
+
+interface Instance {
+  readonly gear: Switchgear
+  readonly tally: Tally
+  dependency: string
+}
+
+const instances = new Map<string, Instance>()
+const transitions: SeenTransition[] = []
+const warnings: { readonly instance: string; readonly text: string; readonly breaker: string }[] = []
+const previews: SeenPreview[] = []
+const links: { readonly instance: string; readonly state: string; readonly seenMs: number }[] = []
+const timers = new Set<NodeJS.Timeout>()
+
+const commands = {
+  now: () => commonNow(),
+
+  /** Resolves when all are linked, with when they began to join. */
+  async join(joining: Joining): Promise<number> {
+    const beganMs = commonNow()
+    for (const instance of joining.instances) start(instance, joining)
+    await Promise.all(joining.instances.map((name) => of(name).gear.ready({ deadlineMs: 60_000 })))
+    return beganMs
+  },
+
+  /** One failing call of each of these instances, all at the same time. */
+  async fail({
+    breaker,
+    by,
+    atMs = 0,
+  }: {
+    readonly breaker: string
+    readonly by?: readonly string[]
+    readonly atMs?: number
+  }) {
+    const names = by === undefined ? [...instances.keys()] : by.filter((name) => instances.has(name))
+    const waitMs = atMs - commonNow()
+    if (waitMs > 0) await systemClock.sleep(waitMs)
+    const calls = names.map((name) =>
+      of(name)
+        .gear.breaker(breaker)
+        .run(() => Promise.reject(new Error('down'))),
+    )
+    await Promise.allSettled(calls)
+  },
+
+  /** One call of the dependency by each of these instances that this process holds, all at once. */
+  async call({ breaker, by }: { readonly breaker: string; readonly by?: readonly string[] }) {
+    const names = by === undefined ? [...instances.keys()] : by.filter((name) => instances.has(name))
+    return Promise.all(names.map(async (instance) => ({ instance, outcome: await callOnce(instance, breaker) })))
+  },
+
+  /** From now on each instance calls each of these breakers so often, not all at the same moment. */
+  traffic({ breakers, everyMs }: { readonly breakers: readonly string[]; readonly everyMs: number }): void {
+    for (const [n, name] of [...instances.keys()].entries()) {
+      const callAll = (): void => {
+        for (const breaker of breakers) void callOnce(name, breaker)
+      }
+      const first = setTimeout(
+        () => {
+          timers.delete(first)
+          callAll()
+          timers.add(setInterval(callAll, everyMs))
+        },
+        (everyMs * n) / instances.size,
+      )
+      timers.add(first)
+    }
+  },
+
+  endTraffic(): void {
+    for (const timer of timers) clearInterval(timer)
+    timers.clear()
+  },
+
+  /** From now on these instances call another dependency. */
+  reach({ by, dependency }: { readonly by: readonly string[]; readonly dependency: string }): void {
+    for (const name of by) {
+      const instance = instances.get(name)
+      if (instance !== undefined) instance.dependency = dependency
+    }
+  },
+
+  /** What came of the calls since this was asked last, and how many have not ended. */
+  tallies() {
+    return [...instances].map(([instance, { tally }]) => {
+      const { admitted, refused, underWay } = tally
+      Object.assign(tally, { admitted: 0, refused: 0 })
+      return { instance, admitted, refused, underWay }
+    })
+  },
+
+  states(breaker: string) {
+    return [...instances].map(([instance, { gear }]) => {
+      const held = gear.breaker(breaker)
+      return { instance, mode: held.state.mode, scope: held.state.scope, agreed: agreedOf(held) }
+    })
+  },
+
+  transitions: (breaker: string) => transitions.filter((seen) => seen.breaker === breaker),
+  health: (): readonly (ReplicaHealth & { readonly instance: string })[] =>
+    [...instances].map(([instance, { gear }]) => ({ instance, ...gear.health().log })),
+  warnings: () => warnings,
+  previews: () => previews,
+  links: () => links,
+
+  async leave(): Promise<void> {
+    await Promise.all([...instances.values()].map(({ gear }) => gear.close()))
+    instances.clear()
+  },
+}
+
+export type Commands = typeof commands
+
+export interface Request {
+  readonly id: number
+  readonly command: keyof Commands
+  readonly given: unknown
+}
+
+export interface Reply {
+  readonly id: number
+  readonly result?: unknown
+  readonly failure?: string
+}
+
+process.on('message', (request: Request) => void answer(request))
+process.on('disconnect', () => process.exit())
+
+async function answer({ id, command, given }: Request): Promise<void> {
+  try {
+    const run = commands[command] as (given: unknown) => unknown
+    reply({ id, result: await run(given) })
+  } catch (error) {
+    reply({ id, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+}
+
+function reply(message: Reply): void {
+  process.send?.(message)
+}
+
+function start(instance: string, joining: Joining): void {
+  const { servers, replicas = 1, fleet, breakers, dependency = '', jitter = true } = joining
+  const log = watchPreviews(natsLog({ servers, replicas }), (topic, state) => {
+    const held = gear.breakers.get(topic)
+    if (held !== undefined)
+      previews.push({ instance, breaker: topic, shown: state, mode: held.state.mode, seenMs: commonNow() })
+  })
+  const gear = createSwitchgear({
+    fleet,
+    instance,
+    log,
+    breakers,
+    logger: {
+      info: () => {},
+      warn: (facts, text) => warnings.push({ instance, text, breaker: breakerIn(facts) }),
+      error: (facts, text) => warnings.push({ instance, text, breaker: breakerIn(facts) }),
+    },
+    ...(!jitter && { clock: hasty }),
+  })
+  gear.transitions$.subscribe(({ breaker, from, to, scope, term, seq }) => {
+    const refuses = gear.breaker(breaker).refusedForMs() !== undefined
+    transitions.push({ instance, breaker, from, to, scope, term, seq, seenMs: commonNow(), refuses })
+  })
+  gear.link$.subscribe(({ state }) => links.push({ instance, state, seenMs: commonNow() }))
+  instances.set(instance, { gear, tally: { admitted: 0, refused: 0, underWay: 0 }, dependency })
+}
+
+/** Proposals do not wait for their jitter of at most 50 ms. */
+const hasty: Clock = {
+  ...systemClock,
+  setTimeout: (run, delayMs, options) => systemClock.setTimeout(run, delayMs <= 50 ? 0 : delayMs, options),
+}
+
+async function callOnce(name: string, breaker: string): Promise<'passed' | 'failed' | 'refused'> {
+  const { gear, tally, dependency } = of(name)
+  tally.underWay++
+  try {
+    await gear.breaker(breaker).run(async ({ signal }) => {
+      tally.admitted++
+      const answer = await fetch(`${dependency}/${breaker}/${name}`, { signal })
+      await answer.arrayBuffer()
+      if (!answer.ok) throw new Error(`the dependency answered ${answer.status}`)
+    })
+    return 'passed'
+  } catch (error) {
+    if (!(error instanceof BreakerOpenError)) return 'failed'
+    tally.refused++
+    return 'refused'
+  } finally {
+    tally.underWay--
+  }
+}
+
+/** The state as a text of bytes, without what each instance estimates or counts for itself. */
+function agreedOf({ state }: Breaker): string {
+  const { retryAt: _, counts, ...rest } = state
+  return JSON.stringify(rest.mode === 'closed' ? rest : { ...rest, counts })
+}
+
+function breakerIn(facts: object): string {
+  return 'breaker' in facts ? String(facts.breaker) : ''
+}
+
+function of(name: string): Instance {
+  const instance = instances.get(name)
+  if (instance === undefined) throw new Error(`there is no instance ${name} in this process`)
+  return instance
+}
