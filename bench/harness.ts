@@ -19,7 +19,7 @@ export interface Row {
   /** What a hand-written minimum reached. */
   readonly limit?: string
   /** `ratio`, unless it is said. */
-  readonly unit?: 'bytes'
+  readonly unit?: 'bytes' | 'count'
 }
 
 export interface Measured extends Row {
@@ -38,8 +38,8 @@ export interface Bench {
 export interface Contest {
   /** What a ratio is to. */
   readonly baseline: Contender
-  /** `cpu` for work in this process, `wall` where a server answers; `cpu`. */
-  readonly time?: 'cpu' | 'wall'
+  /** `cpu` for work in this process, `wall` where a server answers, `told` where contenders return their own ms; `cpu`. */
+  readonly time?: 'cpu' | 'wall' | 'told'
   readonly rows: readonly (Row & { readonly ours: Contender; readonly peers?: Readonly<Record<string, Contender>> })[]
 }
 
@@ -57,13 +57,11 @@ const warmUps = 3
 export async function compare({ baseline, time = 'cpu', rows }: Contest): Promise<readonly Measured[]> {
   const contenders = [baseline, ...rows.flatMap(({ ours, peers = {} }) => [ours, ...Object.values(peers)])]
   const timed = contenders.map((contender) => ({ contender, calls: 1, costs: [] as number[] }))
-  for (const entry of timed) entry.calls = await callsThatFill(entry.contender, clocks[time])
+  for (const entry of timed) entry.calls = await callsThatFill(entry.contender, time)
   for (let round = 0; round < rounds; round++) {
     for (const entry of shuffled(timed)) {
       collectYoung()
-      const startedAt = clocks[time]()
-      consume(await entry.contender(entry.calls))
-      entry.costs.push((clocks[time]() - startedAt) / entry.calls)
+      entry.costs.push((await timeOf(entry.contender, entry.calls, time)) / entry.calls)
     }
   }
   const costsOf = (contender: Contender) => timed.find((entry) => entry.contender === contender)?.costs ?? []
@@ -75,7 +73,7 @@ export async function compare({ baseline, time = 'cpu', rows }: Contest): Promis
   })
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[sorted.length >> 1] ?? NaN
 }
@@ -92,13 +90,19 @@ const clocks = {
   wall: () => performance.now(),
 }
 
+/** What so many calls took, in ms. */
+async function timeOf(contender: Contender, calls: number, time: keyof typeof clocks | 'told'): Promise<number> {
+  if (time === 'told') return contender(calls)
+  const startedAt = clocks[time]()
+  consume(await contender(calls))
+  return clocks[time]() - startedAt
+}
+
 /** Warms the contender up, and finds how many calls fill a measurement. */
-async function callsThatFill(contender: Contender, clock: () => number): Promise<number> {
+async function callsThatFill(contender: Contender, time: NonNullable<Contest['time']>): Promise<number> {
   let calls = 1
   for (let warm = 0; warm < warmUps;) {
-    const startedAt = clock()
-    consume(await contender(calls))
-    const tookMs = clock() - startedAt
+    const tookMs = await timeOf(contender, calls, time)
     if (tookMs >= sampleMs) warm++
     else calls = Math.ceil(calls * Math.min(10, (sampleMs * 1.2) / Math.max(tookMs, 0.01)))
   }
