@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Server } from './server-process.ts'
 import { startNats } from './start-nats.ts'
 
@@ -11,7 +11,7 @@ export interface NatsNodeOptions {
   readonly args?: readonly string[]
 }
 
-/** A NATS server of our own that can fail: it keeps its port and its streams from one start to the next. */
+/** A NATS server of our own that can fail: it keeps its port, its name and its streams from one start to the next. */
 export interface NatsNode {
   readonly url: string
   /** `kill -9`. Resolves when it is gone. */
@@ -34,8 +34,10 @@ export async function startNatsNode({ config, args: more = [] }: NatsNodeOptions
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-node-'))
   const [store, copy, settings] = [join(folder, 'store'), join(folder, 'copy'), join(folder, 'nats.conf')]
   if (config !== undefined) writeFileSync(settings, config)
+  // A cluster knows its members by their names: under another one it would come back as one more.
+  const name = basename(folder)
   const args = [...more, '--store_dir', store, ...(config === undefined ? [] : ['--config', settings])]
-  let server: Server = await startNats({ args }).catch((error: unknown) => {
+  let server: Server = await startNats({ name, args }).catch((error: unknown) => {
     rmSync(folder, { recursive: true, force: true })
     throw error
   })
@@ -45,10 +47,10 @@ export async function startNatsNode({ config, args: more = [] }: NatsNodeOptions
     url,
     kill: () => server.kill(),
     async start() {
-      server = await startNats({ args: [...args, '--port', port] })
+      server = await startNats({ name, args: [...args, '--port', port] })
     },
     async startElsewhere() {
-      server = await startNats({ args })
+      server = await startNats({ name, args })
       return server.url
     },
     freeze: () => signal(server, 'SIGSTOP'),

@@ -9,15 +9,20 @@ export interface NatsOptions {
   readonly jetstream?: boolean
   /** More arguments, as nats-server takes them. None by default. */
   readonly args?: readonly string[]
+  /** The server's name, unique on this machine; in a cluster it is who it is. That of its temporary folder by default. */
+  readonly name?: string
 }
 
 /** A NATS server of our own on a port of its choice on 127.0.0.1; it answers when this resolves. */
-export async function startNats({ jetstream = true, args = [] }: NatsOptions = {}): Promise<Server> {
+export async function startNats({ jetstream = true, args = [], name }: NatsOptions = {}): Promise<Server> {
   const running = runningServer('nats-server')
   if (running !== undefined) return running
-  const server = spawnServer('nats-server', (folder) => [...argsFor(folder, jetstream), ...args])
+  const server = spawnServer('nats-server', (folder) => [
+    ...argsFor(folder, jetstream, name ?? basename(folder)),
+    ...args,
+  ])
   try {
-    const port = await until('nats-server to answer', () => portOf(server))
+    const port = await until('nats-server to answer', () => portOf(server, name ?? basename(server.folder)))
     return { url: `nats://127.0.0.1:${port}`, pid: server.pid, stop: server.stop, kill: server.kill }
   } catch (error) {
     await server.kill()
@@ -25,20 +30,15 @@ export async function startNats({ jetstream = true, args = [] }: NatsOptions = {
   }
 }
 
-function argsFor(folder: string, jetstream: boolean): string[] {
+function argsFor(folder: string, jetstream: boolean, name: string): string[] {
   const store = jetstream ? ['--jetstream', '--store_dir', join(folder, 'store')] : []
-  return ['--addr', '127.0.0.1', '--port', '-1', '--name', nameOf(folder), '--ports_file_dir', folder, ...store]
+  return ['--addr', '127.0.0.1', '--port', '-1', '--name', name, '--ports_file_dir', folder, ...store]
 }
 
 /** The server writes its ports to a file that has its process id in its name; the name in its greeting is the proof. */
-async function portOf(server: ServerProcess): Promise<number | undefined> {
+async function portOf(server: ServerProcess, name: string): Promise<number | undefined> {
   const path = join(server.folder, `nats-server_${server.pid}.ports`)
   const port = /"(?:nats|tls):\/\/127\.0\.0\.1:(\d+)"/.exec(readFileSync(path, 'utf8'))?.[1]
   const greeting = await converse(Number(port), '', /"server_name":"([^"]*)"/)
-  return greeting[1] === nameOf(server.folder) ? Number(port) : undefined
-}
-
-/** The temporary folder's name is unique on this machine, and so is the server's. */
-function nameOf(folder: string): string {
-  return basename(folder)
+  return greeting[1] === name ? Number(port) : undefined
 }
