@@ -7,7 +7,8 @@ export {
 } from './switchgear.ts'
 
 export type { Breaker } from './streams/breaker.ts'
-export type { Permit, RunOptions } from './machines/breaker.ts'
+export type { RunOptions } from './machines/breaker.ts'
+export type { Permit } from './machines/permit.ts'
 export {
   breakerDefaults,
   type BreakerOptions,
@@ -20,7 +21,7 @@ export type { BreakerEvent, Counts, Order } from './machines/breaker-events.ts'
 export type { LogEntry } from './machines/history.ts'
 export type { ReplicaHealth } from './machines/replica.ts'
 export type { BreakerState } from './machines/breaker-state.ts'
-export type { Transition } from './machines/transition.ts'
+export { explainReason, type Transition } from './machines/transition.ts'
 export type { Mode } from './machines/fleet-state.ts'
 
 export { backoff, backoffDefaults, type Backoff, type BackoffPolicy } from './streams/backoff.ts'
