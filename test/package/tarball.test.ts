@@ -71,8 +71,17 @@ test('the main door needs no optional peer', async () => {
   }
 })
 
+test('the command of the package runs, and says its version and its help', async () => {
+  const [name, path] = Object.entries(repository.bin)[0] ?? []
+  expect(name).toBe('switchgear')
+  const command = `node_modules/switchgear/${path}`
+  expect(await consumer.run('node', command, '--version')).toBe(`${repository.version}\n`)
+  expect(await consumer.run('node', command, '--help')).toContain('force-open')
+  await expect(consumer.run('node', command, 'frobnicate')).rejects.toThrow('there is no such command')
+})
+
 test('what is installed with the library is small, and known; whatever else it can use is optional', () => {
-  expect(dependencies).toEqual(['rxjs', 'ulid', 'xstate', 'zod'])
+  expect(dependencies).toEqual(['citty', 'rxjs', 'ulid', 'xstate', 'zod'])
   expect(Object.keys(repository.peerDependenciesMeta)).toEqual(peers)
 })
 

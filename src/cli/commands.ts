@@ -1,0 +1,17 @@
+import type { CommandDef } from 'citty'
+import { disable } from './disable.ts'
+import { forceOpen } from './force-open.ts'
+import { history } from './history.ts'
+import { release } from './release.ts'
+import { status } from './status.ts'
+import { watch } from './watch.ts'
+
+/** Every command by the name that is typed, a file each; a new one is a file and a line here. */
+export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
+  status,
+  watch,
+  history,
+  'force-open': forceOpen,
+  disable,
+  release,
+})

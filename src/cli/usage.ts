@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module'
+import { parseArgs, stripVTControlCharacters, type ParseArgsConfig } from 'node:util'
+import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
+import { ConfigError } from '../index.ts'
+import { commands } from './commands.ts'
+import { exitCodeMeanings } from './exit-codes.ts'
+import { environment } from './fleet-options.ts'
+import { inColour } from './screen.ts'
+
+export const version: string = (createRequire(import.meta.url)('../../package.json') as { version: string }).version
+
+const root: CommandDef = {
+  meta: { name: 'switchgear', version, description: 'Watch and order the circuit breakers of a fleet' },
+  subCommands: { ...commands },
+}
+
+/** The help of `switchgear` itself, as it is to be shown on this stream. */
+export function mainUsage(on: NodeJS.WriteStream): Promise<string> {
+  return usage(on, renderUsage(root))
+}
+
+export function commandUsage(command: CommandDef, on: NodeJS.WriteStream): Promise<string> {
+  return usage(on, renderUsage(command, root))
+}
+
+async function usage(on: NodeJS.WriteStream, rendered: Promise<string>): Promise<string> {
+  const text = [
+    (await rendered).replaceAll(/ +$/gm, '').trimEnd(),
+    '',
+    'ENVIRONMENT',
+    '',
+    ...environment.map(([name, meaning]) => `  ${name.padEnd(15)}${meaning}`),
+    '',
+    'EXIT CODES',
+    '',
+    ...exitCodeMeanings.map(([code, meaning]) => `  ${String(code).padEnd(15)}${meaning}`),
+  ].join('\n')
+  return inColour(on) ? text : stripVTControlCharacters(text)
+}
+
+/**
+ * Refuses what the parser of the commands would pass over: unknown options, options without their value, and more or
+ * fewer arguments than there are. @throws ConfigError that shows no value, since it might be a password
+ */
+export function checkUsage(name: string, { args }: CommandDef, given: readonly string[]): void {
+  const all = Object.entries(args as ArgsDef)
+  const refuse = (what: string): ConfigError =>
+    new ConfigError(name, `${what}; \`switchgear ${name} --help\` has all of it`)
+  const positionals = all.filter(([, { type }]) => type === 'positional')
+  const required = positionals.filter(([, { required }]) => required !== false)
+  const found = parsed(all, given, refuse).length
+  const missing = required[found]
+  if (missing !== undefined) throw refuse(`<${missing[0].toUpperCase()}> is missing`)
+  if (found > positionals.length)
+    throw refuse(`expected ${positionals.length || 'no'} argument, and there are ${found}`)
+}
+
+function parsed(
+  all: readonly [string, ArgsDef[string]][],
+  given: readonly string[],
+  refuse: (what: string) => ConfigError,
+): readonly string[] {
+  const options: ParseArgsConfig['options'] = {}
+  for (const [name, { type }] of all) {
+    if (type !== 'positional') options[name] = { type: type === 'boolean' ? 'boolean' : 'string' }
+  }
+  try {
+    return parseArgs({ args: [...given], options, allowPositionals: true, strict: true }).positionals
+  } catch (error) {
+    const [what] = (error instanceof Error ? error.message : String(error)).split(/[.;\n]/)
+    throw refuse(lowerFirst(what ?? ''))
+  }
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import repository from '../../package.json' with { type: 'json' }
+import { runCommand } from './command.ts'
+
+const commands = ['status', 'watch', 'history', 'force-open', 'disable', 'release']
+
+describe.concurrent('the command switchgear', () => {
+  test('says its version', async () => {
+    expect(await runCommand(['--version'])).toEqual({ code: 0, stdout: repository.version, stderr: '' })
+  })
+
+  test('names every command, every variable and every exit code in its help', async () => {
+    const { code, stdout } = await runCommand(['--help'])
+    expect(code).toBe(0)
+    for (const name of [...commands, 'NATS_PASSWORD', 'EXIT CODES', 'not closed']) expect(stdout).toContain(name)
+  })
+
+  test.each(commands)('explains %s, without asking NATS', async (name) => {
+    const { code, stdout, stderr } = await runCommand([name, '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const option of ['--fleet', '--servers', '--creds', '--json', '--deadline']) expect(stdout).toContain(option)
+    // Nothing but text where nobody looks at colours.
+    expect(stdout).not.toContain('\u001b')
+  })
+
+  test('shows how to use it where nothing is typed', async () => {
+    const { code, stdout, stderr } = await runCommand([])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('USAGE')
+  })
+})
+
+describe.concurrent('wrong usage ends with 2 and one line that says what was wrong:', () => {
+  const order = ['force-open', 'smtp', '--by', 'ann', '--reason', 'x']
+  test.each([
+    [['frobnicate'], 'frobnicate: there is no such command'],
+    [['--json', 'status'], 'the command comes first'],
+    [['constructor'], 'there is no such command'],
+    [['status', '--frobnicate'], "unknown option '--frobnicate'"],
+    [['status', '--fleet'], "option '--fleet"],
+    [['status', '--no-json'], "unknown option '--no-json'"],
+    [['status', '--json=yes'], "option '--json' does not take an argument"],
+    [['status', 'a', 'b'], 'expected 1 argument'],
+    [['history'], '<BREAKER> is missing'],
+    [['history', 'smtp', '--limit', '0'], '--limit: expected a whole number'],
+    [['history', 'smtp', '--limit', '1e3'], '--limit: expected a whole number'],
+    [['force-open', 'smtp', '--by', 'ann'], '--reason: an order needs one'],
+    [['force-open', 'smtp', '--by', 'ann', '--reason', ' '], '--reason: an order needs one'],
+    [['release', 'smtp', '--for', '5m', '--reason', 'x'], "unknown option '--for'"],
+    [[...order, '--for', '10'], '--for: expected a duration'],
+    [[...order, '--for', '0s'], '--for: expected a duration'],
+    [[...order, '--for', '25d'], '--for: expected a duration'],
+    [[...order, '--for', '-5m'], "option '--for' argument is ambiguous"],
+    [['status', '--deadline', 'soon'], '--deadline: expected a duration'],
+    [['status', '--fleet', 'a.b'], 'fleet: expected 1 to 64'],
+    [['status', '--servers', 'http://127.0.0.1'], 'natsLog.servers: expected a URL'],
+    [['status', '--servers', 'nats://a', '--nats', 'nats://b'], '--nats: it is the same as --servers'],
+    [['status', '--user', 'a', '--token', 't'], '`user` does not go with `token`'],
+    [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await runCommand(args)
+    expect(stderr).toContain(message)
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  })
+
+  test('with --json it is an object with a code', async () => {
+    const { code, stdout, stderr } = await runCommand(['status', '--json', '--frobnicate'])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: 'SWITCHGEAR_CONFIG', message: expect.stringContaining('--frobnicate') as string },
+    })
+  })
+
+  test.each([
+    [['status', '--nkey', 'SUhunter2']],
+    [['status', '--user', 'a', '--pass', 'hunter2', '--token', 'hunter2']],
+    [['status', '--servers', 'nats://a:hunter2@host:x']],
+    [['status', '--servers', 'nats://a:hunter2@host', '--user', 'b', '--pass', 'hunter2']],
+    [['status', '--pass', 'hunter2']],
+    [['status', 'smtp', 'hunter2']],
+    [['status', '--passwd=hunter2']],
+  ])('no secret is shown: %j', async (args) => {
+    const { code, stderr } = await runCommand(args)
+    expect(stderr).not.toContain('hunter2')
+    expect(code).toBe(2)
+  })
+})
