@@ -1,4 +1,4 @@
-import { BreakerOpenError, type BreakerRefusal } from '../kernel/errors.ts'
+import { BreakerOpenError, UnavailableError, type BreakerRefusal } from '../kernel/errors.ts'
 import { within, type Clock, type Timer } from '../ports/clock.ts'
 import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
@@ -132,6 +132,7 @@ export abstract class BreakerLifecycle<B> {
       this.#dropProbe()
     if (mode === was.mode && term === was.term) {
       if (lease !== was.lease) this.#planWake()
+      if (before.provisional && !after.provisional) this.#proposeFreshTrip()
       void this.#countVotes()
       return
     }
@@ -312,19 +313,35 @@ export abstract class BreakerLifecycle<B> {
     const recoveryMs = recoveryDelay(this.settings, failedRecoveries, this.host.random.next())
     const trip = tripped(this.#moment, { reason, by: this.host.instance, counts, recoveryMs, failedRecoveries })
     this.#setLocal(trip, from, reason)
-    if (this.host.replica.linked) this.#proposeTrip(trip)
+    if (this.host.replica.linked) void this.#proposeTrip(trip)
   }
 
-  #proposeTrip({ reason, counts, recoveryMs }: Trip): void {
+  /** Says it again while it is fresh, where the log did not answer; each time that takes as long as it could count. */
+  async #proposeTrip(trip: Trip): Promise<void> {
+    const { reason, counts, recoveryMs } = trip
     const { mode, term } = this.#position.state
     if (mode !== 'closed') return
-    void this.host.replica.propose(this.name, this.settings, {
+    const proposed = await this.host.replica.propose(this.name, this.settings, {
       type: 'trip',
       term,
       reason,
       counts,
       recoveryMs,
     })
+    const unanswered = proposed.status === 'failed' && proposed.error instanceof UnavailableError
+    if (unanswered && this.#freshTrip?.since === trip.since) await this.#proposeTrip(trip)
+  }
+
+  /** What the fleet may still have to hear of: a local trip is evidence for as long as its own recovery time. */
+  get #freshTrip(): Trip | undefined {
+    const local = this.#local
+    if (local.kind !== 'tripped' || !local.own || !this.host.replica.linked) return undefined
+    return this.host.clock.monotonic() - local.since <= local.recoveryMs ? local : undefined
+  }
+
+  #proposeFreshTrip(): void {
+    const trip = this.#freshTrip
+    if (trip !== undefined) void this.#proposeTrip(trip)
   }
 
   #setLocal(local: Local, from: Transition['from'], reason: string): void {
@@ -363,9 +380,7 @@ export abstract class BreakerLifecycle<B> {
     if (!local.own) {
       if (this.probe?.scope === 'local') this.#dropProbe()
       this.#local = steady
-    } else if (this.host.clock.monotonic() - local.since <= local.recoveryMs) {
-      this.#proposeTrip(local)
-    }
+    } else this.#proposeFreshTrip()
   }
 
   /** Unlinked: what the fleet held open stays so here, until this instance's own probe passes. */

@@ -1,14 +1,17 @@
-import { BreakerOpenError, ClosedError, TimeoutError, UnavailableError } from '../kernel/errors.ts'
+import { BreakerOpenError, ClosedError, TimeoutError } from '../kernel/errors.ts'
 import { isOwnFault } from '../kernel/own-faults.ts'
-import { count, durationMs as duration, parseOptions } from '../kernel/options.ts'
+import { count, parseOptions } from '../kernel/options.ts'
 import { withTimeout } from '../kernel/timeout.ts'
-import { within } from '../ports/clock.ts'
 import { z } from 'zod'
 import type { Order } from './breaker-events.ts'
 import type { BreakerSettings, Call, Judgement } from './breaker-options.ts'
 import type { BreakerState } from './breaker-state.ts'
 import { BreakerLifecycle, type BreakerHost } from './breaker-lifecycle.ts'
+import { attempt, LazyCall, probeCall, refuse } from './call.ts'
 import { Evidence } from './evidence.ts'
+import { uncounted, type Generation } from './generation.ts'
+import { giveOrder } from './order.ts'
+import { CallPermit, type Permit } from './permit.ts'
 import { sharedEvidence, type SharedEvidence } from './shared-evidence.ts'
 import type { Probe } from './probe.ts'
 import type { LogEntry } from './history.ts'
@@ -16,17 +19,6 @@ import type { LogEntry } from './history.ts'
 export interface RunOptions {
   /** Aborts the call: it rejects with the signal's reason at once, and counts neither way. */
   readonly signal?: AbortSignal
-}
-
-/** The right to make one call, for callback styles and streams. The first of the three counts, later ones change nothing. */
-export interface Permit {
-  /** Set when this call is the probe. */
-  readonly probe?: Call['probe']
-  success(): void
-  /** The error is judged as one that `run` sees. */
-  failure(error?: unknown): void
-  /** It says nothing of the dependency. */
-  ignore(): void
 }
 
 /**
@@ -92,17 +84,17 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 
   /** Refuses every call of the whole fleet, for `forMs` or until it is released. Resolves once the fleet has taken it. */
   forceOpen(order: Order): Promise<void> {
-    return this.#order('forcedOpen', order)
+    return giveOrder(this.host, this, 'forcedOpen', order)
   }
 
   /** Lets every call of the whole fleet through, uncounted, for `forMs` or until it is released. */
   disable(order: Order): Promise<void> {
-    return this.#order('disabled', order)
+    return giveOrder(this.host, this, 'disabled', order)
   }
 
   /** Ends an order; the breaker is closed then. Without an order there is nothing to do. */
   release(order: Order): Promise<void> {
-    return this.#order('released', order)
+    return giveOrder(this.host, this, 'released', order)
   }
 
   /** What happened, newest first: who, when, why, on what counts, and what the fleet did not take. @throws UnavailableError */
@@ -317,26 +309,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
       ignore: () => this.endProbe(probe, 'ignored'),
     }
   }
-
-  async #order(kind: 'forcedOpen' | 'disabled' | 'released', given: Order): Promise<void> {
-    const order = parseOptions(orderSchema, given, 'order')
-    if (this.host.closed) throw new ClosedError(`breaker "${this.name}"`)
-    const { clock, replica } = this.host
-    await replica.whenLinked(orderLinkWaitMs)
-    const proposing = replica.propose(this.name, this.settings, { type: 'order', kind, order }, { jitter: false })
-    const proposed = await within(clock, orderWaitMs, proposing)
-    if (proposed?.status === 'accepted' || proposed?.status === 'moot') return
-    if (this.host.closed) throw new ClosedError(`breaker "${this.name}"`)
-    if (proposed === undefined)
-      throw new UnavailableError('event log', `it did not take the order within ${orderWaitMs} ms; it still may`)
-    if (proposed.status === 'failed') throw proposed.error
-    throw new UnavailableError('event log', 'there is no link to the fleet, so nobody can be told')
-  }
 }
-
-/** How long an order waits for the link to come up, and then for the log, in ms. */
-const orderLinkWaitMs = 5_000
-const orderWaitMs = 15_000
 
 const probeResults = Object.freeze({
   success: 'passed',
@@ -344,101 +317,4 @@ const probeResults = Object.freeze({
   ignored: 'ignored',
 } as const)
 
-interface Generation {
-  succeeded<T>(value: T): T
-  failed(error: unknown): never
-  judge(error: unknown): Judgement
-}
-
-/** While a breaker is disabled its calls count nowhere. */
-const uncounted: Generation = Object.freeze({
-  succeeded: <T>(value: T): T => value,
-  failed: (error: unknown): never => {
-    throw error
-  },
-  judge: () => 'ignored' as const,
-})
-
-/** A call's signal is made when it is read; in the closed state without a deadline nothing aborts it. */
-class LazyCall implements Call {
-  #signal: AbortSignal | undefined
-
-  get signal(): AbortSignal {
-    return (this.#signal ??= new AbortController().signal)
-  }
-}
-
-function probeCall(call: { readonly signal: AbortSignal }, probe: NonNullable<Call['probe']>): Call {
-  return {
-    get signal() {
-      return call.signal
-    },
-    probe,
-  }
-}
-
-/**
- * Rejects one microtask later. What rejects before its caller has attached a handler is noted by Node as unhandled, and
- * taken off again, which costs five times as much.
- */
-function refuse(error: BreakerOpenError): Promise<never> {
-  return new Promise((_, reject) => {
-    void soon.then(() => reject(error))
-  })
-}
-
-const soon = Promise.resolve()
-
-/** Starts the work in the same tick; what it throws at once is a rejection. */
-function attempt<T>(work: (call: Call) => Promise<T> | T): Promise<T> {
-  try {
-    return Promise.resolve(work(new LazyCall()))
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
-class CallPermit implements Permit {
-  /** Gone once the outcome is known. */
-  #breaker: CircuitBreaker | undefined
-  readonly #generation: Generation
-  readonly #startedAt: number
-
-  constructor(breaker: CircuitBreaker, generation: Generation, startedAt: number) {
-    this.#breaker = breaker
-    this.#generation = generation
-    this.#startedAt = startedAt
-  }
-
-  success(): void {
-    const breaker = this.#breaker
-    this.#breaker = undefined
-    breaker?.succeed(this.#generation, this.#startedAt)
-  }
-
-  failure(error?: unknown): void {
-    const breaker = this.#breaker
-    this.#breaker = undefined
-    breaker?.settle(this.#generation, error === undefined ? 'failure' : this.#generation.judge(error), this.#startedAt)
-  }
-
-  ignore(): void {
-    this.#breaker = undefined
-  }
-}
-
 const historyOptions = z.strictObject({ limit: count.exactOptional() })
-const orderSchema: z.ZodType<Order> = z.strictObject({
-  by: writtenText(128),
-  reason: writtenText(512),
-  forMs: duration.exactOptional(),
-})
-
-/** A text of 1 to `bytesMax` bytes as it is written into the log, where an order stands several times in one message. */
-function writtenText(bytesMax: number): z.ZodString {
-  const bytes = (text: string): number => new TextEncoder().encode(JSON.stringify(text)).length - '""'.length
-  return z
-    .string()
-    .min(1)
-    .refine((text) => bytes(text) <= bytesMax, { error: `expected at most ${bytesMax} bytes` })
-}

@@ -3,7 +3,8 @@ import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { memoryLog } from '../../adapters/memory/event-log.ts'
 import { BreakerOpenError } from '../../kernel/errors.ts'
-import type { CircuitBreaker, Permit } from '../../machines/breaker.ts'
+import type { CircuitBreaker } from '../../machines/breaker.ts'
+import type { Permit } from '../../machines/permit.ts'
 import { fleetOfBreakers, type TestedInstance } from '../fleet-of-breakers.ts'
 import { fleetScripts, type FleetScript } from '../fleet-script.ts'
 import type { Law, Verdict } from '../law.ts'
@@ -15,7 +16,7 @@ import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
 export const refuses: Law<FleetScript> = {
   name: 'breaker.refuses',
   says: 'while open or half-open, no call reaches the dependency but that of whoever holds the lease, or probes for itself',
-  cases: fleetScripts({ faulty: true }),
+  cases: fleetScripts({ logs: ['sound', 'faulty', 'lossy'] }),
   async holds(script) {
     const { calls, refusals } = await playFleet(script)
     for (const { instance, probe, fleet, mode, scope } of calls) {
