@@ -7,7 +7,8 @@ export {
 } from './switchgear.ts'
 
 export type { Breaker } from './streams/breaker.ts'
-export type { Permit, RunOptions } from './machines/breaker.ts'
+export type { RunOptions } from './machines/breaker.ts'
+export type { Permit } from './machines/permit.ts'
 export {
   breakerDefaults,
   type BreakerOptions,
