@@ -120,6 +120,9 @@ export interface BreakerSettings {
   readonly timeWindow: boolean
 }
 
+/** The share of a lease that a probe may use; the rest is for its result to reach the log. */
+export const probeShare = 0.8
+
 const settingsOf = new WeakMap<object, BreakerSettings>()
 const noOptions: BreakerOptions = Object.freeze({})
 
@@ -202,15 +205,17 @@ export function conflictsIn(settings: BreakerSettings): readonly string[] {
     ['failureRate', settings.failureRate],
     ['slowCallRate', settings.slowCallRate],
   ] as const) {
+    if (rule?.threshold === 0) found.push(`${name}.threshold is 0: it trips at minimumCalls, whatever they come to`)
     if (rule !== undefined && 'calls' in rule.over && rule.minimumCalls > rule.over.calls) {
       found.push(
         `${name}.minimumCalls (${rule.minimumCalls}) is more than its window can hold (${rule.over.calls}): the rule never trips`,
       )
     }
   }
-  if (settings.timeoutMs !== undefined && settings.timeoutMs > settings.leaseMs * 0.8) {
+  const probeMs = settings.leaseMs * probeShare
+  if (settings.timeoutMs !== undefined && settings.timeoutMs > probeMs) {
     found.push(
-      `timeoutMs (${settings.timeoutMs}) is longer than a probe may take (0.8 of probe.leaseMs, ${settings.leaseMs * 0.8}): slow probes always fail`,
+      `timeoutMs (${settings.timeoutMs}) is longer than a probe may take (${probeShare} of probe.leaseMs, ${probeMs}): slow probes always fail`,
     )
   }
   if (settings.sharedEvidence && settings.failureRate === undefined && settings.slowCallRate === undefined) {
@@ -226,7 +231,7 @@ export function conflictsIn(settings: BreakerSettings): readonly string[] {
   return found
 }
 
-const fraction = z.number().gt(0).max(1)
+const fraction = z.number().min(0).max(1)
 /** A window over calls is a byte a call, so it has a bound. */
 const windowCallsMax = 100_000
 const window: z.ZodType<Window> = z.union([

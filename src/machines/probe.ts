@@ -1,8 +1,6 @@
 import type { ProbeResult } from './breaker-decide.ts'
 import type { Timer } from '../ports/clock.ts'
 
-/** The share of a lease that a probe may use; the rest is for its result to reach the log. */
-export const probeShare = 0.8
 /** How long a call waits for its claim of the probe to be accepted, in ms. */
 export const claimWaitMs = 1_000
 

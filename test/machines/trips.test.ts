@@ -41,6 +41,13 @@ const rates: readonly Row[] = [
   ['ignored ones do not reach the minimum', { ...off, failureRate: half }, 'F*9 I*5', false],
   ['a minimum of 3: 2 of 2 do not', { ...off, failureRate: { ...half, minimumCalls: 3 } }, 'F*2', false],
   ['a minimum of 3: 3 of 3 do', { ...off, failureRate: { ...half, minimumCalls: 3 } }, 'F*3', true],
+  [
+    'at 0 it trips at the minimum, whatever the calls come to',
+    { ...off, failureRate: { ...half, threshold: 0 } },
+    'S*10',
+    true,
+  ],
+  ['at 0 it does not trip before', { ...off, failureRate: { ...half, threshold: 0 } }, 'S*9', false],
   ['at 1 every call must fail: 9 of 10', { ...off, failureRate: { ...half, threshold: 1 } }, 'S F*9', false],
   ['at 1 every call must fail: 10 of 10', { ...off, failureRate: { ...half, threshold: 1 } }, 'F*10', true],
   ['the ring forgets: the success of 11 calls ago', { ...off, failureRate: { ...half, threshold: 1 } }, 'S F*10', true],

@@ -63,6 +63,7 @@ describe('a breaker’s options', () => {
   test.each([
     [{ failureRate: { over, threshold: 0.5, minimumCalls: 20 } }, 'failureRate.minimumCalls (20)'],
     [{ slowCallRate: { over, threshold: 0.5, slowerThanMs: 5, minimumCalls: 11 } }, 'slowCallRate.minimumCalls (11)'],
+    [{ failureRate: { over, threshold: 0 } }, 'failureRate.threshold is 0'],
     [{ timeoutMs: 30_000 }, 'timeoutMs (30000)'],
     [{ probe: { leaseMs: 1_000 }, timeoutMs: 801 }, 'timeoutMs (801)'],
     [{ sharedEvidence: true }, 'sharedEvidence'],
