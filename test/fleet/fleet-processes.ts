@@ -24,7 +24,9 @@ export interface FleetProcesses {
   ask<C extends keyof Commands>(command: C, ...given: Given<C>): Promise<readonly Result<C>[]>
   /** The process of an instance. */
   of(instance: string): FleetProcess
-  /** Ends all of them. */
+  /** All instances leave, and join another fleet, in the same processes. */
+  rejoin(joining: Omit<Joining, 'instances'>): Promise<void>
+  /** Ends all processes. */
   end(): Promise<void>
 }
 
@@ -52,17 +54,23 @@ export async function startFleet({
       if (process === undefined) throw new Error(`the process of ${instance} is gone`)
       return process
     },
+    async rejoin(other) {
+      await fleet.ask('leave')
+      await join(other)
+    },
     end: async () => void (await Promise.all(processes.map(({ kill }) => kill()))),
   }
   try {
-    await Promise.all(
-      fleet.processes.map((process) => process.ask('join', { ...joining, instances: process.instances })),
-    )
+    await join(joining)
   } catch (error) {
     await fleet.end()
     throw error
   }
   return fleet
+
+  async function join(to: Omit<Joining, 'instances'>): Promise<void> {
+    await Promise.all(fleet.processes.map((process) => process.ask('join', { ...to, instances: process.instances })))
+  }
 }
 
 function startProcess(instances: readonly string[]): FleetProcess & { readonly alive: boolean } {

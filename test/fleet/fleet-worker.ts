@@ -10,8 +10,9 @@ import {
   type Transition,
 } from '../../src/index.ts'
 import { natsLog } from '../../src/nats.ts'
+import { proposalJitterMs } from '../../src/machines/proposer.ts'
 import { commonNow } from './common-clock.ts'
-import { watchPreviews, type SeenPreview } from './preview-watch.ts'
+import { watchLog, type Appended, type SeenPreview } from './watch-log.ts'
 
 /**
  * A process that holds some instances of a fleet and does as its parent says: `fleet-processes.ts` starts it. It ends with
@@ -26,8 +27,6 @@ export interface Joining {
   readonly breakers: Readonly<Record<string, BreakerOptions>>
   /** Where `traffic` and `call` call, with the breaker and the instance in the path. */
   readonly dependency?: string
-  /** False: proposals do not wait, so that all who saw the same speak at once. True by default. */
-  readonly jitter?: boolean
 }
 
 export interface SeenTransition extends Pick<Transition, 'breaker' | 'from' | 'to' | 'scope' | 'term' | 'seq'> {
@@ -55,6 +54,8 @@ const instances = new Map<string, Instance>()
 const transitions: SeenTransition[] = []
 const warnings: { readonly instance: string; readonly text: string; readonly breaker: string }[] = []
 const previews: SeenPreview[] = []
+const appends: Record<Appended, number> = { stored: 0, conflict: 0, unknown: 0 }
+let jitters = true
 const links: { readonly instance: string; readonly state: string; readonly seenMs: number }[] = []
 const timers = new Set<NodeJS.Timeout>()
 
@@ -88,6 +89,16 @@ const commands = {
         .run(() => Promise.reject(new Error('down'))),
     )
     await Promise.allSettled(calls)
+  },
+
+  /** One call of each of these instances, which passes if it is let through. */
+  async pass(breaker: string) {
+    await Promise.allSettled([...instances.values()].map(({ gear }) => gear.breaker(breaker).run(() => 'passed')))
+  },
+
+  /** Whether proposals wait for their jitter, as they do unless this says otherwise. */
+  jitter(on: boolean): void {
+    jitters = on
   },
 
   /** One call of the dependency by each of these instances that this process holds, all at once. */
@@ -148,11 +159,15 @@ const commands = {
     [...instances].map(([instance, { gear }]) => ({ instance, ...gear.health().log })),
   warnings: () => warnings,
   previews: () => previews,
+  appends: () => appends,
   links: () => links,
 
+  /** All instances leave, and what was seen of them is forgotten. */
   async leave(): Promise<void> {
     await Promise.all([...instances.values()].map(({ gear }) => gear.close()))
     instances.clear()
+    transitions.length = 0
+    Object.assign(appends, { stored: 0, conflict: 0, unknown: 0 })
   },
 }
 
@@ -187,11 +202,13 @@ function reply(message: Reply): void {
 }
 
 function start(instance: string, joining: Joining): void {
-  const { servers, replicas = 1, fleet, breakers, dependency = '', jitter = true } = joining
-  const log = watchPreviews(natsLog({ servers, replicas }), (topic, state) => {
-    const held = gear.breakers.get(topic)
-    if (held !== undefined)
-      previews.push({ instance, breaker: topic, shown: state, mode: held.state.mode, seenMs: commonNow() })
+  const { servers, replicas = 1, fleet, breakers, dependency = '' } = joining
+  const log = watchLog(natsLog({ servers, replicas }), {
+    onAppended: (what) => appends[what]++,
+    onPreview(breaker, shown) {
+      const mode = gear.breakers.get(breaker)?.state.mode
+      if (mode !== undefined) previews.push({ instance, breaker, shown, mode, seenMs: commonNow() })
+    },
   })
   const gear = createSwitchgear({
     fleet,
@@ -203,7 +220,7 @@ function start(instance: string, joining: Joining): void {
       warn: (facts, text) => warnings.push({ instance, text, breaker: breakerIn(facts) }),
       error: (facts, text) => warnings.push({ instance, text, breaker: breakerIn(facts) }),
     },
-    ...(!jitter && { clock: hasty }),
+    clock,
   })
   gear.transitions$.subscribe(({ breaker, from, to, scope, term, seq }) => {
     const refuses = gear.breaker(breaker).refusedForMs() !== undefined
@@ -213,10 +230,11 @@ function start(instance: string, joining: Joining): void {
   instances.set(instance, { gear, tally: { admitted: 0, refused: 0, underWay: 0 }, dependency })
 }
 
-/** Proposals do not wait for their jitter of at most 50 ms. */
-const hasty: Clock = {
+/** The system's; without jitter, what would wait 50 ms at most does not. */
+const clock: Clock = {
   ...systemClock,
-  setTimeout: (run, delayMs, options) => systemClock.setTimeout(run, delayMs <= 50 ? 0 : delayMs, options),
+  setTimeout: (run, delayMs, options) =>
+    systemClock.setTimeout(run, jitters || delayMs > proposalJitterMs ? delayMs : 0, options),
 }
 
 async function callOnce(name: string, breaker: string): Promise<'passed' | 'failed' | 'refused'> {
