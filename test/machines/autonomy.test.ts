@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { createSwitchgear, type BreakerOptions, type Switchgear } from 'switchgear'
 import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
@@ -148,6 +148,42 @@ test('an append that lands late changes nothing', async () => {
   await clock.advanceBy(100)
   expect(log.stored('smtp')).toHaveLength(1)
   expect(b.state.mode).toBe('closed')
+})
+
+describe('a trip that the fleet could not be told of is told while it is fresh', () => {
+  test('where the log did not answer, though the link was up', async () => {
+    const { clock, log, gears, a, b } = await fleetOf('a', 'b')
+    const [slowA, slowB] = gears.map((gear) => gear.breaker('slow', { ...options, recoveryTimeoutMs: 60_000 }))
+    if (slowA === undefined || slowB === undefined) throw new Error('two instances')
+    log.holdAppends('a', 2)
+    await trip(slowA)
+    await trip(a)
+    await clock.advanceBy(9_000)
+    expect(slowB.state.mode).toBe('closed')
+    await clock.advanceBy(3_000)
+    expect(slowA.state).toMatchObject({ mode: 'open', scope: 'fleet', term: 1 })
+    expect(slowB.state).toMatchObject({ mode: 'open', scope: 'fleet', term: 1 })
+    expect(b.state.mode, 'one that has recovered meanwhile is no evidence').toBe('closed')
+    expect(log.stored('slow')).toHaveLength(1)
+  })
+
+  test('where it had to wait for ten silent seconds', async () => {
+    const { clock, log, gears, b } = await fleetOf('a', 'b', 'c')
+    const [slowA, slowB] = gears.map((gear) => gear.breaker('slow', { ...options, recoveryTimeoutMs: 60_000 }))
+    if (slowA === undefined || slowB === undefined) throw new Error('two instances')
+    log.loseMessages('b', 1)
+    const order = { by: 'ann', reason: 'test' }
+    await clock.runUntil(slowA.disable(order))
+    await clock.runUntil(slowA.release(order))
+    await clock.advanceBy(100)
+    await trip(slowB)
+    await clock.advanceBy(9_000)
+    expect(slowB.state).toMatchObject({ mode: 'open', scope: 'local' })
+    expect(slowA.state.mode).toBe('closed')
+    await clock.advanceBy(2_000)
+    expect(slowA.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'b' })
+    expect(b.state.mode).toBe('closed')
+  })
 })
 
 test('after a gap, what is adopted may tighten at once, and loosens after ten silent seconds', async () => {
