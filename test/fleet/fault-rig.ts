@@ -129,5 +129,7 @@ function describeUnit(unit: Unit): string {
     const { mode, scope, term, by, reason } = unit.state(name)
     return `${name} ${mode} (${scope}) in term ${term} by ${by}: ${reason}`
   })
-  return `${unit.gear.instance} ${link} ${JSON.stringify(log)}; ${states.join('; ')}`
+  const last = unit.links.at(-1)?.link
+  const why = last?.state === 'down' ? ` (${last.why})` : ''
+  return `${unit.gear.instance} ${link}${why} ${JSON.stringify(log)}; ${states.join('; ')}`
 }
