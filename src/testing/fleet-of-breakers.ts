@@ -9,23 +9,32 @@ import type { Clock } from '../ports/clock.ts'
 import type { EventLog, StoredMessage } from '../ports/event-log.ts'
 import { silentLogger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
+import { recordInstance, type InstanceRecord } from './instance-record.ts'
 
 /** What an instance made of one more accepted event, or of a replay. */
 export interface Reading {
   readonly breaker: string
+  /** Of which log; 1 for one that never began anew. */
+  readonly epoch: number
   readonly seq: number
   readonly state: FleetState
   readonly provisional: boolean
+  /** It was provisional, and nothing has contradicted it for a while: this instance goes by it, no rule has shown it. */
+  readonly settled: boolean
   /** None for a replay, of which only the end counts. */
   readonly event: string | undefined
 }
+
+/** `trueAt`: when it was told, monotonic, in ms, by a clock that is nobody's. */
+export type TimedTransition = Transition & { readonly trueAt: number }
 
 /** One instance: the real replica, registry and breakers, without the door around them. */
 export interface TestedInstance {
   readonly name: string
   readonly replica: Replica
   readonly readings: readonly Reading[]
-  readonly transitions: readonly Transition[]
+  readonly transitions: readonly TimedTransition[]
+  readonly record: InstanceRecord
   /** False once it has crashed. */
   readonly alive: boolean
   breaker(name: string): CircuitBreaker
@@ -46,6 +55,10 @@ export interface TestedFleetOptions {
   clockOf(at: number): Clock
   readonly random: Random
   readonly log: EventLog
+  /** The true time, monotonic, in ms; the first instance's clock where it is not given. */
+  readonly now?: () => number
+  /** Which log it is by now, for one that may begin anew. */
+  readonly epoch?: () => number
   /** Of every breaker. */
   readonly options: BreakerOptions
 }
@@ -74,20 +87,23 @@ export function fleetOfBreakers({ instances: count, ...options }: TestedFleetOpt
 function testedInstance(
   name: string,
   clock: Clock,
-  { random, log, options }: Pick<TestedFleetOptions, 'random' | 'log' | 'options'>,
+  { random, options, ...of }: Omit<TestedFleetOptions, 'instances'>,
 ): TestedInstance {
   const readings: Reading[] = []
-  const transitions: Transition[] = []
+  const transitions: TimedTransition[] = []
+  const trueNow = of.now ?? clock.monotonic
+  const record = recordInstance(of.log, trueNow, of.epoch ?? (() => 1))
   let alive = true
   const replica = createReplica(
-    { fleet: 'default', instance: name, log, clock, random, logger: silentLogger },
+    { fleet: 'default', instance: name, log: record.log, clock, random, logger: silentLogger },
     {
       onChange(breaker, before, after, event) {
         const { seq, state, provisional } = after
-        readings.push({ breaker, seq, state, provisional, event: event?.id })
+        const settled = before.provisional && !provisional && after.seq === before.seq
+        readings.push({ breaker, epoch: record.epoch, seq, state, provisional, settled, event: event?.id })
         registry.all.get(breaker)?.onChange(before, after)
         const transition = fleetTransition(breaker, before, after, event, clock.now())
-        if (transition !== undefined) transitions.push(transition)
+        if (transition !== undefined) transitions.push({ ...transition, trueAt: trueNow() })
       },
       onLink(link) {
         for (const breaker of registry.all.values()) breaker.onLink(link)
@@ -103,7 +119,7 @@ function testedInstance(
     get closed() {
       return !alive
     },
-    emit: (transition) => void transitions.push(transition),
+    emit: (transition) => void transitions.push({ ...transition, trueAt: trueNow() }),
     successor: (retired) => registry.get(retired.name),
     current: (breaker) => registry.all.get(breaker),
   }
@@ -118,6 +134,7 @@ function testedInstance(
     replica,
     readings,
     transitions,
+    record,
     get alive() {
       return alive
     },

@@ -19,12 +19,37 @@ export type FleetStep =
   | { readonly do: 'outage'; readonly sick: number; readonly ms: number }
   /** The moment that the fleet waits for comes, the dependency is up or not, and everybody calls. */
   | { readonly do: 'comeBack'; readonly up: boolean; readonly end: WorkEnd; readonly ms: number }
-  /** What a network, a server and a replicated store can do; only where the script's log is a faulty one. */
+  /** What a network, a server and a replicated store can do. */
   | { readonly do: 'fault'; readonly at: number; readonly kind: LogFaultKind }
   /** Time passes: so many ms, or until around the moment that the fleet waits for. */
   | { readonly do: 'wait'; readonly ms: number; readonly until: 'none' | 'before' | 'at' | 'after' }
 
-export type LogFaultKind = 'loseAnswers' | 'holdAppends' | 'landLate' | 'repeatLast' | 'cut' | 'heal'
+/**
+ * `sound`: it keeps its promises, and answers everybody. `faulty`: it keeps its promises to followers, while answers are
+ * lost, appends land late, links are cut or slower than a lease is long, a second winner is stored and acknowledged, and
+ * the log itself begins anew. `lossy`: it breaks its promise to followers, who miss messages and hear them in another
+ * order. Such a log stores no second winners: of a race whose winner was missed, a reader cannot tell the loser from it.
+ */
+export type ScriptLog = 'sound' | 'faulty' | 'lossy'
+
+/** Which faults a log has. */
+export const faultsOf: Readonly<Record<ScriptLog, readonly LogFaultKind[]>> = Object.freeze({
+  sound: [],
+  faulty: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast', 'cut', 'heal', 'cut', 'heal', 'slow', 'rewind'],
+  lossy: ['holdAppends', 'landLate', 'repeatLast', 'cut', 'heal', 'loseMessages', 'swapMessages', 'slow'],
+})
+
+export type LogFaultKind =
+  | 'loseAnswers'
+  | 'holdAppends'
+  | 'landLate'
+  | 'repeatLast'
+  | 'cut'
+  | 'heal'
+  | 'slow'
+  | 'rewind'
+  | 'loseMessages'
+  | 'swapMessages'
 
 /** How a call's work ends: as the dependency is, after a while, never, or with an error of this process's own. */
 export type WorkEnd = 'auto' | 'slow' | 'hang' | 'ownFault'
@@ -35,8 +60,7 @@ export interface FleetScript {
   readonly latencyMs: number
   /** How the instances' clocks differ, by their places, over and over. */
   readonly skews: readonly Skew[]
-  /** Whether the log is one whose answers are lost, that takes second winners, and whose links are cut. */
-  readonly faulty: boolean
+  readonly log: ScriptLog
   readonly options: BreakerOptions
   readonly steps: readonly FleetStep[]
 }
@@ -48,7 +72,10 @@ export interface FleetScriptOptions {
   readonly stepsMax?: number
   readonly quorums?: readonly number[]
   readonly crashes?: boolean
-  readonly faulty?: boolean
+  /** Which logs cases choose from. */
+  readonly logs?: readonly ScriptLog[]
+  /** Faults that are left out. */
+  readonly without?: readonly LogFaultKind[]
   /** Delays of the log that cases choose from, in ms: the most that one way may take. */
   readonly latenciesMs?: readonly number[]
 }
@@ -59,24 +86,37 @@ export function fleetScripts({
   stepsMax = 12,
   quorums = [1, 1, 1, 2],
   crashes = true,
-  faulty = false,
+  logs = ['sound'],
+  without = [],
   latenciesMs = [0, 5, 60, 250],
 }: FleetScriptOptions = {}): fc.Arbitrary<FleetScript> {
-  return fc.record({
-    seed: fc.nat(),
-    instances: fc.integer({ min: Math.min(2, instancesMax), max: instancesMax }),
-    latencyMs: fc.constantFrom(...latenciesMs),
-    skews: fc.array(skews, { minLength: 1, maxLength: 3 }),
-    faulty: faulty ? fc.boolean() : fc.constant(false),
-    options: fc.record({
-      failureThreshold: fc.constantFrom(1, 2),
-      quorum: fc.constantFrom(...quorums),
-      recoveryTimeoutMs: fc.constantFrom(80, 1_000),
-      recoveryBackoff: fc.record({ maxMs: fc.constantFrom(2_000, 10_000) }),
-      probe: fc.record({ leaseMs: fc.constantFrom(400, 3_000), successesToClose: fc.constantFrom(1, 1, 2) }),
-    }),
-    steps: fc.array(fleetSteps(crashes, faulty), { minLength: 4, maxLength: stepsMax, size: 'max' }),
-  })
+  const scriptOf = (log: ScriptLog): fc.Arbitrary<FleetScript> =>
+    fc.record({
+      seed: fc.nat(),
+      instances: fc.integer({ min: Math.min(2, instancesMax), max: instancesMax }),
+      latencyMs: fc.constantFrom(...latenciesMs),
+      skews: fc.array(skews, { minLength: 1, maxLength: 3 }),
+      log: fc.constant(log),
+      options: fc.record({
+        failureThreshold: fc.constantFrom(1, 2),
+        quorum: fc.constantFrom(...quorums),
+        recoveryTimeoutMs: fc.constantFrom(80, 1_000),
+        recoveryBackoff: fc.record({ maxMs: fc.constantFrom(2_000, 10_000) }),
+        probe: fc.record({ leaseMs: fc.constantFrom(400, 3_000), successesToClose: fc.constantFrom(1, 1, 2) }),
+      }),
+      steps: fc.array(
+        fleetSteps(
+          crashes,
+          faultsOf[log].filter((kind) => !without.includes(kind)),
+        ),
+        {
+          minLength: 4,
+          maxLength: stepsMax,
+          size: 'max',
+        },
+      ),
+    })
+  return fc.oneof(...logs.map(scriptOf))
 }
 
 /** Less than what the grace of a lease makes up for, over the longest lease. */
@@ -85,7 +125,7 @@ const skews: fc.Arbitrary<Skew> = fc.record({
   rate: fc.constantFrom(1, 1, 0.97, 1.03),
 })
 
-function fleetSteps(crashes: boolean, faulty: boolean): fc.Arbitrary<FleetStep> {
+function fleetSteps(crashes: boolean, faults: readonly LogFaultKind[]): fc.Arbitrary<FleetStep> {
   const at = fc.nat(9)
   const end = fc.constantFrom<WorkEnd>('auto', 'auto', 'auto', 'auto', 'auto', 'slow', 'slow', 'hang', 'ownFault')
   const step = <T extends FleetStep>(weight: number, model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => ({
@@ -106,11 +146,9 @@ function fleetSteps(crashes: boolean, faulty: boolean): fc.Arbitrary<FleetStep> 
     step(9, { do: fc.constant('comeBack'), up: fc.boolean(), end, ms }),
     step(1, { do: fc.constant('order'), at, kind, forMs: fc.constantFrom(50, 1_000) }),
     step(1, { do: fc.constant('order'), at, kind: fc.constant('release') }),
-    ...(faulty ? [step(6, { do: fc.constant('fault'), at, kind: faultKinds })] : []),
+    ...(faults.length > 0 ? [step(8, { do: fc.constant('fault'), at, kind: fc.constantFrom(...faults) })] : []),
     ...(crashes
       ? [step(1, { do: fc.constant('crash'), at, end: fc.constant('auto') }), step(1, { do: fc.constant('join') })]
       : []),
   )
 }
-
-const faultKinds = fc.constantFrom<LogFaultKind>('loseAnswers', 'holdAppends', 'landLate', 'repeatLast', 'cut', 'heal')

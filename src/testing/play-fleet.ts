@@ -4,10 +4,12 @@ import { claimableAt } from '../machines/breaker-decide.ts'
 import type { Order } from '../machines/breaker-events.ts'
 import type { Call } from '../machines/breaker-options.ts'
 import type { CircuitBreaker } from '../machines/breaker.ts'
-import type { FleetState } from '../machines/fleet-state.ts'
+import type { FleetState, Mode } from '../machines/fleet-state.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { StoredMessage } from '../ports/event-log.ts'
 import { fleetOfBreakers, type TestedFleet, type TestedInstance } from './fleet-of-breakers.ts'
-import { fleetBreaker, type FleetScript, type FleetStep, type LogFaultKind, type WorkEnd } from './fleet-script.ts'
+import { fleetBreaker, type FleetScript, type FleetStep, type WorkEnd } from './fleet-script.ts'
+import type { Whereabouts } from './instance-record.ts'
 import { seededRandom } from './seeded-random.ts'
 import { simulatedLog, type SimulatedLog } from './simulated-log.ts'
 import { skewedClock, type Skew } from './skewed-clock.ts'
@@ -17,11 +19,16 @@ import { virtualClock, type VirtualClock } from './virtual-clock.ts'
 export interface WorkCall {
   readonly instance: TestedInstance
   readonly startedAt: number
+  /** Where the instance must have been. */
+  readonly whereabouts: Whereabouts
   readonly probe: Call['probe']
   /** What the instance knew of the fleet, and how its own gate stood, when the work was called. */
   readonly fleet: FleetState
   readonly mode: string
   readonly scope: string
+  /** When its work ended, and how, if it did. */
+  endedAt?: number
+  outcome?: 'passed' | 'failed' | 'ignored'
   /** When its signal aborted, if it did. */
   abortedAt?: number
 }
@@ -29,26 +36,52 @@ export interface WorkCall {
 export interface PlayedFleet {
   readonly clock: VirtualClock
   readonly fleet: TestedFleet
-  /** Where the script's log is a faulty one. */
+  /** Where the script's log is not a sound one. */
   readonly log: SimulatedLog | undefined
+  /** Everything that was stored in each log that there was, as the log itself has it; one, unless it began anew. */
+  readonly epochs: readonly (readonly StoredMessage[])[]
   readonly calls: readonly WorkCall[]
   readonly refusals: number
+  readonly samples: readonly Sample[]
 }
+
+/** How an instance stood between two steps. */
+export interface Sample {
+  readonly instance: TestedInstance
+  readonly at: number
+  readonly whereabouts: Whereabouts
+  readonly mode: Mode
+}
+
+/** When the clock of a played fleet begins, in ms since the epoch; its monotonic time begins at 0. */
+export const playStartAt = 1_000_000
 
 /** Plays a script on real breakers that share a log in memory, on a virtual clock. */
 export async function playFleet(script: FleetScript): Promise<PlayedFleet> {
-  const clock = virtualClock({ startAt: 1_000_000 })
+  const clock = virtualClock({ startAt: playStartAt })
   const random = seededRandom(script.seed)
   const latencyMs = { latencyMs: { min: 0, max: script.latencyMs } }
-  const faulty = script.faulty ? simulatedLog({ clock, random, ...latencyMs }) : undefined
-  if (faulty !== undefined) faulty.twoWinners = true
-  const log = faulty ?? memoryLog({ clock, random, ...(script.latencyMs > 0 && latencyMs) })
+  const simulated = script.log === 'sound' ? undefined : simulatedLog({ clock, random, ...latencyMs })
+  if (simulated !== undefined) simulated.twoWinners = script.log === 'faulty'
+  const log = simulated ?? memoryLog({ clock, random, ...(script.latencyMs > 0 && latencyMs) })
   const clockOf = (at: number): Clock => skewedClock(clock, script.skews[at % script.skews.length] ?? trueTime)
-  const fleet = fleetOfBreakers({ instances: script.instances, clockOf, random, log, options: script.options })
+  const fleet = fleetOfBreakers({
+    instances: script.instances,
+    clockOf,
+    random,
+    log,
+    now: clock.monotonic,
+    epoch: () => simulated?.epoch ?? 1,
+    options: script.options,
+  })
   for (const instance of fleet.instances) instance.breaker(fleetBreaker)
   await clock.advanceBy(script.latencyMs * 2)
-  const world: World = { clock, fleet, log: faulty, calls: [], refusals: 0, isUp: true }
-  for (const step of script.steps) await takeStep(world, step)
+  const epochs = simulated?.archive ?? [fleet.stored]
+  const world: World = { clock, fleet, log: simulated, epochs, calls: [], samples: [], refusals: 0, isUp: true }
+  for (const step of script.steps) {
+    await takeStep(world, step)
+    sample(world)
+  }
   return world
 }
 
@@ -63,6 +96,7 @@ export async function healAndQuiet({ clock, fleet, log }: PlayedFleet): Promise<
 
 interface World extends PlayedFleet {
   readonly calls: WorkCall[]
+  readonly samples: Sample[]
   refusals: number
   isUp: boolean
 }
@@ -97,7 +131,7 @@ async function takeStep(world: World, step: FleetStep): Promise<void> {
       return
     }
     case 'fault':
-      if (instance !== undefined && world.log !== undefined) injure(world.log, step.kind, instance.name)
+      if (instance !== undefined && world.log !== undefined) injure(world.log, step, instance.name)
       return
     case 'outage':
       world.isUp = false
@@ -130,10 +164,35 @@ async function giveOrder(
   }
 }
 
-function injure(log: SimulatedLog, kind: LogFaultKind, instance: string): void {
-  if (kind === 'loseAnswers' || kind === 'holdAppends') log[kind](instance, 1)
-  else if (kind === 'landLate') log.landLate()
-  else log[kind](instance)
+function injure(log: SimulatedLog, { kind, at }: FleetStep & { do: 'fault' }, instance: string): void {
+  switch (kind) {
+    case 'loseAnswers':
+    case 'holdAppends':
+    case 'loseMessages':
+    case 'swapMessages':
+      return log[kind](instance, 1)
+    case 'landLate':
+      return log.landLate()
+    case 'repeatLast':
+    case 'cut':
+    case 'heal':
+      return log[kind](instance)
+    case 'slow':
+      return log.slow(instance, slowerByMs)
+    case 'rewind':
+      return log.rewind(seqToRewindTo(log, at))
+    default:
+      return kind satisfies never
+  }
+}
+
+/** More than the longest lease of a script, so that what was valid when it was sent is over when it comes. */
+const slowerByMs = 3_500
+
+/** Everything is gone, or only the last message or two. */
+function seqToRewindTo({ archive }: SimulatedLog, at: number): number {
+  const kept = (archive.at(-1) ?? []).slice(0, [0, -1, -2][at % 3])
+  return kept.at(-1)?.seq ?? 0
 }
 
 /** So many ms, or until around the moment that the first instance waits for. */
@@ -156,7 +215,7 @@ function call(world: World, instance: TestedInstance, end: WorkEnd): void {
     .run((given) => {
       const noted = note(world, instance, given.probe)
       given.signal.addEventListener('abort', () => (noted.abortedAt = world.clock.monotonic()))
-      return work(world, instance, end)
+      return work(world, noted, end)
     })
     .catch((error: unknown) => {
       if (error instanceof BreakerOpenError) world.refusals++
@@ -169,8 +228,8 @@ function takePermit(world: World, instance: TestedInstance, end: WorkEnd): void 
     world.refusals++
     return
   }
-  note(world, instance, permit.probe)
-  work(world, instance, end).then(
+  const noted = note(world, instance, permit.probe)
+  work(world, noted, end).then(
     () => permit.success(),
     (error: unknown) => permit.failure(error),
   )
@@ -179,15 +238,26 @@ function takePermit(world: World, instance: TestedInstance, end: WorkEnd): void 
 function note({ clock, calls }: World, instance: TestedInstance, probe: Call['probe']): WorkCall {
   const { mode, scope } = instance.breaker(fleetBreaker).state
   const { state } = instance.replica.position(fleetBreaker)
-  const noted: WorkCall = { instance, startedAt: clock.monotonic(), probe, fleet: state, mode, scope }
+  const whereabouts = instance.record.whereabouts()
+  const noted: WorkCall = { instance, startedAt: clock.monotonic(), whereabouts, probe, fleet: state, mode, scope }
   calls.push(noted)
   return noted
 }
 
-async function work(world: World, instance: TestedInstance, end: WorkEnd): Promise<string> {
+async function work(world: World, call: WorkCall, end: WorkEnd): Promise<string> {
   if (end === 'slow') await world.clock.sleep(150)
-  if (end === 'hang' || !instance.alive) return new Promise<never>(() => {})
+  if (end === 'hang' || !call.instance.alive) return new Promise<never>(() => {})
+  call.endedAt = world.clock.monotonic()
+  call.outcome = end === 'ownFault' ? 'ignored' : world.isUp ? 'passed' : 'failed'
   if (end === 'ownFault') throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
   if (world.isUp) return 'sent'
   throw new Error('down')
+}
+
+function sample({ clock, fleet, samples }: World): void {
+  for (const instance of fleet.instances) {
+    if (!instance.alive) continue
+    const { mode } = instance.breaker(fleetBreaker).state
+    samples.push({ instance, at: clock.monotonic(), whereabouts: instance.record.whereabouts(), mode })
+  }
 }

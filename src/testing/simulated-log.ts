@@ -28,6 +28,7 @@ export interface SimulatedLogOptions {
  */
 export interface SimulatedLog extends EventLog {
   cut(instance: string): void
+  /** The link is up again, and nothing is wrong with it any more. */
   heal(instance: string): void
   /** The next answers to this instance's appends are lost after they were stored. */
   loseAnswers(instance: string, count: number): void
@@ -36,6 +37,10 @@ export interface SimulatedLog extends EventLog {
   landLate(): void
   /** The next messages to this instance are lost, as if the log had dropped them while it was away. */
   loseMessages(instance: string, count: number): void
+  /** The next messages to this instance change places, two by two: each comes only after the one behind it. */
+  swapMessages(instance: string, pairs: number): void
+  /** From now on whatever this instance appends and hears takes so many ms longer, each way; until it is healed. */
+  slow(instance: string, ms: number): void
   /** This instance hears the last message once more. */
   repeatLast(instance: string): void
   /** While true, the log stores and acknowledges a second winner of a race, as replicated JetStream before 2.10 can. */
@@ -44,9 +49,13 @@ export interface SimulatedLog extends EventLog {
   rewind(seq?: number): void
   /** What is retained, in order; the arbiter's view. */
   stored(topic: string): readonly StoredMessage[]
+  /** Which log this is, from 1: each rewind begins another. */
+  readonly epoch: number
+  /** Everything that was stored, by epoch: also what is retained no more. A log that was truncated begins with what is left. */
+  readonly archive: readonly (readonly StoredMessage[])[]
 }
 
-interface Member {
+interface Member extends Harm {
   readonly instance: string
   readonly follower: LogFollower
   readonly heard: Map<string, Set<(data: Uint8Array) => void>>
@@ -56,22 +65,47 @@ interface Member {
   session: number
   epoch: number
   readSeq: number
+  /** What is on its way to this member, in order, and when the last of it comes. */
+  underWay: (() => void)[]
+  due: number
+}
+
+/** What is wrong with a link. */
+interface Harm {
   answersToLose: number
   appendsToHold: number
   messagesToLose: number
+  pairsToSwap: number
+  /** What comes only after the next one. */
+  keptBack: StoredMessage | undefined
+  slowerByMs: number
 }
+
+const unharmed: Readonly<Harm> = Object.freeze({
+  answersToLose: 0,
+  appendsToHold: 0,
+  messagesToLose: 0,
+  pairsToSwap: 0,
+  keptBack: undefined,
+  slowerByMs: 0,
+})
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   const { clock, random, latencyMs = { min: 0, max: 0 }, answerMs = 1_000 } = options
   const members = new Map<string, Member>()
   const topics = new Map<string, StoredMessage[]>()
   const late: (() => void)[] = []
+  const archive: StoredMessage[][] = [[]]
   let epoch = 1
   let seq = 0
   let lastAt = 0
 
   const log: SimulatedLog = {
     twoWinners: false,
+    archive,
+    get epoch() {
+      return epoch
+    },
     join({ instance }, follower) {
       const member: Member = {
         instance,
@@ -82,22 +116,24 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
         session: 0,
         epoch,
         readSeq: 0,
-        answersToLose: 0,
-        appendsToHold: 0,
-        messagesToLose: 0,
+        underWay: [],
+        due: 0,
+        ...unharmed,
       }
       members.set(instance, member)
       connect(member)
       return membershipOf(member)
     },
     cut: (instance) => disconnect(memberOf(instance), 'cut'),
-    heal: (instance) => connect(memberOf(instance)),
+    heal: (instance) => heal(memberOf(instance)),
     loseAnswers: (instance, count) => void (memberOf(instance).answersToLose += count),
     holdAppends: (instance, count) => void (memberOf(instance).appendsToHold += count),
     landLate() {
       for (const land of late.splice(0)) land()
     },
     loseMessages: (instance, count) => void (memberOf(instance).messagesToLose += count),
+    swapMessages: (instance, pairs) => void (memberOf(instance).pairsToSwap += pairs),
+    slow: (instance, ms) => void (memberOf(instance).slowerByMs = ms),
     repeatLast(instance) {
       const member = memberOf(instance)
       const last = retained().findLast((message) => message.seq <= member.readSeq)
@@ -106,6 +142,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     rewind(toSeq = 0) {
       epoch++
       seq = toSeq
+      archive.push((archive.at(-1) ?? []).filter((message) => message.seq <= toSeq))
       for (const [topic, messages] of topics)
         topics.set(
           topic,
@@ -147,14 +184,25 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     }
   }
 
+  function heal(member: Member): void {
+    const { keptBack } = member
+    Object.assign(member, unharmed)
+    if (member.up && keptBack !== undefined) hand(member, keptBack)
+    connect(member)
+  }
+
   function connect(member: Member): void {
     if (member.up || member.left) return
     member.up = true
     const newEpoch = member.epoch !== epoch
-    if (newEpoch) member.readSeq = 0
-    member.epoch = epoch
-    send(member, () => member.follower.onLink({ state: 'catchingUp', at: now(), newEpoch }))
-    const missed = retained().filter((message) => message.seq > member.readSeq)
+    const readSeq = newEpoch ? 0 : member.readSeq
+    // A link that is cut before it has come up has told the member nothing.
+    const begin = { epoch, readSeq }
+    send(member, () => {
+      Object.assign(member, begin)
+      member.follower.onLink({ state: 'catchingUp', at: now(), newEpoch })
+    })
+    const missed = retained().filter((message) => message.seq > readSeq)
     for (const last of new Map(missed.map((message) => [message.topic, message])).values()) {
       send(member, () => member.follower.onPreview(last))
     }
@@ -166,8 +214,11 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     if (!member.up) return
     member.up = false
     member.session++
+    member.keptBack = undefined
+    member.underWay = []
+    member.due = 0
     // What a client notices by itself comes in a turn of its own, also without a network.
-    queueMicrotask(() => !member.up && !member.left && member.follower.onLink({ state: 'down', why }))
+    queueMicrotask(() => !member.left && member.follower.onLink({ state: 'down', why }))
   }
 
   async function append(member: Member, message: LogAppend): Promise<AppendResult> {
@@ -180,10 +231,10 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       late.push(() => store(message))
       return unanswered()
     }
-    await clock.sleep(latency())
+    await clock.sleep(latency(member))
     if (member.session !== session) return unanswered()
     const answer = store(message)
-    await clock.sleep(latency())
+    await clock.sleep(latency(member))
     if (member.session !== session) return unanswered()
     if (member.answersToLose > 0) {
       member.answersToLose--
@@ -206,6 +257,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     if (message.expected !== (last?.seq ?? 0) && !isSecondWinner) return { status: 'conflict' }
     const stored: StoredMessage = { ...message, seq: ++seq, at: now() }
     topics.set(message.topic, [...messages, stored].slice(-retainedPerTopic))
+    archive.at(-1)?.push(stored)
     for (const member of members.values()) if (member.up) deliver(member, stored)
     return { status: 'stored', seq }
   }
@@ -215,9 +267,19 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       member.messagesToLose--
       return
     }
-    const { epoch: sentIn } = member
+    const { keptBack } = member
+    member.keptBack = undefined
+    if (keptBack === undefined && member.pairsToSwap > 0) {
+      member.pairsToSwap--
+      member.keptBack = message
+      return
+    }
+    hand(member, message)
+    if (keptBack !== undefined) hand(member, keptBack)
+  }
+
+  function hand(member: Member, message: StoredMessage): void {
     send(member, () => {
-      if (member.epoch !== sentIn) return
       member.readSeq = Math.max(member.readSeq, message.seq)
       member.follower.onMessage(message)
     })
@@ -225,20 +287,22 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   /** In order, after the latency; lost when the link is cut meanwhile. */
   function send(member: Member, call: () => void): void {
-    const { session } = member
-    const due = Math.max(lastDue.get(member) ?? 0, clock.monotonic() + latency())
-    lastDue.set(member, due)
+    const { underWay } = member
+    member.due = Math.max(member.due, clock.monotonic() + latency(member))
+    underWay.push(call)
+    // Whichever timer fires: timers of the same moment may be apart by the last bit.
     clock.setTimeout(() => {
-      if (member.up && !member.left && member.session === session) call()
-    }, due - clock.monotonic())
+      const next = underWay.shift()
+      if (member.up && !member.left && member.underWay === underWay) next?.()
+    }, member.due - clock.monotonic())
   }
 
   function retained(): readonly StoredMessage[] {
     return [...topics.values()].flat().toSorted((a, b) => a.seq - b.seq)
   }
 
-  function latency(): number {
-    return latencyMs.min + random.next() * (latencyMs.max - latencyMs.min)
+  function latency({ slowerByMs }: Member): number {
+    return latencyMs.min + random.next() * (latencyMs.max - latencyMs.min) + slowerByMs
   }
 
   function now(): number {
@@ -252,5 +316,3 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     return member
   }
 }
-
-const lastDue = new WeakMap<Member, number>()

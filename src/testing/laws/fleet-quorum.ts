@@ -23,7 +23,10 @@ interface QuorumCase {
 
 const name = 'smtp'
 
-/** `fleet.quorum` */
+/**
+ * `fleet.quorum`. That an opening counts only with its votes is tried on forged logs; that so many voters open the fleet
+ * in time holds for a log that keeps its promises and answers everybody.
+ */
 export const quorum: Law<QuorumCase> = {
   name: 'fleet.quorum',
   says: 'an `opened` counts only with as many distinct fresh votes as its quorum; that many voters open the fleet, fewer only themselves',

@@ -23,7 +23,10 @@ interface HolderCase {
   readonly by: 'calls' | 'check'
 }
 
-/** `probe.holder-dies` */
+/**
+ * `probe.holder-dies`. On a log that keeps its promises and answers everybody: with links that are cut, messages that are
+ * lost or logs that begin anew there is no time within which others can hear of the lease, or take it over.
+ */
 export const holderDies: Law<HolderCase> = {
   name: 'probe.holder-dies',
   says: 'when a holder dies, another probes within the lease, the grace and the jitter, and never before the grace is over',
