@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
@@ -8,7 +7,7 @@ import { decodeEvent } from '../../src/machines/breaker-codec.ts'
 import { logScripts, writeLog } from '../../src/testing/written-log.ts'
 import { closed, readDocument, schemasOf } from './document.ts'
 
-const specification = createRequire(import.meta.url).resolve('@asyncapi/specs/schemas/3.0.0.json')
+const specification = new URL(import.meta.resolve('@asyncapi/specs/schemas/3.0.0.json'))
 // The specification brings its own copy of JSON Schema along, and so the one of the validator stays away.
 const ajv = new Ajv({ strict: false, allErrors: true, meta: false, validateSchema: false })
 addFormats.default(ajv)
