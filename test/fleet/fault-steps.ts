@@ -43,9 +43,8 @@ export async function hasTripped(unit: Unit, name: BreakerName): Promise<void> {
 }
 
 /**
- * Healed: all agree, what an instance still holds open by itself opens all, one that trips opens all, and a probe closes
- * all. `lasting`: those who
- * have tripped there, if anybody has.
+ * Healed: all agree, one that trips opens all, and a probe closes all. `lasting`: those of whom one, who had tripped there,
+ * has opened it for all; nobody unless told.
  */
 export async function agreeAgain({ load, units }: FaultFleet, lasting: readonly Unit[] = []): Promise<void> {
   load.mend()

@@ -64,7 +64,7 @@ function copiesAreCurrent(): Promise<true | undefined> {
   return asOperator(cluster.urls[0] ?? '', async (jsm) => {
     const { cluster: raft } = await jsm.streams.info(stream)
     const copies = raft?.replicas ?? []
-    return (copies.length === 2 && copies.every(({ current, offline }) => current && offline !== true)) || undefined
+    return (copies.length === 2 && copies.every(({ current, offline }) => current && !offline)) || undefined
   })
 }
 
