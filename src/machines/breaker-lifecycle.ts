@@ -130,13 +130,17 @@ export abstract class BreakerLifecycle<B> {
     const { mode, term, lease } = inForce(after)
     if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
       this.#dropProbe()
-    if (mode === was.mode && term === was.term) {
+    // Also where a preview has told the mode before: only what was read says when it changed.
+    const { cause } = after
+    const isOvertaken =
+      this.#local.kind === 'tripped' && cause !== before.cause && (cause?.at ?? 0) >= this.#local.sinceLog
+    if (mode === was.mode && term === was.term && !isOvertaken) {
       if (lease !== was.lease) this.#planWake()
       if (before.provisional && !after.provisional) this.#proposeFreshTrip()
       void this.#countVotes()
       return
     }
-    if (this.#local.kind === 'tripped' && (after.cause?.at ?? 0) >= this.#local.sinceLog) {
+    if (isOvertaken) {
       if (this.probe?.scope === 'local') this.#dropProbe()
       this.#local = steady
     }
@@ -149,6 +153,8 @@ export abstract class BreakerLifecycle<B> {
     if (link.state === 'linked') this.#reconcile()
     else this.#standAlone()
     this.#refused = undefined
+    // One that is closed with and without the link keeps what it has counted.
+    if (this.admits && this.#fleet.mode === 'closed' && this.#local.kind === 'steady') return
     if (this.#position !== unread || this.#local !== steady) this.#gateChanged()
   }
 

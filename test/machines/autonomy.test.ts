@@ -98,6 +98,37 @@ test('relinked, a local trip with fresh evidence is proposed, and the fleet open
   expect(b.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'a' })
 })
 
+test('relinked, a local trip from before the fleet closed again is dropped', async () => {
+  const { clock, log, a, b, c } = await fleetOf('a', 'b', 'c')
+  log.cut('a')
+  await trip(b)
+  await clock.advanceBy(10_000)
+  await trip(a)
+  await clock.advanceBy(500)
+  const probe = succeed(c)
+  await clock.advanceBy(500)
+  expect(await probe).toBe('up')
+  log.heal('a')
+  await clock.advanceBy(500)
+  expect(a.state).toMatchObject({ mode: 'closed', scope: 'fleet', term: 1 })
+  expect(b.state).toMatchObject({ mode: 'closed', term: 1 })
+})
+
+test('a link that goes down and comes up lets no failure be forgotten', async () => {
+  const { clock, log, a } = await fleetOf('a', 'b')
+  await clock.runUntil(a.disable({ by: 'ann', reason: 'test' }))
+  await clock.runUntil(a.release({ by: 'ann', reason: 'test' }))
+  await clock.advanceBy(100)
+  await fail(a)
+  log.cut('a')
+  await clock.settle()
+  await fail(a)
+  log.heal('a')
+  await clock.advanceBy(100)
+  await fail(a)
+  expect(a.state.mode).toBe('open')
+})
+
 test('a stale local trip is not proposed, and recovers by local probes', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
   log.cut('a')
