@@ -4,6 +4,8 @@ import type { EventLog, LogAppend, LogFollower, LogMembership } from '../ports/e
 export interface Whereabouts {
   /** What it was last told of its link. */
   readonly linked: boolean
+  /** How often it was told so. */
+  readonly linkings: number
   /** Which log (0 before it was told of one), and up to which message, it has had the occasion to fold: while it catches up, what it had before. */
   readonly epoch: number
   readonly seq: number
@@ -46,7 +48,7 @@ export interface InstanceRecord {
 export function recordInstance(log: EventLog, now: () => number, epochNow: () => number): InstanceRecord {
   const appends: RecordedAppend[] = []
   const heard: RecordedMessage[] = []
-  let folded: Whereabouts = { linked: false, epoch: 0, seq: 0 }
+  let folded: Whereabouts = { linked: false, linkings: 0, epoch: 0, seq: 0 }
   let last = { epoch: 0, seq: 0 }
 
   return {
@@ -63,7 +65,10 @@ export function recordInstance(log: EventLog, now: () => number, epochNow: () =>
     return {
       onLink(link) {
         if (link.state === 'catchingUp' && (link.newEpoch || last.epoch === 0)) last = { epoch: epochNow(), seq: 0 }
-        folded = link.state === 'linked' ? { linked: true, ...last } : { ...folded, linked: false }
+        folded =
+          link.state === 'linked'
+            ? { linked: true, linkings: folded.linkings + 1, ...last }
+            : { ...folded, linked: false }
         follower.onLink(link)
       },
       onPreview: (message) => follower.onPreview(message),
@@ -71,7 +76,7 @@ export function recordInstance(log: EventLog, now: () => number, epochNow: () =>
         const { seq, at: storedAt } = message
         heard.push({ at: now(), storedAt, epoch: last.epoch, seq, stale: seq <= last.seq })
         last = { ...last, seq: Math.max(last.seq, seq) }
-        if (folded.linked) folded = { linked: true, ...last }
+        if (folded.linked) folded = { ...folded, ...last }
         follower.onMessage(message)
       },
     }

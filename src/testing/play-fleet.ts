@@ -26,6 +26,8 @@ export interface WorkCall {
   readonly fleet: FleetState
   readonly mode: string
   readonly scope: string
+  /** How many changes the instance had told of by then. */
+  readonly changes: number
   /** When its work ended, and how, if it did. */
   endedAt?: number
   outcome?: 'passed' | 'failed' | 'ignored'
@@ -239,7 +241,9 @@ function note({ clock, calls }: World, instance: TestedInstance, probe: Call['pr
   const { mode, scope } = instance.breaker(fleetBreaker).state
   const { state } = instance.replica.position(fleetBreaker)
   const whereabouts = instance.record.whereabouts()
-  const noted: WorkCall = { instance, startedAt: clock.monotonic(), whereabouts, probe, fleet: state, mode, scope }
+  const { length: changes } = instance.transitions
+  const startedAt = clock.monotonic()
+  const noted: WorkCall = { instance, startedAt, whereabouts, probe, fleet: state, mode, scope, changes }
   calls.push(noted)
   return noted
 }

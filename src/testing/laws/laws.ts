@@ -1,4 +1,5 @@
 import type { Law } from '../law.ts'
+import { autonomyLaws, type AutonomyLawName } from './autonomy.ts'
 import { breakerLaws, type BreakerLawName } from './breaker.ts'
 import { fleetLaws, type FleetLawName } from './fleet.ts'
 import { probeLaws, type ProbeLawName } from './probe.ts'
@@ -9,5 +10,12 @@ export const laws: Readonly<{
   breaker: Readonly<Record<BreakerLawName, Law>>
   probe: Readonly<Record<ProbeLawName, Law>>
   fleet: Readonly<Record<FleetLawName, Law>>
+  autonomy: Readonly<Record<AutonomyLawName, Law>>
   retry: Readonly<Record<RetryLawName, Law>>
-}> = Object.freeze({ breaker: breakerLaws, probe: probeLaws, fleet: fleetLaws, retry: retryLaws })
+}> = Object.freeze({
+  breaker: breakerLaws,
+  probe: probeLaws,
+  fleet: fleetLaws,
+  autonomy: autonomyLaws,
+  retry: retryLaws,
+})
