@@ -132,7 +132,7 @@ const unknownSeq = -1
 
 /** The last message of a breaker, seen before the replay comes to it: until then, it may tighten and not loosen. */
 export function preview(position: Position, message: StoredMessage): Position {
-  const judged = judge(message.expected, message)
+  const judged = judge(unknownSeq, message)
   if (message.seq <= position.seq || !judged.accepted) return position
   const seen: Position = { ...position, held: { state: judged.state, why: 'preview' } }
   return inForce(seen) === judged.state ? seen : position

@@ -145,7 +145,7 @@ export function keepLinked(options: LinkOptions, handler: LinkHandler): KeptLink
     const { created } = beginning.place
     const begun = follow(opened, beginning, {
       onMessage(msg, delivery) {
-        place = { created, seq: delivery.seq, id: idOf(msg.headers) }
+        place = placeOf(created, msg, delivery)
         estimate(delivery.at)
         const message = storedMessage(subjects, msg, delivery)
         if (message !== undefined && !ended) handler.onMessage(message)
@@ -168,6 +168,17 @@ export function keepLinked(options: LinkOptions, handler: LinkHandler): KeptLink
     if (link.state === 'down' && next.state === 'down' && link.why === next.why) return
     link = next
     if (!ended) handler.onLink(next)
+  }
+}
+
+/** The id is read when it is asked for, which is at the next link. */
+function placeOf(created: string, msg: Msg, { seq }: Delivery): Place {
+  return {
+    created,
+    seq,
+    get id() {
+      return idOf(msg.headers)
+    },
   }
 }
 

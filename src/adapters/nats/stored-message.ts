@@ -35,11 +35,38 @@ export function readDelivery(reply: string | undefined): Delivery | undefined {
 /** A delivered message as the port has it; `undefined` when its subject is none of this log's. */
 export function storedMessage(subjects: FleetSubjects, msg: Msg, { seq, at }: Delivery): StoredMessage | undefined {
   const topic = subjects.topicOf(msg.subject)
-  if (topic === undefined) return undefined
-  return { topic, id: idOf(msg.headers), expected: expectedOf(msg.headers), seq, at, data: ownBytes(msg) }
+  return topic === undefined ? undefined : new DeliveredMessage(topic, seq, at, msg)
 }
 
-/** A copy, since what the client gives is a part of all that came in one read of the socket, and keeps that alive. */
+/** Reads its headers when they are asked for: of a replay only the decisive messages are, and headers are its main cost. */
+class DeliveredMessage implements StoredMessage {
+  readonly topic: string
+  readonly seq: number
+  readonly at: number
+  readonly #msg: Msg
+
+  constructor(topic: string, seq: number, at: number, msg: Msg) {
+    this.topic = topic
+    this.seq = seq
+    this.at = at
+    this.#msg = msg
+  }
+
+  get id(): string {
+    return idOf(this.#msg.headers)
+  }
+
+  get expected(): number {
+    return expectedOf(this.#msg.headers)
+  }
+
+  /** A part of all that came in one read of the socket: whoever keeps it keeps that alive. */
+  get data(): Uint8Array {
+    return this.#msg.data
+  }
+}
+
+/** A copy, for who keeps it: what the client gives is a part of all that came in one read of the socket. */
 export function ownBytes({ data }: Msg): Uint8Array {
   return new Uint8Array(data)
 }
