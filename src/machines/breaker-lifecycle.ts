@@ -130,11 +130,12 @@ export abstract class BreakerLifecycle<B> {
     const { mode, term, lease } = inForce(after)
     if (this.probe?.scope === 'fleet' && this.probe.fence !== undefined && this.probe.fence !== lease?.fence)
       this.#dropProbe()
-    // Also where a preview has told the mode before: only what was read says when it changed.
     const { cause } = after
-    const isOvertaken =
-      this.#local.kind === 'tripped' && cause !== before.cause && (cause?.at ?? 0) >= this.#local.sinceLog
-    if (mode === was.mode && term === was.term && !isOvertaken) {
+    const isSame = mode === was.mode && term === was.term
+    // What a preview has told before changes when it is read, since only then it is known since when it holds.
+    const isNews = !isSame || (before.held?.why === 'preview' && cause !== before.cause)
+    const isOvertaken = isNews && this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.#local.sinceLog
+    if (isSame && !isOvertaken) {
       if (lease !== was.lease) this.#planWake()
       if (before.provisional && !after.provisional) this.#proposeFreshTrip()
       void this.#countVotes()
