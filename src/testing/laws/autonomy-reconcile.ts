@@ -110,14 +110,12 @@ export const reconcile: Law<ReconcileCase> = {
 /** One act, and time that passes after it. */
 async function act(clock: VirtualClock, { breaker }: TestedInstance, step: ReconcileStep): Promise<void> {
   const order = { by: 'an operator', reason: step.do }
-  if (step.do === 'passes' || step.do === 'fails')
-    breaker(name)
-      .run(() => (step.do === 'passes' ? Promise.resolve() : Promise.reject(new Error('down'))))
-      .catch(() => {})
-  else
-    breaker(name)
-      [step.do](order)
-      .catch(() => {})
+  const guarded = breaker(name)
+  const acting =
+    step.do === 'passes' || step.do === 'fails'
+      ? guarded.run(() => (step.do === 'passes' ? Promise.resolve() : Promise.reject(new Error('down'))))
+      : guarded[step.do](order)
+  acting.catch(() => {})
   await clock.advanceBy(step.thenMs)
 }
 
