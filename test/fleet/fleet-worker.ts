@@ -62,12 +62,10 @@ const timers = new Set<NodeJS.Timeout>()
 const commands = {
   now: () => commonNow(),
 
-  /** Resolves when all are linked, with when they began to join. */
-  async join(joining: Joining): Promise<number> {
-    const beganMs = commonNow()
+  /** Resolves when all are linked. */
+  async join(joining: Joining): Promise<void> {
     for (const instance of joining.instances) start(instance, joining)
     await Promise.all(joining.instances.map((name) => of(name).gear.ready({ deadlineMs: 60_000 })))
-    return beganMs
   },
 
   /** One failing call of each of these instances, all at the same time. */
@@ -154,7 +152,17 @@ const commands = {
     })
   },
 
-  transitions: (breaker: string) => transitions.filter((seen) => seen.breaker === breaker),
+  transitions: (breaker?: string) => transitions.filter((seen) => breaker === undefined || seen.breaker === breaker),
+  /** Where every breaker stands for an instance. */
+  modes: (instance: string) =>
+    [...of(instance).gear.breakers].map(
+      ([
+        breaker,
+        {
+          state: { mode },
+        },
+      ]) => ({ breaker, mode }),
+    ),
   health: (): readonly (ReplicaHealth & { readonly instance: string })[] =>
     [...instances].map(([instance, { gear }]) => ({ instance, ...gear.health().log })),
   warnings: () => warnings,
@@ -203,6 +211,7 @@ function reply(message: Reply): void {
 
 function start(instance: string, joining: Joining): void {
   const { servers, replicas = 1, fleet, breakers, dependency = '' } = joining
+  links.push({ instance, state: 'joining', seenMs: commonNow() })
   const log = watchLog(natsLog({ servers, replicas }), {
     onAppended: (what) => appends[what]++,
     onPreview(breaker, shown) {
