@@ -15,7 +15,9 @@ import { claimWaitMs, noToken, overdueResult, type Probe, type ProbeToken } from
 import { proposalJitterMs } from './proposer.ts'
 import type { Replica } from './replica.ts'
 import { describeState, type BreakerState } from './breaker-state.ts'
-import { explainReason, type Transition } from './transition.ts'
+import { describeRefusal } from './refusal.ts'
+import type { Transition } from './transition.ts'
+import { timerMs, wakeAfterMs } from './wake.ts'
 
 /** What a breaker has of the instance that it belongs to. */
 export interface BreakerHost<B> {
@@ -32,12 +34,6 @@ export interface BreakerHost<B> {
   /** The breaker that has this name now, if any. */
   current(name: string): B | undefined
 }
-
-/** What whoever a refusal names has done. */
-const deeds = Object.freeze({ open: 'opened', halfOpen: 'probed', forcedOpen: 'ordered' } as const)
-
-/** Node ends a longer timer at once; whoever wakes too early waits again. */
-const timerMsMax = 2 ** 31 - 1
 
 /** A refusal, and the monotonic time until which it stands. */
 interface Refused {
@@ -218,17 +214,8 @@ export abstract class BreakerLifecycle<B> {
     return refused !== undefined && this.host.clock.monotonic() < refused.until ? refused.error : undefined
   }
 
-  protected refusal({ mode, waitMs }: Admission & { kind: 'refuse' }): BreakerRefusal {
-    const { mode: current, reason, by, counts, probe } = this.state
-    const who = mode === 'halfOpen' ? (probe?.holder ?? by) : by
-    const whose = who === '' ? '' : `, ${deeds[mode]} by ${who}`
-    return {
-      breaker: this.name,
-      mode,
-      retryAfterMs: waitMs,
-      retryAt: this.host.clock.now() + waitMs,
-      because: current === 'closed' ? '' : explainReason(reason, counts) + whose,
-    }
+  protected refusal(refused: Admission & { kind: 'refuse' }): BreakerRefusal {
+    return describeRefusal(this.name, refused, this.state, this.host.clock.now())
   }
 
   /** Starts this instance's own probe. */
@@ -417,22 +404,20 @@ export abstract class BreakerLifecycle<B> {
     this.#wake = undefined
     const waitMs = this.host.closed ? undefined : this.#wakeAfterMs()
     if (waitMs === undefined) return
-    const delayMs = Math.max(0, waitMs) + random.next() * proposalJitterMs
-    this.#wake = clock.setTimeout(() => void this.#onWake(), Math.min(delayMs, timerMsMax))
+    this.#wake = clock.setTimeout(
+      () => void this.#onWake(),
+      timerMs(Math.max(0, waitMs) + random.next() * proposalJitterMs),
+    )
   }
 
   #wakeAfterMs(): number | undefined {
-    const orderEnd = this.#fleet.order?.until
-    if (orderEnd !== undefined) {
-      const leftMs = orderEnd - this.host.replica.logNow()
-      // Over, and nobody can be told: the gate knows, and the link will wake us.
-      return leftMs <= 0 && !this.host.replica.linked ? undefined : leftMs
-    }
-    if (this.settings.check === undefined) return undefined
-    const next = this.admission()
-    if (next.kind === 'admit') return undefined
-    if (next.kind !== 'refuse') return 0
-    return Number.isFinite(next.waitMs) ? next.waitMs : undefined
+    const { linked, logNow } = this.host.replica
+    return wakeAfterMs({
+      orderEnd: this.#fleet.order?.until,
+      linked,
+      logNow: logNow(),
+      next: this.settings.check === undefined ? undefined : this.admission(),
+    })
   }
 
   async #onWake(): Promise<void> {
