@@ -7,16 +7,21 @@ import type { Clock } from '../ports/clock.ts'
 export interface LogClock {
   /** Whole ms. Before anything was heard: this instance's wall clock. */
   now(): number
+  /** A link begins, at `at` by the log: what was estimated before counts no more, since clocks drift and servers change. */
+  began(at: number): void
   /** Something arrived that the log stamped with `at`. */
   heard(at: number): void
 }
 
 export function logClock(clock: Clock): LogClock {
-  /** The log's time minus the monotonic time; the true difference is never smaller. */
+  /** The log's time minus the monotonic time; the true difference was never smaller since the link began. */
   let offset: number | undefined
 
   return {
     now: () => Math.floor(offset === undefined ? clock.now() : clock.monotonic() + offset),
+    began(at) {
+      offset = at - clock.monotonic()
+    },
     heard(at) {
       offset = Math.max(offset ?? -Infinity, at - clock.monotonic())
     },

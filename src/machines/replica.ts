@@ -145,7 +145,8 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   }
 
   function onLink(next: Link): void {
-    if (next.state !== 'down') time.heard(next.at)
+    if (next.state === 'catchingUp') time.began(next.at)
+    if (next.state === 'linked') time.heard(next.at)
     if (next.state === 'catchingUp' && next.newEpoch) {
       replayed.clear()
       for (const [breaker, before] of positions) {

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { logClock } from '../../src/machines/log-clock.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
+
+test('lags behind the log by the shortest way that a message has come', async () => {
+  const clock = virtualClock({ startAt: 500 })
+  const time = logClock(clock)
+  time.began(1_000)
+  await clock.advanceBy(100)
+  expect(time.now()).toBe(1_100)
+  time.heard(1_090)
+  expect(time.now()).toBe(1_100)
+  time.heard(1_130)
+  expect(time.now()).toBe(1_130)
+})
+
+test('begins anew with each link, so that a clock that ran fast, or a server that is behind, is believed no longer', async () => {
+  const clock = virtualClock({ startAt: 500 })
+  const time = logClock(clock)
+  time.began(1_000)
+  await clock.advanceBy(60_000)
+  time.began(55_000)
+  expect(time.now()).toBe(55_000)
+  await clock.advanceBy(1_000)
+  expect(time.now()).toBe(56_000)
+})
