@@ -37,6 +37,7 @@ export type { Jitter } from './kernel/jitter.ts'
 
 export { memoryLog, type MemoryLogOptions } from './adapters/memory/event-log.ts'
 export { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
+export { memoryLimiter, type MemoryLimiterOptions } from './adapters/memory/limiter.ts'
 
 export {
   BreakerOpenError,
@@ -56,5 +57,14 @@ export { systemRandom, type Random } from './ports/random.ts'
 export type { Logger } from './ports/logger.ts'
 export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessage } from './ports/event-log.ts'
 export type { DeadLetters, Letter, LetterAttempt, LetterDraft, LetterFilter, Page } from './ports/dead-letters.ts'
-export type { Decision, Limit, Limiter, LimitNames } from './ports/limiter.ts'
+export type {
+  Decision,
+  LimitDefinition,
+  Limiter,
+  LimitNames,
+  Limits,
+  LimitState,
+  LimitSuggestion,
+} from './ports/limiter.ts'
+export { defaultLimits, defineLimits } from './ports/limits.ts'
 export type { Address, Cache } from './ports/cache.ts'

@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest'
 import { memoryDeadLetters } from '../../src/adapters/memory/dead-letters.ts'
+import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
 import type { DeadLetters } from '../../src/ports/dead-letters.ts'
 import type { Decision, Limiter } from '../../src/ports/limiter.ts'
 import { createSafeCall, type SafeCall, type SafeCallParts } from '../../src/streams/safe-call.ts'
@@ -71,6 +72,7 @@ export function limiterThat(decision: Partial<Decision>, asked: unknown[] = []):
       return { allowed: true, degraded: false, retryAfterMs: 0, limits: [], headers: () => ({}), ...decision }
     }
   return {
+    ...memoryLimiter(),
     check: decide('check'),
     peek: decide('peek'),
     refund: async (given) => void asked.push(['refund', given]),

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { memoryDeadLetters } from '../../adapters/memory/dead-letters.ts'
+import { memoryLimiter } from '../../adapters/memory/limiter.ts'
 import type { Classify } from '../../kernel/classify.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import type { Call, BreakerOptions } from '../../machines/breaker-options.ts'
@@ -235,7 +236,8 @@ function limiterOf(how: SafeCallScenario['limit']): Limiter {
   const unknown = (): Promise<Decision> => Promise.reject(new ConfigError('names', 'there is no such limit'))
   const decide = async (): Promise<Decision> => decision
   const check = how === 'unknownName' ? unknown : how === 'none' || how === 'refuses' ? decide : behaving(how, decide)
-  return { check, peek: check, refund: behaving(how === 'sound' ? 'rejects' : 'throws', async () => {}) }
+  const refund = behaving(how === 'sound' ? 'rejects' : 'throws', async () => {})
+  return { ...memoryLimiter(), check, peek: check, refund }
 }
 
 function storeOf(how: Manner, store: DeadLetters): DeadLetters {

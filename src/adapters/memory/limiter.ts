@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { OverCapacityError } from '../../kernel/errors.ts'
+import { count, parseOptions } from '../../kernel/options.ts'
+import { type Clock, isClock, systemClock } from '../../ports/clock.ts'
+import { makeDecision } from '../../ports/decision.ts'
+import { limitUsage } from '../../ports/limit-usage.ts'
+import type { Decision, LimitDefinition, Limiter, Limits } from '../../ports/limiter.ts'
+import {
+  type AskedLimit,
+  checkKey,
+  checkLimits,
+  defaultLimits,
+  readNames,
+  readNamesToForget,
+  readOverrides,
+} from '../../ports/limits.ts'
+import { isRandom, type Random } from '../../ports/random.ts'
+import { at, book, countsUntil, emptyWindow, giveBack, look, type WindowState } from '../../ports/sliding-window.ts'
+
+export interface MemoryLimiterOptions {
+  /** Limits by name; `defaultLimits`. */
+  readonly limits?: Limits | undefined
+  /** Keys that may have something granted at once; a request of one more rejects with `OverCapacityError`. 100,000. */
+  readonly keysMax?: number | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
+}
+
+export const memoryLimiterDefaults: { readonly keysMax: number } = Object.freeze({ keysMax: 100_000 })
+
+/**
+ * Rate limits in the memory of this process: for one instance alone, and for tests. Exact up to a limit of 100; above, a
+ * grant counts up to a sixtieth of the window too long. It has no timers: what is over is dropped when it is next asked.
+ * @throws ConfigError
+ */
+export function memoryLimiter(options: MemoryLimiterOptions = {}): Limiter {
+  const given = parseOptions(schema, options, 'memoryLimiter')
+  const { clock = systemClock, keysMax = memoryLimiterDefaults.keysMax } = given
+  const limits = checkLimits(given.limits ?? defaultLimits)
+  const windows = newWindows(keysMax)
+  const overrides = new Map<string, Map<string, LimitDefinition>>()
+  const usage = limitUsage(limits)
+  const sinceAt = clock.now()
+  const bookings = new WeakMap<Decision, Booking>()
+
+  const decide = (key: string, names: Parameters<Limiter['check']>[1], books: boolean): Decision => {
+    checkKey(key)
+    const now = clock.monotonic()
+    const own = overrides.get(key)
+    const asked = readNames(names, limits).map((each) => ({
+      ...each,
+      definition: own?.get(each.name) ?? each.definition,
+    }))
+    const seen = asked.map((each) => lookAt(windows.get(key, each.name), each, now))
+    const waitMs = Math.max(...seen.map((each) => each.waitMs))
+    const booked = books && waitMs === 0
+    const after = booked ? seen.map(bookIn) : seen
+    if (booked) windows.set(key, after, now)
+    const decision = makeDecision({
+      allowed: waitMs === 0,
+      degraded: false,
+      retryAfterMs: waitMs,
+      limits: after.map(stateOf),
+    })
+    if (booked) bookings.set(decision, { key, grants: after.map(grantOf) })
+    if (books) usage.record(key, asked, booked, now)
+    return decision
+  }
+
+  return {
+    check: async (key, names) => decide(key, names, true),
+    peek: async (key, names) => decide(key, names, false),
+    refund: async (decision) => {
+      const booking = bookings.get(decision)
+      if (booking === undefined) return
+      bookings.delete(decision)
+      windows.giveBack(booking)
+    },
+    reset: async (key, names) => windows.forget(checkKey(key), readNamesToForget(names, limits)),
+    override: async (key, given) => {
+      const own = new Map(overrides.get(checkKey(key)))
+      for (const [name, definition] of readOverrides(given, limits)) {
+        if (definition === null) own.delete(name)
+        else own.set(name, definition)
+      }
+      if (own.size === 0) overrides.delete(key)
+      else if (overrides.has(key) || overrides.size < keysMax) overrides.set(key, own)
+      else throw new OverCapacityError('overrides of limits in memory', 'keysMax', keysMax)
+    },
+    suggest: async () => usage.suggest(sinceAt),
+  }
+}
+
+const schema: z.ZodType<MemoryLimiterOptions> = z.strictObject({
+  limits: z
+    .custom<Limits>((value) => typeof value === 'object' && value !== null, 'expected limits by name')
+    .optional(),
+  keysMax: count.optional(),
+  clock: z.custom<Clock>(isClock, 'expected a clock').optional(),
+  random: z.custom<Random>(isRandom, 'expected a source of chance').optional(),
+})
+
+interface Booking {
+  readonly key: string
+  readonly grants: readonly { readonly name: string; readonly cost: number; readonly untilAt: number }[]
+}
+
+/** A limit that is asked for, and how it stands. */
+interface Seen extends AskedLimit, ReturnType<typeof look> {
+  readonly state: WindowState
+  readonly now: number
+}
+
+function lookAt(stored: WindowState, asked: AskedLimit, wall: number): Seen {
+  const { state, now } = at(stored, asked.definition, wall)
+  return { ...asked, state, now, ...look(state, asked.definition, asked.cost, now) }
+}
+
+function bookIn(seen: Seen): Seen {
+  const { definition, cost, now } = seen
+  const state = book(seen.state, definition, cost, now)
+  return { ...seen, state, ...look(state, definition, 0, now), waitMs: 0 }
+}
+
+function stateOf({ name, definition, remaining, resetMs, waitMs }: Seen): Decision['limits'][number] {
+  return { name, limit: definition.limit, remaining, resetMs, windowMs: definition.windowMs, exceeded: waitMs > 0 }
+}
+
+function grantOf({ name, cost, definition, now }: Seen): Booking['grants'][number] {
+  return { name, cost, untilAt: countsUntil(definition, now) }
+}
+
+/** What was granted, by key and name. */
+function newWindows(keysMax: number) {
+  const byKey = new Map<string, Map<string, WindowState>>()
+  let sweepAt = -Infinity
+
+  /** Drops keys of which nothing counts any more, but does not look before one of them can be over. */
+  const sweep = (now: number): void => {
+    if (now < sweepAt) return
+    sweepAt = Infinity
+    for (const [key, windows] of byKey) {
+      const untilAt = Math.max(...[...windows.values()].map(({ grants }) => grants.at(-1)?.untilAt ?? -Infinity))
+      if (untilAt <= now) byKey.delete(key)
+      else sweepAt = Math.min(sweepAt, untilAt)
+    }
+  }
+
+  return {
+    get: (key: string, name: string) => byKey.get(key)?.get(name) ?? emptyWindow,
+    /** @throws OverCapacityError for one key too many */
+    set(key: string, seen: readonly Seen[], now: number): void {
+      if (byKey.size >= keysMax && !byKey.has(key)) sweep(now)
+      const windows = byKey.get(key) ?? new Map<string, WindowState>()
+      if (byKey.size >= keysMax && !byKey.has(key)) throw new OverCapacityError('limits in memory', 'keysMax', keysMax)
+      for (const { name, state } of seen) windows.set(name, state)
+      byKey.set(key, windows)
+    },
+    giveBack({ key, grants }: Booking): void {
+      const windows = byKey.get(key)
+      if (windows === undefined) return
+      for (const { name, untilAt, cost } of grants)
+        windows.set(name, giveBack(windows.get(name) ?? emptyWindow, untilAt, cost))
+    },
+    forget(key: string, names: readonly string[]): void {
+      const windows = byKey.get(key)
+      for (const name of names) windows?.delete(name)
+      if (windows?.size === 0) byKey.delete(key)
+    },
+  }
+}

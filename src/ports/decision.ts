@@ -1,0 +1,51 @@
+import type { Decision, LimitState } from './limiter.ts'
+
+/** What is decided, without its headers. */
+export type DecisionFacts = Omit<Decision, 'headers'>
+
+/** A decision of these facts. Its headers are made when they are asked for. */
+export function makeDecision(facts: DecisionFacts): Decision {
+  const { allowed, degraded, retryAfterMs, limits } = facts
+  return { allowed, degraded, retryAfterMs, limits, headers: () => headersOf(facts) }
+}
+
+function headersOf({ allowed, retryAfterMs, limits }: DecisionFacts): Record<string, string> {
+  const headers: Record<string, string> = {}
+  const tightest = limits.toSorted(byTightness)[0]
+  if (tightest !== undefined) {
+    headers['X-RateLimit-Limit'] = String(tightest.limit)
+    headers['X-RateLimit-Remaining'] = String(tightest.remaining)
+    headers['X-RateLimit-Reset'] = seconds(tightest.resetMs)
+    headers['RateLimit-Policy'] = limits.map(policyOf).join(', ')
+    headers['RateLimit'] = limits.map(standingOf).join(', ')
+  }
+  if (!allowed && Number.isFinite(retryAfterMs)) headers['Retry-After'] = seconds(retryAfterMs)
+  return headers
+}
+
+/** Those that refuse come first, then the one with the least left. */
+function byTightness(a: LimitState, b: LimitState): number {
+  return Number(b.exceeded) - Number(a.exceeded) || a.remaining - b.remaining || b.resetMs - a.resetMs
+}
+
+function policyOf({ name, limit, windowMs }: LimitState): string {
+  return `${quoted(name)};q=${limit};w=${seconds(windowMs)}`
+}
+
+function standingOf({ name, remaining, resetMs }: LimitState): string {
+  return `${quoted(name)};r=${remaining};t=${seconds(resetMs)}`
+}
+
+/** Whole seconds, rounded up: nobody comes back too early. */
+function seconds(ms: number): string {
+  return String(Math.ceil(ms / 1_000))
+}
+
+/**
+ * A name as a string of a structured field, which is printable ASCII: what else it holds, and `%`, is percent-encoded.
+ * @see https://www.rfc-editor.org/rfc/rfc9651#section-3.3.3
+ */
+function quoted(name: string): string {
+  const ascii = name.replaceAll(/[^\u0020-\u007e]+|%/gu, (other) => (other === '%' ? '%25' : encodeURIComponent(other)))
+  return `"${ascii.replaceAll(/["\\]/g, String.raw`\$&`)}"`
+}

@@ -1,0 +1,101 @@
+import type { LimitDefinition } from './limiter.ts'
+
+/**
+ * What was granted under one limit and counts still: how much, and until when. In the order in which it was granted.
+ * Those who keep it keep it as it is; every function here gives a new one.
+ */
+export interface WindowState {
+  /** The last time that was booked at. The clock of the store may step back; this time does not. */
+  readonly lastAt: number
+  readonly grants: readonly { readonly untilAt: number; readonly cost: number }[]
+}
+
+export const emptyWindow: WindowState = Object.freeze({ lastAt: -Infinity, grants: Object.freeze([]) })
+
+/** Limits up to this are exact to the ms; above, what is granted counts up to a sixtieth of the window too long. */
+export const exactLimitMax = 100
+const subWindows = 60
+/** A clock that stepped back by more than this, and by more than the window, was wrong before: it is believed now. */
+const stepBackMsMax = 10_000
+
+/** Where a window stands, for a request of this cost. */
+export interface WindowStanding {
+  readonly remaining: number
+  /** When all of the limit is left, in ms from now. */
+  readonly resetMs: number
+  /** When the request passes if nobody else asks, in ms; 0 is now, `Infinity` never. */
+  readonly waitMs: number
+}
+
+/**
+ * The rule of a limit, and its reference model: in any interval of `windowMs`, its start included and its end not, no
+ * more than `limit` is granted, by a clock that may step back. What is granted at t counts until t + `windowMs`, or
+ * until the end of the sixtieth of the window in which that lies (so that at most 61 grants need to be remembered).
+ */
+export function look(state: WindowState, { limit }: LimitDefinition, cost: number, now: number): WindowStanding {
+  const used = state.grants.reduce((sum, grant) => sum + grant.cost, 0)
+  const at = Math.floor(now)
+  const resetMs = Math.max(0, ...state.grants.map(({ untilAt }) => untilAt - at))
+  return {
+    remaining: Math.max(0, limit - used),
+    resetMs,
+    waitMs: waitFor(state, used + cost - limit, cost > limit, at),
+  }
+}
+
+/** What still counts at this time, and that time as the window sees it. */
+export function at(
+  state: WindowState,
+  { windowMs }: LimitDefinition,
+  now: number,
+): { state: WindowState; now: number } {
+  const backMs = state.lastAt - now
+  if (backMs > Math.max(windowMs, stepBackMsMax)) return { state: moved(state, -backMs), now }
+  const time = Math.max(now, state.lastAt)
+  let gone = 0
+  while (gone < state.grants.length && (state.grants[gone]?.untilAt ?? 0) <= time) gone += 1
+  return { state: gone === 0 ? state : { ...state, grants: state.grants.slice(gone) }, now: time }
+}
+
+/** Books a cost that `look` lets pass. */
+export function book(state: WindowState, definition: LimitDefinition, cost: number, now: number): WindowState {
+  const untilAt = countsUntil(definition, now)
+  const last = state.grants.at(-1)
+  if (last?.untilAt !== untilAt) return { lastAt: now, grants: [...state.grants, { untilAt, cost }] }
+  return { lastAt: now, grants: [...state.grants.slice(0, -1), { untilAt, cost: last.cost + cost }] }
+}
+
+/** Gives back what was booked to count until `untilAt`, as far as it counts still. */
+export function giveBack(state: WindowState, untilAt: number, cost: number): WindowState {
+  const grants = state.grants
+    .map((grant) => (grant.untilAt === untilAt ? { untilAt, cost: grant.cost - cost } : grant))
+    .filter((grant) => grant.cost > 0)
+  return { ...state, grants }
+}
+
+/** Until when something counts that is granted now. */
+export function countsUntil({ limit, windowMs }: LimitDefinition, now: number): number {
+  // Rounded up here and down where it is compared, so that no fraction of a millisecond is given away.
+  if (limit <= exactLimitMax) return Math.ceil(now) + windowMs
+  const slot = Math.floor((Math.floor(now) * subWindows) / windowMs)
+  return Math.ceil(((slot + subWindows + 1) * windowMs) / subWindows)
+}
+
+function waitFor({ grants }: WindowState, excess: number, never: boolean, now: number): number {
+  if (never) return Infinity
+  let [missing, untilAt] = [excess, now]
+  for (const grant of grants) {
+    if (missing <= 0) break
+    // One that was granted under a longer window goes first, and the others behind it wait for it.
+    untilAt = Math.max(untilAt, grant.untilAt)
+    missing -= grant.cost
+  }
+  return untilAt - now
+}
+
+function moved({ lastAt, grants }: WindowState, byMs: number): WindowState {
+  return {
+    lastAt: lastAt + byMs,
+    grants: grants.map(({ untilAt, cost }) => ({ untilAt: untilAt + byMs, cost })),
+  }
+}
