@@ -31,6 +31,8 @@ export function follow(session: Session, beginning: Beginning, handler: FollowHa
   return { ended, end }
 
   function onMessage(msg: Msg, delivery: Delivery): void {
+    // Pushed out of the log by newer ones before they were delivered; a replay knows what that leaves uncertain.
+    if (!catchingUp && delivery.seq !== seq + 1) return end('the log dropped messages before they were read')
     seq = delivery.seq
     handler.onMessage(msg, delivery)
     look()
