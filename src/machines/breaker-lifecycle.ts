@@ -1,4 +1,4 @@
-import { BreakerOpenError, UnavailableError, type BreakerRefusal } from '../kernel/errors.ts'
+import { BreakerOpenError, type BreakerRefusal } from '../kernel/errors.ts'
 import { within, type Clock, type Timer } from '../ports/clock.ts'
 import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
@@ -12,7 +12,7 @@ import { inForce, unread, type Position } from './fold.ts'
 import { admission, type Admission } from './gate.ts'
 import { afterProbe, steady, takenOver, tripped, type Local, type Moment, type Trip } from './local.ts'
 import { claimWaitMs, noToken, overdueResult, type Probe, type ProbeToken } from './probe.ts'
-import { proposalJitterMs } from './proposer.ts'
+import { isUnanswered, proposalJitterMs } from './proposer.ts'
 import type { Replica } from './replica.ts'
 import { describeState, type BreakerState } from './breaker-state.ts'
 import { describeRefusal } from './refusal.ts'
@@ -310,7 +310,7 @@ export abstract class BreakerLifecycle<B> {
     if (this.host.replica.linked) void this.#proposeTrip(trip)
   }
 
-  /** Says it again while it is fresh, where the log did not answer; each time that takes as long as it could count. */
+  /** Says it again while it is fresh, where the log did not answer. */
   async #proposeTrip(trip: Trip): Promise<void> {
     const { reason, counts, recoveryMs } = trip
     const { mode, term } = this.#position.state
@@ -322,8 +322,7 @@ export abstract class BreakerLifecycle<B> {
       counts,
       recoveryMs,
     })
-    const unanswered = proposed.status === 'failed' && proposed.error instanceof UnavailableError
-    if (unanswered && this.#freshTrip?.since === trip.since) await this.#proposeTrip(trip)
+    if (isUnanswered(proposed) && this.#freshTrip?.since === trip.since) await this.#proposeTrip(trip)
   }
 
   /** What the fleet may still have to hear of: a local trip is evidence for as long as its own recovery time. */

@@ -41,6 +41,11 @@ export type Proposed =
   /** The log did not answer, kept answering with somebody else's event, or has no room for it. */
   | { readonly status: 'failed'; readonly error: UnavailableError | OverCapacityError }
 
+/** The log did not answer: it may be told again, and each time that takes as long as the event could count. */
+export function isUnanswered(proposed: Proposed): boolean {
+  return proposed.status === 'failed' && proposed.error instanceof UnavailableError
+}
+
 type Appended = 'accepted' | 'lost' | UnavailableError | OverCapacityError
 
 /** Speaks for one instance: what it proposes is decided afresh until the fleet has taken it, or has no use for it. */

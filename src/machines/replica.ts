@@ -11,6 +11,7 @@ import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import type { BreakerEvent } from './breaker-events.ts'
 import { breakerSettings } from './breaker-options.ts'
+import type { FleetState } from './fleet-state.ts'
 import {
   fold,
   foldRetained,
@@ -24,8 +25,8 @@ import {
 } from './fold.ts'
 import { readHistory, type LogEntry } from './history.ts'
 import { logClock } from './log-clock.ts'
-import { proposer, type Proposed, type Proposer } from './proposer.ts'
-import { restoreAll } from './restoring.ts'
+import { isUnanswered, proposer, type Proposed, type Proposer } from './proposer.ts'
+import { restoreAll, toRestore } from './restoring.ts'
 import { silenceWatch } from './silence-watch.ts'
 
 export interface ReplicaOptions {
@@ -183,9 +184,14 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
 
   function onLinked(): void {
     for (const answer of awaitingLink) answer()
-    void restoreAll(positions, random, (breaker, state) =>
-      propose(breaker, breakerSettings(), { type: 'restore', state }),
-    )
+    void restoreAll(positions, random, restore)
+  }
+
+  /** Gives whether it has to be told again. What was not told over one link is told over the next one by itself. */
+  async function restore(breaker: string, state: FleetState): Promise<boolean> {
+    const over = link
+    const proposed = await propose(breaker, breakerSettings(), { type: 'restore', state })
+    return link === over && isUnanswered(proposed)
   }
 
   function onPreview(message: StoredMessage): void {
@@ -226,6 +232,9 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     const after = settle(before)
     positions.set(breaker, after)
     listener.onChange(breaker, before, after)
+    // While it was uncertain nothing could be proposed.
+    const lost = toRestore(after)
+    if (lost !== undefined) void restore(breaker, lost)
   }
 
   function count(breaker: string, verdict: Verdict): void {

@@ -12,12 +12,13 @@ export function toRestore({ state, held }: Position): FleetState | undefined {
 
 /**
  * Tells a new log where the fleet stood: a few breakers at a time, those that are not closed first, and each instance in
- * an order of its own, so that most of what it comes to has been told by another already.
+ * an order of its own, so that most of what it comes to has been told by another already. `restore` gives whether it has
+ * to be told again: a state that nobody heard of would be held here for ever.
  */
 export async function restoreAll(
   positions: ReadonlyMap<string, Position>,
   random: Random,
-  restore: (breaker: string, state: FleetState) => Promise<unknown>,
+  restore: (breaker: string, state: FleetState) => Promise<boolean>,
 ): Promise<void> {
   const waiting = [...positions]
     .filter(([, position]) => toRestore(position) !== undefined)
@@ -28,10 +29,14 @@ export async function restoreAll(
 
   async function work(): Promise<void> {
     for (const { breaker } of waiting) {
-      const position = positions.get(breaker)
-      const state = position === undefined ? undefined : toRestore(position)
-      if (state !== undefined) await restore(breaker, state)
+      let state = stateOf(breaker)
+      while (state !== undefined && (await restore(breaker, state))) state = stateOf(breaker)
     }
+  }
+
+  function stateOf(breaker: string): FleetState | undefined {
+    const position = positions.get(breaker)
+    return position === undefined ? undefined : toRestore(position)
   }
 }
 

@@ -249,6 +249,26 @@ test('a log that was recreated is told where the fleet stood', async () => {
   for (const breaker of breakers) expect(breaker.state.mode).toBe('closed')
 })
 
+test('a new log that did not answer at first is told again, so that the fleet recovers', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  await trip(a)
+  await clock.advanceBy(100)
+  log.cut('b')
+  log.holdAppends('a', 1)
+  log.rewind()
+  await clock.advanceBy(5_000)
+  expect(log.stored('smtp')).toHaveLength(0)
+  expect(await refused(a)).toBe(true)
+  await clock.advanceBy(10_000)
+  expect(log.stored('smtp')).toHaveLength(1)
+  log.heal('b')
+  await clock.advanceBy(100)
+  const probe = succeed(b)
+  await clock.advanceBy(200)
+  expect(await probe).toBe('up')
+  expect(a.state).toMatchObject({ mode: 'closed', scope: 'fleet', term: 1 })
+})
+
 test('where the log acknowledges two winners, the fold decides, and all agree', async () => {
   const { clock, log, breakers, gears } = await fleetOf('a', 'b', 'c')
   log.twoWinners = true

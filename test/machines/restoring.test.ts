@@ -23,6 +23,7 @@ async function restored(positions: ReadonlyMap<string, Position>, seed: number, 
     during?.(breaker)
     await Promise.resolve()
     underWay--
+    return false
   })
   return { told, most }
 }
@@ -50,6 +51,19 @@ test('passes over what another instance has told meanwhile, and what the new log
   })
   expect(told).not.toContain('never opened')
   expect(told.filter((breaker) => breaker.endsWith('3')).length).toBeLessThanOrEqual(1)
+})
+
+test('says again what the log did not answer, until it knows it', async () => {
+  const positions = newEpoch(4)
+  const told: string[] = []
+  await restoreAll(positions, seededRandom(1), async (breaker) => {
+    told.push(breaker)
+    const position = positions.get(breaker)
+    if (told.length > 10 && position !== undefined) positions.set(breaker, toldOf(position))
+    return true
+  })
+  expect(new Set(told).size).toBe(4)
+  expect(told.length).toBeGreaterThan(10)
 })
 
 /** The new log has it. */
