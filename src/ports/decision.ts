@@ -11,15 +11,16 @@ export function makeDecision(facts: DecisionFacts): Decision {
 
 function headersOf({ allowed, retryAfterMs, limits }: DecisionFacts): Record<string, string> {
   const headers: Record<string, string> = {}
+  const comeBackMs = !allowed && Number.isFinite(retryAfterMs) ? retryAfterMs : undefined
   const tightest = limits.toSorted(byTightness)[0]
   if (tightest !== undefined) {
     headers['X-RateLimit-Limit'] = String(tightest.limit)
     headers['X-RateLimit-Remaining'] = String(tightest.remaining)
     headers['X-RateLimit-Reset'] = seconds(tightest.resetMs)
     headers['RateLimit-Policy'] = limits.map(policyOf).join(', ')
-    headers['RateLimit'] = limits.map(standingOf).join(', ')
+    headers['RateLimit'] = limits.map((limit) => standingOf(limit, comeBackMs)).join(', ')
   }
-  if (!allowed && Number.isFinite(retryAfterMs)) headers['Retry-After'] = seconds(retryAfterMs)
+  if (comeBackMs !== undefined) headers['Retry-After'] = seconds(comeBackMs)
   return headers
 }
 
@@ -32,8 +33,10 @@ function policyOf({ name, limit, windowMs }: LimitState): string {
   return `${quoted(name)};q=${limit};w=${seconds(windowMs)}`
 }
 
-function standingOf({ name, remaining, resetMs }: LimitState): string {
-  return `${quoted(name)};r=${remaining};t=${seconds(resetMs)}`
+/** Where a limit refuses, the draft wants `t` and `Retry-After` to mean the same moment. */
+function standingOf({ name, remaining, resetMs, exceeded }: LimitState, comeBackMs: number | undefined): string {
+  const nextMs = exceeded ? (comeBackMs ?? resetMs) : resetMs
+  return `${quoted(name)};r=${remaining};t=${seconds(nextMs)}`
 }
 
 /** Whole seconds, rounded up: nobody comes back too early. */

@@ -10,7 +10,7 @@ test('a refusal says when to come back, and which limit refuses', () => {
     'X-RateLimit-Limit': '50',
     'X-RateLimit-Remaining': '0',
     'X-RateLimit-Reset': '212',
-    RateLimit: '"alerts";r=0;t=60, "email";r=0;t=212',
+    RateLimit: '"alerts";r=0;t=60, "email";r=0;t=101',
     'RateLimit-Policy': '"alerts";q=100;w=60, "email";q=50;w=3600',
     'Retry-After': '101',
   })
