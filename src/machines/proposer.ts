@@ -7,7 +7,7 @@ import { encodeEvent } from './breaker-codec.ts'
 import { decide, proposalValidMs, type Intent } from './breaker-decide.ts'
 import type { BreakerEvent } from './breaker-events.ts'
 import type { BreakerSettings } from './breaker-options.ts'
-import type { Position, Verdict } from './fold.ts'
+import { fold, type Position, type Verdict } from './fold.ts'
 
 /** Proposals wait this long at most, so that those who saw the same do not all speak at once; in ms. */
 export const proposalJitterMs = 50
@@ -59,6 +59,8 @@ export interface Proposer {
   ): Promise<Proposed>
   /** A message was folded; `acceptedSeq` is the place of the last one before it that was accepted. */
   onVerdict(message: StoredMessage, verdict: Verdict, acceptedSeq: number): void
+  /** Messages of a breaker came in a replay, to be read from here on: an event of one's own may be among them. */
+  onReplay(breaker: string, from: Position, messages: readonly StoredMessage[]): void
   /** A breaker's log was read further. */
   onMoved(breaker: string): void
   stop(): void
@@ -69,7 +71,7 @@ export function proposer(options: ProposerOptions): Proposer {
   /** No two alike, whatever chance says. */
   const nextId = monotonicFactory(() => random.next())
   /** Who waits for an event of its own to be folded, by its id. */
-  const ownEvents = new Map<string, (verdict: Verdict) => void>()
+  const ownEvents = new Map<string, { readonly breaker: string; resolve(verdict: Verdict): void }>()
   /** Who waits for any event of a breaker to be folded. */
   const moved = new Map<string, Set<() => void>>()
   /** Ends whatever is being waited for. */
@@ -78,14 +80,16 @@ export function proposer(options: ProposerOptions): Proposer {
 
   return {
     propose,
-    onVerdict({ id, seq }, verdict, acceptedSeq) {
-      const resolve = ownEvents.get(id)
-      if (resolve === undefined) return
-      resolve(verdict)
-      if (!verdict.accepted) return
-      // The predecessor's author may have died before it could.
-      if (acceptedSeq > 0) log.audit?.(acceptedSeq)
-      log.audit?.(seq)
+    onVerdict,
+    onReplay(breaker, from, messages) {
+      // To read one by one costs as much as the whole replay, and hardly ever is anything awaited of it.
+      if (![...ownEvents.values()].some((own) => own.breaker === breaker)) return
+      let read = from
+      for (const message of messages) {
+        const { position: next, verdict } = fold(read, message)
+        onVerdict(message, verdict, read.acceptedSeq)
+        read = next
+      }
     },
     onMoved(breaker) {
       for (const wake of moved.get(breaker) ?? []) wake()
@@ -133,7 +137,7 @@ export function proposer(options: ProposerOptions): Proposer {
 
   /** Appends one event and waits for the fold, since only that says whether it was accepted. */
   async function append(event: BreakerEvent, seq: number): Promise<Appended> {
-    const own = awaitFold(event.id)
+    const own = awaitFold(event)
     try {
       const data = encodeEvent(event)
       const answered = log.append({ topic: event.breaker, id: event.id, expected: seq, data })
@@ -158,12 +162,15 @@ export function proposer(options: ProposerOptions): Proposer {
   }
 
   /** The verdict on an event of one's own; `undefined` when it does not come while the event could still count. */
-  function awaitFold(id: string): { readonly folded: Promise<Verdict | undefined>; stop(): void } {
+  function awaitFold({ id, breaker }: BreakerEvent): { readonly folded: Promise<Verdict | undefined>; stop(): void } {
     const { over, end } = wait(proposalValidMs)
     let verdict: Verdict | undefined
-    ownEvents.set(id, (of) => {
-      verdict = of
-      end()
+    ownEvents.set(id, {
+      breaker,
+      resolve(of) {
+        verdict = of
+        end()
+      },
     })
     return {
       folded: over.then(() => verdict),
@@ -172,6 +179,16 @@ export function proposer(options: ProposerOptions): Proposer {
         ownEvents.delete(id)
       },
     }
+  }
+
+  function onVerdict({ id, seq }: StoredMessage, verdict: Verdict, acceptedSeq: number): void {
+    const own = ownEvents.get(id)
+    if (own === undefined) return
+    own.resolve(verdict)
+    if (!verdict.accepted) return
+    // The predecessor's author may have died before it could.
+    if (acceptedSeq > 0) log.audit?.(acceptedSeq)
+    log.audit?.(seq)
   }
 
   /** Resolves when this breaker's log was read beyond `seq`, or after a while. */

@@ -170,11 +170,13 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
       const messages = replayed.get(breaker)
       replayed.delete(breaker)
       const after = withoutPreview(messages === undefined ? before : foldRetained(before, messages))
+      if (messages !== undefined) proposals.onReplay(breaker, before, messages)
       move(breaker, after)
       if (after !== before) changes.push({ breaker, before, after })
     }
     for (const [breaker, messages] of replayed) {
       const after = foldRetained(unread, messages)
+      proposals.onReplay(breaker, unread, messages)
       move(breaker, after)
       changes.push({ breaker, before: unread, after })
     }

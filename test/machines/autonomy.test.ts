@@ -129,6 +129,35 @@ test('a link that goes down and comes up lets no failure be forgotten', async ()
   expect(a.state.mode).toBe('open')
 })
 
+describe('an event of its own that comes back in a replay, its answer lost with the link', () => {
+  const cutOnceStored = async ({ clock, log }: Awaited<ReturnType<typeof fleetOf>>, count: number) => {
+    while (log.stored('smtp').length < count) await clock.advanceBy(1)
+    log.cut('a')
+    await clock.advanceBy(10)
+    log.heal('a')
+    await clock.advanceBy(200)
+  }
+
+  test('was an order: it is taken', async () => {
+    const fleet = await fleetOf('a', 'b')
+    const forced = fleet.a.forceOpen({ by: 'ann', reason: 'test' })
+    await cutOnceStored(fleet, 1)
+    await forced
+    expect(fleet.a.state).toMatchObject({ mode: 'forcedOpen', by: 'ann' })
+  })
+
+  test('was the claim of a probe: the call that waits for it runs', async () => {
+    const fleet = await fleetOf('a', 'b')
+    await trip(fleet.a)
+    await fleet.clock.advanceBy(10_200)
+    const probe = succeed(fleet.a)
+    await cutOnceStored(fleet, 2)
+    expect(await probe).toBe('up')
+    await fleet.clock.advanceBy(200)
+    expect(fleet.b.state).toMatchObject({ mode: 'closed', term: 1 })
+  })
+})
+
 test('a stale local trip is not proposed, and recovers by local probes', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
   log.cut('a')
