@@ -89,3 +89,6 @@ export interface Limiter {
   /** Ends what it opened. */
   close?(): Promise<void>
 }
+
+/** A limiter as a store has it: without a deadline, and rejecting with `UnavailableError` while it cannot be asked. */
+export type LimitStore = Omit<Limiter, 'suggest'>

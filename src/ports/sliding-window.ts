@@ -34,13 +34,9 @@ export interface WindowStanding {
  */
 export function look(state: WindowState, { limit }: LimitDefinition, cost: number, now: number): WindowStanding {
   const used = state.grants.reduce((sum, grant) => sum + grant.cost, 0)
-  const at = Math.floor(now)
-  const resetMs = Math.max(0, ...state.grants.map(({ untilAt }) => untilAt - at))
-  return {
-    remaining: Math.max(0, limit - used),
-    resetMs,
-    waitMs: waitFor(state, used + cost - limit, cost > limit, at),
-  }
+  const resetMs = Math.max(0, ...state.grants.map(({ untilAt }) => Math.ceil(untilAt - now)))
+  const waitMs = cost > limit ? Infinity : waitFor(state, used + cost - limit, now)
+  return { remaining: Math.max(0, limit - used), resetMs, waitMs }
 }
 
 /** What still counts at this time, and that time as the window sees it. */
@@ -75,14 +71,13 @@ export function giveBack(state: WindowState, untilAt: number, cost: number): Win
 
 /** Until when something counts that is granted now. */
 export function countsUntil({ limit, windowMs }: LimitDefinition, now: number): number {
-  // Rounded up here and down where it is compared, so that no fraction of a millisecond is given away.
-  if (limit <= exactLimitMax) return Math.ceil(now) + windowMs
-  const slot = Math.floor((Math.floor(now) * subWindows) / windowMs)
-  return Math.ceil(((slot + subWindows + 1) * windowMs) / subWindows)
+  if (limit <= exactLimitMax) return now + windowMs
+  const intoMs = now % windowMs
+  const slot = Math.floor((intoMs * subWindows) / windowMs)
+  return now - intoMs + ((slot + subWindows + 1) * windowMs) / subWindows
 }
 
-function waitFor({ grants }: WindowState, excess: number, never: boolean, now: number): number {
-  if (never) return Infinity
+function waitFor({ grants }: WindowState, excess: number, now: number): number {
   let [missing, untilAt] = [excess, now]
   for (const grant of grants) {
     if (missing <= 0) break
@@ -90,7 +85,7 @@ function waitFor({ grants }: WindowState, excess: number, never: boolean, now: n
     untilAt = Math.max(untilAt, grant.untilAt)
     missing -= grant.cost
   }
-  return untilAt - now
+  return Math.ceil(untilAt - now)
 }
 
 function moved({ lastAt, grants }: WindowState, byMs: number): WindowState {

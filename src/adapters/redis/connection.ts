@@ -1,0 +1,134 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { ConfigError, UnavailableError } from '../../kernel/errors.ts'
+import { shown } from '../../kernel/options.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Random } from '../../ports/random.ts'
+
+export type RedisClient = Redis | Cluster
+
+/** Where Redis is: a URL, the URLs of some nodes of a cluster, or a client of the caller's. */
+export interface RedisPlace {
+  readonly url?: string | readonly string[] | undefined
+  /** Used while it is connected, and never closed. */
+  readonly connection?: RedisClient | undefined
+}
+
+/** A connection that never makes anyone wait for what it cannot send. */
+export interface RedisConnection {
+  /**
+   * The client, when commands can be sent at once; a promise of it while it connects for the first time.
+   * @throws UnavailableError while it is down; so does the promise reject
+   */
+  client(): RedisClient | Promise<RedisClient>
+  /** Ends what was opened here, at once. */
+  close(): void
+}
+
+/** @throws ConfigError unless there is either a URL or a connection */
+export function redisConnection(
+  place: RedisPlace,
+  parts: { clock: Clock; random: Random },
+  at: string,
+): RedisConnection {
+  if ((place.url === undefined) === (place.connection === undefined))
+    throw new ConfigError(at, 'expected either url or connection')
+  if (place.connection !== undefined) return connectionOver(place.connection, () => undefined)
+  return opened(place.url ?? [], parts, at)
+}
+
+/** No data for so long while an answer is owed: the server hangs, and whoever waits is told. */
+const socketTimeoutMs = 500
+const connectTimeoutMs = 1_000
+const reconnectMs = { first: 50, max: 2_000 }
+
+const redisOptions = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  protocol: 2,
+  disableClientInfo: true,
+  socketTimeout: socketTimeoutMs,
+  connectTimeout: connectTimeoutMs,
+  disconnectTimeout: 100,
+  // Its timer would keep the process; ours does not.
+  retryStrategy: () => null,
+} satisfies RedisOptions
+
+function opened(
+  url: string | readonly string[],
+  { clock, random }: { clock: Clock; random: Random },
+  at: string,
+): RedisConnection {
+  const client = typeof url === 'string' ? standalone(checkUrl(url, `${at}.url`)) : cluster(url, at)
+  let failures = 0
+  let closed = false
+  const connect = (): void => {
+    if (!closed) client.connect().catch(() => {})
+  }
+  client.on('ready', () => {
+    failures = 0
+  })
+  client.on('end', () => {
+    if (closed) return
+    const delayMs = Math.min(reconnectMs.max, reconnectMs.first * 2 ** failures) * (0.5 + random.next() / 2)
+    failures += 1
+    clock.setTimeout(connect, delayMs)
+  })
+  connect()
+  return connectionOver(client, () => {
+    closed = true
+    client.disconnect()
+  })
+}
+
+function standalone(url: string): Redis {
+  const client = new Redis(url, redisOptions)
+  client.on('connect', () => client.stream.unref())
+  return client
+}
+
+function cluster(urls: readonly string[], at: string): Cluster {
+  if (urls.length === 0) throw new ConfigError(`${at}.url`, 'expected at least one URL')
+  const client = new Cluster(
+    urls.map((url) => checkUrl(url, `${at}.url`)),
+    {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      redisOptions,
+      slotsRefreshTimeout: connectTimeoutMs,
+      clusterRetryStrategy: () => null,
+    },
+  )
+  client.on('+node', (node: Redis) => node.on('connect', () => node.stream.unref()))
+  return client
+}
+
+function checkUrl(url: unknown, path: string): string {
+  const isRedis = typeof url === 'string' && URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol)
+  if (isRedis) return url
+  throw new ConfigError(path, `expected redis://… or rediss://… (given: ${shown(url)})`)
+}
+
+function connectionOver(client: RedisClient, close: () => void): RedisConnection {
+  let last: string | undefined
+  let settled = false
+  client.on('error', (error: Error) => {
+    last = error.message
+  })
+  const first = new Promise<void>((resolve) => {
+    const settle = (): void => {
+      settled = true
+      resolve()
+    }
+    for (const event of ['ready', 'close', 'end'] as const) client.once(event, settle)
+  })
+  const now = (): RedisClient => {
+    if (client.status === 'ready') return client
+    throw new UnavailableError('Redis', last ?? `the connection is ${client.status}`)
+  }
+  return {
+    client: () => (client.status === 'ready' || settled || client.status === 'end' ? now() : first.then(now)),
+    close,
+  }
+}
