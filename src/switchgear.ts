@@ -5,6 +5,7 @@ import { BehaviorSubject, Subject, type Observable } from 'rxjs'
 import { z } from 'zod'
 import { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
 import { memoryLog } from './adapters/memory/event-log.ts'
+import { memoryLimiter } from './adapters/memory/limiter.ts'
 import { ClosedError, UnavailableError } from './kernel/errors.ts'
 import { checkFleetName, checkName } from './kernel/names.ts'
 import { count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
@@ -25,6 +26,7 @@ import type { EventLog, Link } from './ports/event-log.ts'
 import type { Limiter } from './ports/limiter.ts'
 import { quietly, silentLogger, type Logger } from './ports/logger.ts'
 import { systemRandom, type Random } from './ports/random.ts'
+import { useShared } from './ports/shared-use.ts'
 import { Breaker, type ObservableHost } from './streams/breaker.ts'
 import { createSafeCall, type SafeCall } from './streams/safe-call.ts'
 import { retryPolicySchema, type RetryPolicy } from './streams/retry-policy.ts'
@@ -36,7 +38,7 @@ export interface SwitchgearOptions {
   readonly instance?: string | undefined
   /** Where transitions are agreed on; `memoryLog()`, which is this instance alone. */
   readonly log?: EventLog | undefined
-  /** What `safeCall` asks for its `limit`; none. */
+  /** What `safeCall` asks for its `limit`; `memoryLimiter()`, with the limits of the specification. */
   readonly limiter?: Limiter | undefined
   /** Where `safeCall` puts what could not be delivered; `memoryDeadLetters()`. */
   readonly deadLetters?: DeadLetters | undefined
@@ -89,7 +91,7 @@ export interface Switchgear {
   readonly transitions$: Observable<Transition>
   /** The link to the fleet's log; the current state first. */
   readonly link$: Observable<Link>
-  readonly limiter: Limiter | undefined
+  readonly limiter: Limiter
   readonly deadLetters: DeadLetters
   /**
    * Makes a call through a breaker, with retries, a dead letter when all have failed, and a fallback. Never throws and
@@ -120,6 +122,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const random = given.random ?? systemRandom
   const logger = quietly(given.logger ?? silentLogger)
   const deadLetters = given.deadLetters ?? memoryDeadLetters({ clock, random })
+  const limiter = given.limiter ?? memoryLimiter({ clock, random })
+  const leaveStores = [limiter, deadLetters].map(useShared)
   const transitions$ = new Subject<Transition>()
   const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })
   let closing: Promise<void> | undefined
@@ -165,7 +169,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const callsUnderWay = new Set<Promise<unknown>>()
   const safeCall = createSafeCall({
     breakerOf: (name) => breaker(name),
-    limiter: given.limiter,
+    limiter,
     deadLetters,
     clock,
     random,
@@ -188,7 +192,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     states,
     transitions$: transitions$.asObservable(),
     link$: link$.asObservable(),
-    limiter: given.limiter,
+    limiter,
     deadLetters,
     async ready(of = {}) {
       const { deadlineMs = switchgearDefaults.readyDeadlineMs } = parseOptions(deadlineSchema, of, 'ready')
@@ -250,6 +254,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     await within(clock, deadlineMs, Promise.allSettled(callsUnderWay))
     for (const breaker of registry.all.values()) breaker.retire()
     await replica.close()
+    const left = Promise.allSettled(leaveStores.map((leave) => leave()))
+    await within(clock, Math.max(1, deadlineMs), left)
     transitions$.complete()
     link$.complete()
   }
