@@ -40,7 +40,7 @@ export function channelsOver(
 
   return {
     broadcast(channel, data) {
-      if (nc === undefined || nc.isClosed()) return
+      if (!isUsable(nc)) return
       const given = headers()
       given.set(memberHeader, self)
       nc.publish(subjects.channel(channel), data, { headers: given })
@@ -70,7 +70,7 @@ export function channelsOver(
   }
 
   function subscribe(channel: string, heard: Heard): void {
-    if (nc === undefined || nc.isClosed()) return
+    if (!isUsable(nc)) return
     unsubscribe(heard)
     heard.subscription = nc.subscribe(subjects.channel(channel), { callback })
 
@@ -91,4 +91,9 @@ export function channelsOver(
     heard.subscription?.unsubscribe()
     heard.subscription = undefined
   }
+}
+
+/** The client throws at whoever uses a connection that is closed, or that its owner is draining. */
+function isUsable(nc: NatsConnection | undefined): nc is NatsConnection {
+  return nc !== undefined && !nc.isClosed() && !nc.isDraining()
 }

@@ -116,6 +116,22 @@ describe('a connection that was given', () => {
   })
 })
 
+describe('a connection that its owner drains', () => {
+  test('throws at nobody who listens or speaks meanwhile', async () => {
+    const nc = await connect({ servers: nats.url })
+    const fleet = fleetOn(natsLog({ connection: nc }))
+    const { log } = await fleet.join('fleet')
+    const drained = nc.drain()
+    expect(() => log.listen('news', () => {})).not.toThrow()
+    while (!nc.isClosed()) {
+      expect(() => log.broadcast('news', new Uint8Array(1))).not.toThrow()
+      await new Promise(setImmediate)
+    }
+    await drained
+    await fleet.end()
+  })
+})
+
 describe('a process whose log cannot be reached', () => {
   test('ends by itself, though it never left', async () => {
     await nats.kill()
