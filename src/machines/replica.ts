@@ -230,7 +230,8 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   /** Nothing has contradicted what was adopted. */
   function onSilence(breaker: string): void {
     const before = positionOf(breaker)
-    if (!before.provisional) return
+    // Without a link nobody is heard; once it is back, the silence begins anew.
+    if (!before.provisional || link.state !== 'linked') return
     const after = settle(before)
     positions.set(breaker, after)
     listener.onChange(breaker, before, after)

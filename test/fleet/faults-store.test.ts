@@ -82,9 +82,11 @@ test('the server comes back with an older store: what had been open since then s
   const startedAt = performance.now()
   await nats.start()
   const relinked = await newEpoch(units, startedAt)
-  await restored(units, ['lasting', 'smtp'])
+  await restored(units, ['lasting'])
   await everyUnit(units, 'to hold open what the log had lost', (unit) => unit.state('lasting').scope === 'fleet')
-  await agreeAgain(fleet, [one])
+  // Of smtp there are trips that are fresh, and they may be told before what stood in the older log is.
+  await inLogAgain(units, 'smtp')
+  await agreeAgain(fleet)
   staysShut(units)
   const waits = expectNoneWaited(fleet)
   console.info(
@@ -112,16 +114,24 @@ async function newEpoch(units: readonly Unit[], since: number): Promise<number> 
 }
 
 /** Waits until the log says again what it had lost; it says so once. */
-async function restored([one]: readonly Unit[], names: readonly BreakerName[]): Promise<void> {
+async function restored(units: readonly Unit[], names: readonly BreakerName[]): Promise<void> {
   for (const name of names) {
     const events = await until(`${name} to be restored`, async () => {
-      const types: string[] = []
-      for await (const { accepted, event } of one?.gear.breaker(name).history() ?? [])
-        if (accepted) types.push(event.type)
+      const types = await acceptedTypes(units, name)
       return types.includes(restoredType) ? types : undefined
     })
     expect(events.filter((type) => type === restoredType)).toHaveLength(1)
   }
+}
+
+async function inLogAgain(units: readonly Unit[], name: BreakerName): Promise<void> {
+  await until(`${name} to be in the log`, async () => (await acceptedTypes(units, name)).length > 0 || undefined)
+}
+
+async function acceptedTypes([one]: readonly Unit[], name: BreakerName): Promise<string[]> {
+  const types: string[] = []
+  for await (const { accepted, event } of one?.gear.breaker(name).history() ?? []) if (accepted) types.push(event.type)
+  return types
 }
 
 const restoredType = 'io.switchgear.breaker.restored.v1'
