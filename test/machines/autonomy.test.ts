@@ -263,6 +263,26 @@ test('after a gap, what is adopted may tighten at once, and loosens after ten si
   expect(b.state.mode).toBe('closed')
 })
 
+test('without a link no silence makes certain what was adopted after a gap', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  const order = { by: 'ann', reason: 'test' }
+  await clock.runUntil(a.forceOpen(order))
+  await clock.advanceBy(100)
+  log.loseMessages('b', 1)
+  await clock.runUntil(a.forceOpen(order))
+  await clock.runUntil(a.release(order))
+  await clock.advanceBy(100)
+  expect(b.state.mode).toBe('forcedOpen')
+  log.cut('b')
+  await clock.advanceBy(30_000)
+  expect(b.state.mode).toBe('forcedOpen')
+  log.heal('b')
+  await clock.advanceBy(9_000)
+  expect(b.state.mode).toBe('forcedOpen')
+  await clock.advanceBy(1_500)
+  expect(b.state.mode).toBe('closed')
+})
+
 test('a log that was recreated is told where the fleet stood', async () => {
   const { clock, log, a, b, breakers } = await fleetOf('a', 'b', 'c')
   await trip(a)
