@@ -24,7 +24,16 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'UnavailableError',
     'ClosedError',
   ],
+  'switchgear/http': [
+    'fastifyRateLimit',
+    'rateLimitMiddleware',
+    'limited',
+    'rateLimitHeaders',
+    'decisionsOf',
+    'problemOf',
+  ],
   'switchgear/nats': ['natsLog'],
+  'switchgear/redis': ['redisLimiter'],
   'switchgear/testing': ['virtualClock', 'seededRandom'],
 }
 

@@ -1,0 +1,71 @@
+import type { Decision, LimitNames } from '../../ports/limiter.ts'
+import { type Logger, quietly, silentLogger } from '../../ports/logger.ts'
+import { rememberDecision } from './decisions-of.ts'
+import { type HttpProblem, tooManyRequests } from './http-problem.ts'
+import { rateLimitHeaders } from './rate-limit-headers.ts'
+import { checkRateLimitOptions, type RateLimitOptions } from './rate-limit-options.ts'
+
+/** What the integrations have in common: asking before the answer, and giving back after it. */
+export interface RequestLimits<Request, Response> {
+  /** `undefined` for a request that is skipped. Rejects with what the caller's functions throw, or the limiter. */
+  ask(request: Request, carrier: object): Promise<Asked<Response> | undefined>
+}
+
+export interface Asked<Response> {
+  /** For the answer, whatever it is. Of every limit that this request was asked for so far, here or elsewhere. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The answer, where the limit is reached. */
+  readonly refusal: HttpProblem | undefined
+  /** To be called with an answer that was given, if `refunds`. Never rejects. */
+  readonly settle: (response: Response, logger?: Logger) => Promise<void>
+  readonly refunds: boolean
+}
+
+/** @throws ConfigError */
+export function limitRequests<Request, Response>(
+  given: RateLimitOptions<Request, Response>,
+): RequestLimits<Request, Response> {
+  const options = checkRateLimitOptions(given)
+  const { limiter, key, skip, refundWhen } = options
+
+  return {
+    async ask(request, carrier) {
+      if (skip !== undefined && (await skip(request))) return undefined
+      const decision = await limiter.check(await key(request), await namesOf(request, options))
+      const headers = rateLimitHeaders(rememberDecision(carrier, decision), options)
+      return {
+        headers,
+        refusal: decision.allowed ? undefined : tooManyRequests(decision, headers),
+        settle: (response, logger) => refund(options, decision, response, logger),
+        refunds: decision.allowed && refundWhen !== undefined,
+      }
+    },
+  }
+}
+
+async function namesOf<Request>(
+  request: Request,
+  { names, cost }: RateLimitOptions<Request, never>,
+): Promise<LimitNames> {
+  const asked = typeof names === 'function' ? await names(request) : names
+  if (cost === undefined) return asked
+  const each = typeof cost === 'function' ? await cost(request) : cost
+  const list = typeof asked === 'string' ? [asked] : asked
+  return list.map((one) => (typeof one === 'string' ? { name: one, cost: each } : { cost: each, ...one }))
+}
+
+async function refund<Response>(
+  { limiter, refundWhen, logger }: RateLimitOptions<never, Response>,
+  decision: Decision,
+  response: Response,
+  ofFramework: Logger = silentLogger,
+): Promise<void> {
+  try {
+    if (await refundWhen?.(response)) await limiter.refund(decision)
+  } catch (error) {
+    quietly(logger ?? ofFramework).warn(
+      { err: error },
+      'a request that should not count was not given back to its limit',
+    )
+  }
+}
