@@ -7,16 +7,18 @@ import { until } from './until.ts'
 export interface RedisOptions {
   /** More arguments, as redis-server takes them: `['--appendonly', 'yes']`. None by default. */
   readonly args?: readonly string[]
+  /** A port that it had before; one that is free by default. */
+  readonly port?: number
 }
 
 /** A Redis of our own on 127.0.0.1 that keeps nothing on disk; it answers when this resolves. */
-export async function startRedis({ args = [] }: RedisOptions = {}): Promise<Server> {
+export async function startRedis({ args = [], port: own }: RedisOptions = {}): Promise<Server> {
   const running = runningServer('redis-server')
   if (running !== undefined) return running
   // Redis cannot choose a port by itself, and a free one may be taken before it starts: then another one.
   let said = ''
   for (let attempt = 1; attempt <= 3; attempt += 1) {
-    const port = await freePort()
+    const port = own ?? (await freePort())
     const server = spawnServer('redis-server', (folder) => [...argsFor(port, folder), ...args])
     const answer = await until('redis-server to answer', () => whoAnswers(server, port)).catch(() => 'nobody' as const)
     if (answer === 'ours')

@@ -114,23 +114,15 @@ async function play(
   decisions: readonly { ours: Decision; theirs: Decision }[],
   side: 'ours' | 'theirs',
 ): Promise<Decision | undefined> {
-  switch (given.do) {
-    case 'check':
-    case 'peek':
-      return limiter[given.do]('acme', given.names)
-    case 'refund': {
-      const decision = decisions[given.which]?.[side]
-      return decision && void (await limiter.refund(decision))
-    }
-    case 'override': {
-      const { limit, windowMs } = given
-      return void (await limiter.override('acme', { [given.name]: limit === null ? null : { limit, windowMs } }))
-    }
-    case 'reset':
-      return void (await limiter.reset('acme', given.name))
-    case 'pass':
-      return undefined
+  if (given.do === 'check' || given.do === 'peek') return limiter[given.do]('acme', given.names)
+  if (given.do === 'reset') await limiter.reset('acme', given.name)
+  if (given.do === 'override') {
+    const { limit, windowMs } = given
+    await limiter.override('acme', { [given.name]: limit === null ? null : { limit, windowMs } })
   }
+  const decision = given.do === 'refund' ? decisions[given.which]?.[side] : undefined
+  if (decision !== undefined) await limiter.refund(decision)
+  return undefined
 }
 
 function facts({ headers: _headers, ...rest }: Decision): unknown {

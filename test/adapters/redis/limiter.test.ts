@@ -1,0 +1,160 @@
+import { once } from 'node:events'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Limiter } from '../../../src/ports/limiter.ts'
+import { redisLimiter, type RedisLimiterOptions } from '../../../src/redis.ts'
+import { startRedis } from '../../servers/start-redis.ts'
+import { until } from '../../servers/until.ts'
+
+const limits = {
+  email: { limit: 3, windowMs: 3_600_000 },
+  'a:b{c}%': { limit: 3, windowMs: 3_600_000 },
+  large: { limit: 100_000, windowMs: 60_000 },
+}
+
+let server: Awaited<ReturnType<typeof startRedis>>
+let client: Redis
+let fleets = 0
+
+beforeAll(async () => {
+  server = await startRedis()
+  client = new Redis(server.url)
+})
+
+afterAll(async () => {
+  client.disconnect()
+  await server.stop()
+})
+
+/** Two instances of a fleet of their own. */
+async function instances(use: (one: Limiter, other: Limiter, fleet: string) => Promise<void>): Promise<void> {
+  const fleet = `fleet-${(fleets += 1)}`
+  // The machine may be busy: what these tests are about is what Redis decides.
+  const options: RedisLimiterOptions = { url: server.url, fleet, limits, deadlineMs: 5_000 }
+  const [one, other] = [redisLimiter(options), redisLimiter(options)]
+  try {
+    await use(one, other, fleet)
+  } finally {
+    await Promise.all([one.close?.(), other.close?.()])
+  }
+}
+
+describe('rate limits in Redis', () => {
+  test('are shared by all instances of a fleet, and by nobody else', async () => {
+    await instances(async (one, other) => {
+      for (const remaining of [2, 1, 0])
+        expect(await one.check('acme', 'email')).toMatchObject({ allowed: true, limits: [{ remaining }] })
+      expect(await other.check('acme', 'email')).toMatchObject({ allowed: false, degraded: false })
+      await instances(async (stranger) =>
+        expect(await stranger.check('acme', 'email')).toMatchObject({ allowed: true }),
+      )
+    })
+  })
+
+  test('are in one round trip, however many limits are asked for, and a remembered refusal is in none', async () => {
+    await instances(async (one) => {
+      await one.check('acme', 'email')
+      const monitor = await client.monitor()
+      const seen: string[] = []
+      monitor.on('monitor', (_time: string, args: readonly string[], source: string) => {
+        if (source !== 'lua') seen.push(String(args[0]).toLowerCase())
+      })
+      await one.check('acme', ['email', 'a:b{c}%', 'large'])
+      await one.check('acme', [{ name: 'email', cost: 2 }])
+      for (let call = 0; call < 100; call += 1)
+        expect(await one.check('acme', [{ name: 'email', cost: 2 }])).toMatchObject({ allowed: false })
+      await client.echo('end')
+      await until('the monitor to see the end', () => seen.includes('echo') || undefined)
+      monitor.disconnect()
+      expect(seen).toEqual(['evalsha', 'evalsha', 'echo'])
+    })
+  })
+
+  test('forget a refusal at once when this instance gives back, resets or overrides, within a second otherwise', async () => {
+    await instances(async (one, other) => {
+      const [first] = [await one.check('acme', [{ name: 'email', cost: 3 }]), await one.check('acme', 'email')]
+      await one.refund(first)
+      expect(await one.check('acme', 'email')).toMatchObject({ allowed: true, limits: [{ remaining: 2 }] })
+      expect(await one.check('acme', [{ name: 'email', cost: 3 }])).toMatchObject({ allowed: false })
+      await one.override('acme', { email: { limit: 4, windowMs: 3_600_000 } })
+      expect(await one.check('acme', [{ name: 'email', cost: 3 }])).toMatchObject({ allowed: true })
+      expect(await one.check('acme', 'email')).toMatchObject({ allowed: false })
+      await other.reset('acme', 'email')
+      await until('the reset to get through', async () => (await one.check('acme', 'email')).allowed || undefined)
+      await other.override('acme', { email: null })
+      expect(await one.peek('acme', 'email')).toMatchObject({ limits: [{ limit: 3 }] })
+    })
+  })
+
+  test('are in keys that expire after the window and one sub-window, and that any name can be part of', async () => {
+    await instances(async (one, _other, fleet) => {
+      const key = 'or{g}:100%'
+      await one.check(key, ['email', 'a:b{c}%'])
+      const names = ['email', 'a%3Ab%7Bc%7D%25'].map((name) => `sg:${fleet}:rl:{or%7Bg%7D%3A100%25}:${name}`)
+      expect((await client.keys(`sg:${fleet}:*`)).toSorted()).toEqual(names.toSorted())
+      for (const name of names) {
+        const ttlMs = await client.pttl(name)
+        expect(ttlMs).toBeGreaterThan(3_600_000)
+        expect(ttlMs).toBeLessThanOrEqual(3_660_000)
+      }
+    })
+  })
+
+  test('cost what is above the limit nothing', async () => {
+    await instances(async (one, _other, fleet) => {
+      expect(await one.check('acme', [{ name: 'email', cost: 4 }])).toMatchObject({
+        allowed: false,
+        retryAfterMs: Infinity,
+      })
+      expect(await client.keys(`sg:${fleet}:*`)).toEqual([])
+    })
+  })
+
+  test('work on when Redis has forgotten the script', async () => {
+    await instances(async (one) => {
+      await one.check('acme', 'email')
+      await client.script('FLUSH')
+      expect(await one.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+    })
+  })
+
+  test('leave a connection of the caller open', async () => {
+    const connection = new Redis(server.url)
+    const limiter = redisLimiter({ connection, fleet: 'given', limits, deadlineMs: 5_000 })
+    expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+    await limiter.close?.()
+    expect(await connection.ping()).toBe('PONG')
+    connection.disconnect()
+    await once(connection, 'end')
+  })
+
+  test.each([10, 100, 1_000, 100_000])('take no more than 800 bytes a key at a limit of %d', async (limit) => {
+    const fleet = `bytes-${limit}`
+    const limiter = redisLimiter({
+      url: server.url,
+      fleet,
+      limits: { few: { limit, windowMs: limit > 100 ? 600 : 60_000 } },
+      deadlineMs: 5_000,
+    })
+    const endAt = performance.now() + (limit > 100 ? 700 : 0)
+    for (let call = 0; call < limit && (call < 100 || performance.now() < endAt); call += 1)
+      await limiter.check('acme', 'few')
+    const bytes = await client.memory('USAGE', `sg:${fleet}:rl:{acme}:few`)
+    console.info(`limit ${limit}: ${bytes} bytes`)
+    expect(bytes).toBeLessThanOrEqual(800)
+    await limiter.close?.()
+  })
+
+  test.each([
+    {},
+    { url: 'http://127.0.0.1' },
+    { url: [] },
+    { url: 'redis://127.0.0.1', connection: {} },
+    { url: 'redis://127.0.0.1', fleet: 'a b' },
+    { url: 'redis://127.0.0.1', limits: { email: { limit: 0, windowMs: 1 } } },
+    { url: 'redis://127.0.0.1', deadlineMs: 0 },
+    { url: 'redis://127.0.0.1', onUnavailable: 'maybe' },
+  ])('are not made of %o', (options) => {
+    expect(() => redisLimiter(options as RedisLimiterOptions)).toThrow(expect.objectContaining({ name: 'ConfigError' }))
+  })
+})
