@@ -32,7 +32,7 @@ test('the stream is deleted, and its instances make it again: what was open stay
   await hasTripped(one, 'lasting')
   const relinked = await newEpoch(units, deletedAt)
   await restored(units, ['shut', 'ordered'])
-  await agreeAgain(fleet, [one])
+  await agreeAgain(fleet, [one], { divergencesMax: 1 })
   staysShut(units)
   const waits = expectNoneWaited(fleet)
   console.info(`deleted: linked to the new stream ${relinked.toFixed(0)} ms later; ${waits}`)
@@ -54,7 +54,7 @@ test('the stream is deleted, and an operator makes it again later: each instance
   await asOperator(nats.url, (jsm) => jsm.streams.add(config))
   const relinked = await newEpoch(units, recreatedAt)
   await restored(units, ['shut', 'ordered'])
-  await agreeAgain(fleet, units.slice(0, 1))
+  await agreeAgain(fleet, units.slice(0, 1), { divergencesMax: 1 })
   staysShut(units)
   const waits = expectNoneWaited(fleet)
   console.info(
@@ -86,7 +86,7 @@ test('the server comes back with an older store: what had been open since then s
   await everyUnit(units, 'to hold open what the log had lost', (unit) => unit.state('lasting').scope === 'fleet')
   // Of smtp there are trips that are fresh, and they may be told before what stood in the older log is.
   await inLogAgain(units, 'smtp')
-  await agreeAgain(fleet)
+  await agreeAgain(fleet, [], { divergencesMax: 1 })
   staysShut(units)
   const waits = expectNoneWaited(fleet)
   console.info(
