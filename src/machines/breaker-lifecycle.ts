@@ -8,7 +8,7 @@ import type { Counts } from './breaker-events.ts'
 import { probeShare, type BreakerSettings } from './breaker-options.ts'
 import type { Evidence } from './evidence.ts'
 import { freshVotes, type FleetState } from './fleet-state.ts'
-import { inForce, unread, type Position } from './fold.ts'
+import { causeInForce, inForce, unread, type Position } from './fold.ts'
 import { admission, type Admission } from './gate.ts'
 import { afterProbe, steady, takenOver, tripped, type Local, type Moment, type Trip } from './local.ts'
 import { claimWaitMs, noToken, overdueResult, type Probe, type ProbeToken } from './probe.ts'
@@ -90,7 +90,7 @@ export abstract class BreakerLifecycle<B> {
     const position = this.retired ? replica.position(this.name) : this.#position
     return describeState({
       fleet: inForce(position),
-      cause: position.cause,
+      cause: causeInForce(position),
       local: this.#local,
       linked: replica.linked,
       instance,
@@ -380,7 +380,7 @@ export abstract class BreakerLifecycle<B> {
   #standAlone(): void {
     const claimAt = claimableAt(this.#fleet)
     if (this.#local.kind === 'tripped' || claimAt === undefined) return
-    this.#local = takenOver(this.#moment, this.#fleet, this.#position.cause, claimAt)
+    this.#local = takenOver(this.#moment, this.#fleet, causeInForce(this.#position), claimAt)
   }
 
   get #moment(): Moment {

@@ -1,7 +1,7 @@
 import { noCounts } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
-import { inForce, type Cause, type Position } from './fold.ts'
+import { causeInForce, inForce, type Cause, type Position } from './fold.ts'
 import type { Local, Steady, Trip } from './local.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
@@ -65,7 +65,7 @@ function describeTrip(local: Trip, { fleet, wallNow, now }: StateView): BreakerS
 
 /** Where the fleet stands, for who has no breaker of that name. Pure. */
 export function describePosition(position: Position, now: Pick<StateView, 'wallNow' | 'logNow'>): BreakerState {
-  return describeFleet({ fleet: inForce(position), cause: position.cause, counts: noCounts, ...now })
+  return describeFleet({ fleet: inForce(position), cause: causeInForce(position), counts: noCounts, ...now })
 }
 
 type FleetView = Pick<StateView, 'fleet' | 'cause' | 'counts' | 'wallNow' | 'logNow'>

@@ -30,6 +30,8 @@ export interface Held {
    * replay came to it. `epoch`: what was certain in a log that was recreated or truncated since.
    */
   readonly why: 'gap' | 'preview' | 'epoch'
+  /** What had led to it, as far as it was seen. */
+  readonly cause?: Cause
 }
 
 export interface Cause {
@@ -80,6 +82,12 @@ export function inForce({ state, held }: Position): FleetState {
   if (held === undefined) return state
   const stricter = strictness[held.state.mode] - strictness[state.mode]
   return stricter > 0 || (stricter === 0 && held.state.term > state.term) ? held.state : state
+}
+
+/** What led to the state that this instance goes by, as far as it was seen. */
+export function causeInForce(position: Position): Cause | undefined {
+  const { held, cause } = position
+  return inForce(position) === held?.state ? held.cause : cause
 }
 
 /** Reads the next message of a breaker. */
@@ -134,7 +142,8 @@ const unknownSeq = -1
 export function preview(position: Position, message: StoredMessage): Position {
   const judged = judge(unknownSeq, message)
   if (message.seq <= position.seq || !judged.accepted) return position
-  const seen: Position = { ...position, held: { state: judged.state, why: 'preview' } }
+  const cause = ledTo(judged.state, judged.event) ? factsOf(judged.event, message) : undefined
+  const seen: Position = { ...position, held: heldFor('preview', judged.state, cause) }
   return inForce(seen) === judged.state ? seen : position
 }
 
@@ -148,7 +157,7 @@ export function withoutPreview(position: Position): Position {
 /** A new log begins: nothing of it was read, and what was in force in the old one stays so until the new one says as much. */
 export function intoNewEpoch(position: Position): Position {
   const state = inForce(position)
-  return state.term === 0 ? unread : { ...unread, held: { state, why: 'epoch' } }
+  return state.term === 0 ? unread : { ...unread, held: heldFor('epoch', state, causeInForce(position)) }
 }
 
 /** After a silence in which a contradiction would have come, what was adopted counts as certain. */
@@ -215,7 +224,11 @@ function advance(
 /** What was in force stays so, at least, while the next state is uncertain. */
 function hold(position: Position): Held {
   const state = inForce(position)
-  return position.held?.state === state ? position.held : { state, why: 'gap' }
+  return position.held?.state === state ? position.held : heldFor('gap', state, causeInForce(position))
+}
+
+function heldFor(why: Held['why'], state: FleetState, cause: Cause | undefined): Held {
+  return { state, why, ...(cause !== undefined && { cause }) }
 }
 
 function causeOf(position: Position, next: FleetState, event: BreakerEvent, message: StoredMessage): Cause | undefined {

@@ -1,7 +1,7 @@
 import { noCounts } from './breaker-decide.ts'
 import type { BreakerEvent, Counts } from './breaker-events.ts'
 import type { Mode } from './fleet-state.ts'
-import { inForce, type Position } from './fold.ts'
+import { causeInForce, inForce, type Position } from './fold.ts'
 
 /** A change of a breaker's mode: of the whole fleet's, by an accepted event, or of this instance's alone. */
 export interface Transition {
@@ -32,18 +32,18 @@ export function fleetTransition(
   const { mode: from, term: lastTerm } = inForce(before)
   const { mode: to, term, order } = inForce(after)
   if (from === to && term === lastTerm) return undefined
-  const { cause } = after
+  const cause = causeInForce(after)
   return {
     breaker,
     from,
     to,
     scope: 'fleet',
-    reason: event?.reason ?? cause?.reason ?? '',
+    reason: cause?.reason ?? event?.reason ?? '',
     by: cause?.by ?? order?.by ?? event?.by ?? '',
     at: cause?.at ?? wallNow,
     term,
-    seq: after.seq,
-    counts: event?.counts ?? cause?.counts ?? noCounts,
+    seq: cause?.seq ?? after.seq,
+    counts: cause?.counts ?? event?.counts ?? noCounts,
   }
 }
 
