@@ -166,7 +166,8 @@ export abstract class BreakerLifecycle<B> {
     this.admits = false
     this.retired = true
     this.#refused = undefined
-    this.#dropProbe()
+    // The instance closes, and the fleet need not wait for the end of its lease.
+    if (this.probe !== undefined) this.endProbe(this.probe, 'ignored')
     if (this.#wake !== undefined) this.host.clock.clearTimeout(this.#wake)
     this.newGeneration(false)
   }

@@ -1,7 +1,7 @@
 import { createSwitchgear, memoryLog, type BreakerOptions, type Switchgear } from 'switchgear'
 import { seededRandom, virtualClock, type VirtualClock } from 'switchgear/testing'
 import { describe, expect, test } from 'vitest'
-import { fail, hang, ok } from '../machines/fleet-of.ts'
+import { fail, fleetOf, hang, nth, ok } from '../machines/fleet-of.ts'
 import { ownFault, play } from '../machines/play.ts'
 
 const options: BreakerOptions = { failureThreshold: 1, recoveryBackoff: { jitter: 'none' } }
@@ -49,6 +49,22 @@ describe('after close', () => {
     const closing = gear.close()
     expect(await clock.runUntil(call)).toBe('sent')
     await clock.runUntil(closing)
+  })
+
+  test('another instance may probe at once, where this one had the probe', async () => {
+    const { clock, gears } = await fleetOf(2)
+    const [leaving, staying] = [nth(gears, 0), nth(gears, 1)]
+    await play(leaving.breaker('smtp', options), clock, 'F +62000')
+    leaving
+      .breaker('smtp')
+      .run(hang)
+      .catch(() => {})
+    await clock.advanceBy(100)
+    expect(staying.breaker('smtp', options).state).toMatchObject({ mode: 'halfOpen', probe: { holder: 'a' } })
+    await leaving.close()
+    await clock.advanceBy(100)
+    await play(staying.breaker('smtp'), clock, 'S +100')
+    expect(staying.breaker('smtp').state).toMatchObject({ mode: 'closed', by: 'b' })
   })
 
   test('ready rejects, as nothing will be linked any more', async () => {
