@@ -11,11 +11,8 @@ export function decisionsOf(request: object): readonly Decision[] {
   return decisions.get(carrierOf(request)) ?? []
 }
 
-/** Adds one, and gives all. */
-export function rememberDecision(carrier: object, decision: Decision): readonly Decision[] {
-  const all = [...decisionsOf(carrier), decision]
-  decisions.set(carrierOf(carrier), all)
-  return all
+export function rememberDecision(request: object, decision: Decision): void {
+  decisions.set(carrierOf(request), [...decisionsOf(request), decision])
 }
 
 /** Fastify's request stands for the one of Node that it wraps, so that middleware beneath it and plugins know of each other. */

@@ -21,9 +21,9 @@ export const fastifyRateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = Obj
 async function register(app: FastifyInstance, given: FastifyRateLimitOptions): Promise<void> {
   const limits = limitRequests(withoutFrameworks(given))
   app.addHook('onRequest', async (request, reply) => {
-    const asked = await limits.ask(request, request.raw)
+    const asked = await limits.ask(request)
     if (asked === undefined) return undefined
-    reply.headers(asked.headers)
+    reply.headers(asked.headers())
     if (asked.refunds) whenAnswered(reply.raw, () => void asked.settle(reply, request.log))
     const { refusal } = asked
     return refusal === undefined ? undefined : reply.code(refusal.status).headers(refusal.headers).send(refusal.body)

@@ -28,28 +28,38 @@ function isRateLimited(error: unknown): error is RateLimitedError {
 }
 
 /**
- * 429, with the names of the limits that are reached.
+ * 429, with the names of the limits that are reached. Where the store could not be asked and the policy for that is to
+ * refuse, none is: then the reason is ours, and the problem says so.
  * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/
  */
 export function tooManyRequests(
-  decision: Pick<Decision, 'retryAfterMs' | 'limits'>,
+  { degraded, retryAfterMs, limits }: Pick<Decision, 'degraded' | 'retryAfterMs' | 'limits'>,
   headers: Readonly<Record<string, string>>,
 ): HttpProblem {
-  const { retryAfterMs, limits } = decision
+  const violated = limits.filter(({ exceeded }) => exceeded).map(({ name }) => name)
   return problem(429, headers, {
-    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
-    title: 'Request cannot be satisfied as assigned quota has been exceeded',
+    ...(degraded && violated.length === 0 ? reducedCapacity : quotaExceeded),
     detail: Number.isFinite(retryAfterMs)
       ? `try again in ${readableMs(retryAfterMs)}`
       : 'this request costs more than the limit allows at any time; it can never pass',
-    'violated-policies': limits.filter(({ exceeded }) => exceeded).map(({ name }) => name),
+    'violated-policies': violated,
   })
 }
+
+const quotaExceeded = Object.freeze({
+  type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  title: 'Request cannot be satisfied as assigned quota has been exceeded',
+})
+
+const reducedCapacity = Object.freeze({
+  type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+  title: 'Request cannot be satisfied due to temporary server capacity constraints',
+})
 
 /** Whoever makes such an error may know no more than when to come back. */
 function overLimit({ decision }: RateLimitedError): HttpProblem {
   if (isDecision(decision)) return tooManyRequests(decision, rateLimitHeaders(decision))
-  return tooManyRequests({ retryAfterMs: decision.retryAfterMs, limits: [] }, retryAfter(decision))
+  return tooManyRequests({ degraded: false, retryAfterMs: decision.retryAfterMs, limits: [] }, retryAfter(decision))
 }
 
 function unavailable(retryAfterMs: number): HttpProblem {

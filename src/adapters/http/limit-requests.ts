@@ -1,19 +1,19 @@
 import type { Decision, LimitNames } from '../../ports/limiter.ts'
 import { type Logger, quietly, silentLogger } from '../../ports/logger.ts'
-import { rememberDecision } from './decisions-of.ts'
+import { decisionsOf, rememberDecision } from './decisions-of.ts'
 import { type HttpProblem, tooManyRequests } from './http-problem.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
 import { checkRateLimitOptions, type RateLimitOptions } from './rate-limit-options.ts'
 
 /** What the integrations have in common: asking before the answer, and giving back after it. */
-export interface RequestLimits<Request, Response> {
+export interface RequestLimits<Request extends object, Response> {
   /** `undefined` for a request that is skipped. Rejects with what the caller's functions throw, or the limiter. */
-  ask(request: Request, carrier: object): Promise<Asked<Response> | undefined>
+  ask(request: Request): Promise<Asked<Response> | undefined>
 }
 
 export interface Asked<Response> {
-  /** For the answer, whatever it is. Of every limit that this request was asked for so far, here or elsewhere. */
-  readonly headers: Readonly<Record<string, string>>
+  /** For the answer, whatever it is. Of every limit that was asked for this request so far, here or elsewhere. */
+  readonly headers: () => Readonly<Record<string, string>>
   /** The answer, where the limit is reached. */
   readonly refusal: HttpProblem | undefined
   /** To be called with an answer that was given, if `refunds`. Never rejects. */
@@ -22,20 +22,21 @@ export interface Asked<Response> {
 }
 
 /** @throws ConfigError */
-export function limitRequests<Request, Response>(
+export function limitRequests<Request extends object, Response>(
   given: RateLimitOptions<Request, Response>,
 ): RequestLimits<Request, Response> {
   const options = checkRateLimitOptions(given)
   const { limiter, key, skip, refundWhen } = options
 
   return {
-    async ask(request, carrier) {
+    async ask(request) {
       if (skip !== undefined && (await skip(request))) return undefined
       const decision = await limiter.check(await key(request), await namesOf(request, options))
-      const headers = rateLimitHeaders(rememberDecision(carrier, decision), options)
+      rememberDecision(request, decision)
+      const headers = () => rateLimitHeaders(decisionsOf(request), options)
       return {
         headers,
-        refusal: decision.allowed ? undefined : tooManyRequests(decision, headers),
+        refusal: decision.allowed ? undefined : tooManyRequests(decision, headers()),
         settle: (response, logger) => refund(options, decision, response, logger),
         refunds: decision.allowed && refundWhen !== undefined,
       }
@@ -51,7 +52,9 @@ async function namesOf<Request>(
   if (cost === undefined) return asked
   const each = typeof cost === 'function' ? await cost(request) : cost
   const list = typeof asked === 'string' ? [asked] : asked
-  return list.map((one) => (typeof one === 'string' ? { name: one, cost: each } : { cost: each, ...one }))
+  return list.map((one) =>
+    typeof one === 'string' ? { name: one, cost: each } : { name: one.name, cost: one.cost ?? each },
+  )
 }
 
 async function refund<Response>(

@@ -14,13 +14,13 @@ export function limited<R extends Request, A extends unknown[]>(
 ): (request: R, ...more: A) => Promise<Response> {
   const limits = limitRequests(options)
   return async (request, ...more) => {
-    const asked = await limits.ask(request, request)
+    const asked = await limits.ask(request)
     if (asked === undefined) return handler(request, ...more)
     const { refusal } = asked
     if (refusal !== undefined) return new Response(refusal.body, { status: refusal.status, headers: refusal.headers })
     const response = await handler(request, ...more)
     if (asked.refunds) await asked.settle(response)
-    return withHeaders(response, asked.headers)
+    return withHeaders(response, asked.headers())
   }
 }
 

@@ -22,9 +22,9 @@ export function rateLimitMiddleware<
   const limits = limitRequests(options)
   return (request, response, next) => {
     const pass = async (): Promise<boolean> => {
-      const asked = await limits.ask(request, request)
+      const asked = await limits.ask(request)
       if (asked === undefined) return true
-      setHeaders(response, asked.headers)
+      setHeaders(response, asked.headers())
       if (asked.refunds) whenAnswered(response, () => void asked.settle(response))
       if (asked.refusal === undefined) return true
       response.statusCode = asked.refusal.status
