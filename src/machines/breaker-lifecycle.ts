@@ -60,6 +60,7 @@ export abstract class BreakerLifecycle<B> {
   #local: Local = steady
   #wake: Timer | undefined
   #voting = false
+  #tripsTold = 0
   #lastToken: ProbeToken = noToken
   #refused: Refused | undefined
 
@@ -311,8 +312,9 @@ export abstract class BreakerLifecycle<B> {
     if (this.host.replica.linked) void this.#proposeTrip(trip)
   }
 
-  /** Says it again while it is fresh, where the log did not answer. */
+  /** Says it again while it is fresh, where the log did not answer, unless it was said since: a link came up meanwhile. */
   async #proposeTrip(trip: Trip): Promise<void> {
+    const turn = ++this.#tripsTold
     const { reason, counts, recoveryMs } = trip
     const { mode, term } = this.#position.state
     if (mode !== 'closed') return
@@ -323,7 +325,8 @@ export abstract class BreakerLifecycle<B> {
       counts,
       recoveryMs,
     })
-    if (isUnanswered(proposed) && this.#freshTrip?.since === trip.since) await this.#proposeTrip(trip)
+    if (!isUnanswered(proposed) || turn !== this.#tripsTold) return
+    if (this.#freshTrip?.since === trip.since) await this.#proposeTrip(trip)
   }
 
   /** What the fleet may still have to hear of: a local trip is evidence for as long as its own recovery time. */

@@ -246,6 +246,25 @@ describe('a trip that the fleet could not be told of is told while it is fresh',
   })
 })
 
+test('where the log does not answer, a link that goes and comes does not make an instance say its trip many times', async () => {
+  const { clock, log, gears } = await fleetOf('a', 'b')
+  const [gear] = gears
+  if (gear === undefined) throw new Error('no instance')
+  const flaps = 5
+  log.holdAppends('a', 100)
+  await trip(gear.breaker('slack', { ...options, recoveryTimeoutMs: 60_000 }))
+  for (let flap = 0; flap < flaps; flap++) {
+    log.cut('a')
+    await clock.advanceBy(100)
+    log.heal('a')
+    log.holdAppends('a', 100)
+    await clock.advanceBy(100)
+  }
+  await clock.advanceBy(32_000)
+  // Once a link, and then every ten seconds.
+  expect(gear.health().log.failed).toBeLessThanOrEqual(flaps + 1 + 3)
+})
+
 test('after a gap, what is adopted may tighten at once, and loosens after ten silent seconds', async () => {
   const { clock, log, a, b, c } = await fleetOf('a', 'b', 'c')
   await trip(a)
