@@ -77,8 +77,8 @@ test('a route says in its own settings which limits it has', async () => {
     names: ({ routeOptions: { config } }) => (config as Limits).limits ?? 'alerts',
     skip: ({ routeOptions: { config } }) => (config as Limits).limits === 'none',
   })
-  app.get('/mail', { config: { limits: 'email' } as Limits }, () => 'sent')
-  app.get('/status', { config: { limits: 'none' } as Limits }, () => 'well')
+  app.get('/mail', { config: { limits: 'email' } }, () => 'sent')
+  app.get('/status', { config: { limits: 'none' } }, () => 'well')
   expect(await statuses(app, '/mail', 3)).toEqual([200, 200, 429])
   expect(await statuses(app, '/status', 9)).toEqual(Array(9).fill(200))
 })

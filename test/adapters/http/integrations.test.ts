@@ -175,9 +175,8 @@ describe.each([integrations.fastify, integrations.express, integrations.node])('
     )
     const request = get(`${site.url}/slow`, { headers: { organization: 'acme' } }).on('error', () => {})
     await until('the booking', async () => (await leftOf(limiter)) === 99 || undefined)
-    const closed = new Promise((resolve) => request.once('close', resolve))
     request.destroy()
-    await closed
+    await until('the server to see it', async () => (await site.connections()) === 0 || undefined)
     release()
     // Another request of which the refund is seen: by then one of the first would have been, too.
     await inTurn(3, async () => fetch(`${site.url}/`, { headers: { organization: 'acme' } }))

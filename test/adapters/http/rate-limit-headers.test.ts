@@ -69,7 +69,7 @@ test('independent parsers read back every decision, whatever its limits are call
 })
 
 function readItems(field: string | undefined): Record<string, unknown>[] {
-  return parseList(field ?? '').map(([name, parameters]) => ({ name, ...Object.fromEntries(parameters) }))
+  return parseList(field ?? '').map(([, parameters]) => Object.fromEntries(parameters))
 }
 
 function tightestOf({ limits }: Decision): number | undefined {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import fastify from 'fastify'
@@ -17,6 +17,8 @@ type Field = (name: string) => string | undefined
 
 export interface Site {
   readonly url: string
+  /** Connections that are open, as the server sees it. */
+  connections(): Promise<number>
   close(): Promise<void>
 }
 
@@ -39,7 +41,8 @@ export const integrations: Readonly<Record<'fastify' | 'express' | 'node' | 'fet
       ),
     )
     app.get('/*', async (request, reply) => reply.code(await answer(request.url)).send('done'))
-    return { url: await app.listen({ host: '127.0.0.1', port: 0 }), close: async () => app.close() }
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    return { url, connections: () => connectionsOf(app.server), close: async () => app.close() }
   },
 
   express: async (options, answer = fine) => {
@@ -109,11 +112,18 @@ async function listen(handle: RequestListener): Promise<Site> {
   await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => connectionsOf(server),
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
+  )
 }
 
 function adapted<Request, Response>(
