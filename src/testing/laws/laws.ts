@@ -2,6 +2,7 @@ import type { Law } from '../law.ts'
 import { autonomyLaws, type AutonomyLawName } from './autonomy.ts'
 import { breakerLaws, type BreakerLawName } from './breaker.ts'
 import { fleetLaws, type FleetLawName } from './fleet.ts'
+import { limiterLaws, type LimiterLawName } from './limiter.ts'
 import { probeLaws, type ProbeLawName } from './probe.ts'
 import { retryLaws, type RetryLawName } from './retry.ts'
 
@@ -12,10 +13,12 @@ export const laws: Readonly<{
   fleet: Readonly<Record<FleetLawName, Law>>
   autonomy: Readonly<Record<AutonomyLawName, Law>>
   retry: Readonly<Record<RetryLawName, Law>>
+  limiter: Readonly<Record<LimiterLawName, Law>>
 }> = Object.freeze({
   breaker: breakerLaws,
   probe: probeLaws,
   fleet: fleetLaws,
   autonomy: autonomyLaws,
   retry: retryLaws,
+  limiter: limiterLaws,
 })

@@ -1,5 +1,6 @@
 import { deadLettersContract } from './dead-letters.ts'
 import { eventLogContract } from './event-log.ts'
+import { limiterContract } from './limiter.ts'
 
 /**
  * What the engine asks of its ports, as tests: one suite for each port, the same against memory and against a real
@@ -8,4 +9,5 @@ import { eventLogContract } from './event-log.ts'
 export const portContracts: {
   readonly eventLog: typeof eventLogContract
   readonly deadLetters: typeof deadLettersContract
-} = Object.freeze({ eventLog: eventLogContract, deadLetters: deadLettersContract })
+  readonly limiter: typeof limiterContract
+} = Object.freeze({ eventLog: eventLogContract, deadLetters: deadLettersContract, limiter: limiterContract })

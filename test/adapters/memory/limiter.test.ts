@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
 import { ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
+import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const limits = { email: { limit: 3, windowMs: 1_000 }, alerts: { limit: 1_000, windowMs: 60_000 } }
@@ -91,4 +92,8 @@ describe('rate limits in memory', () => {
     expect(email?.suggested).toBeLessThanOrEqual(14)
     expect(alerts).toMatchObject({ name: 'alerts', asked: 0, suggested: 1_000 })
   })
+})
+
+describe('the contract of the port', () => {
+  portContracts.limiter(test, (of) => memoryLimiter({ limits: of }))
 })

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Limiter } from '../../../src/ports/limiter.ts'
 import { redisLimiter, type RedisLimiterOptions } from '../../../src/redis.ts'
+import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 import { until } from '../../servers/until.ts'
 
@@ -157,4 +158,8 @@ describe('rate limits in Redis', () => {
   ])('are not made of %o', (options) => {
     expect(() => redisLimiter(options as RedisLimiterOptions)).toThrow(expect.objectContaining({ name: 'ConfigError' }))
   })
+})
+
+describe('the contract of the port', () => {
+  portContracts.limiter(test, (of) => redisLimiter({ url: server.url, limits: of, deadlineMs: 5_000 }))
 })
