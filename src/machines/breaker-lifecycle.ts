@@ -366,12 +366,14 @@ export abstract class BreakerLifecycle<B> {
     if (freshVotes(state.votes, this.host.replica.logNow()).length < quorum) return
     this.#voting = true
     const counts = this.#local.kind === 'tripped' ? this.#local.counts : (this.evidence?.counts() ?? noCounts)
-    await this.host.replica.propose(this.name, this.settings, { type: 'countVotes', counts })
+    const proposed = await this.host.replica.propose(this.name, this.settings, { type: 'countVotes', counts })
     this.#voting = false
+    if (isUnanswered(proposed)) await this.#countVotes()
   }
 
-  /** Relinked: the fleet's word counts again; a local trip with fresh evidence of its own is proposed. */
+  /** Relinked: the fleet's word and its votes count again; a local trip with fresh evidence of its own is proposed. */
   #reconcile(): void {
+    void this.#countVotes()
     const local = this.#local
     if (local.kind === 'steady') return
     if (!local.own) {

@@ -265,6 +265,40 @@ test('where the log does not answer, a link that goes and comes does not make an
   expect(gear.health().log.failed).toBeLessThanOrEqual(flaps + 1 + 3)
 })
 
+describe('votes that make a quorum are counted again', () => {
+  const voted = async () => {
+    const fleet = await fleetOf('a', 'b', 'c')
+    const slow = { ...options, quorum: 2, recoveryTimeoutMs: 60_000 }
+    const [a, b, c] = fleet.gears.map((gear) => gear.breaker('slack', slow))
+    if (a === undefined || b === undefined || c === undefined) throw new Error('three instances')
+    await trip(a)
+    await fleet.clock.advanceBy(100)
+    await trip(b)
+    while (fleet.log.stored('slack').length < 2) await fleet.clock.advanceBy(1)
+    return { ...fleet, c }
+  }
+
+  test('where the log did not answer', async () => {
+    const { clock, log, c } = await voted()
+    for (const instance of ['a', 'b', 'c']) log.holdAppends(instance, 1)
+    await clock.advanceBy(5_000)
+    expect(c.state.mode).toBe('closed')
+    await clock.advanceBy(10_000)
+    expect(c.state).toMatchObject({ mode: 'open', scope: 'fleet' })
+  })
+
+  test('when a link is back that went down meanwhile', async () => {
+    const { clock, log, gears, c } = await voted()
+    while (gears.some((gear) => gear.health().log.accepted < 2)) await clock.advanceBy(1)
+    expect(log.stored('slack')).toHaveLength(2)
+    for (const instance of ['a', 'b', 'c']) log.cut(instance)
+    await clock.advanceBy(5_000)
+    log.heal('c')
+    await clock.advanceBy(200)
+    expect(c.state).toMatchObject({ mode: 'open', scope: 'fleet' })
+  })
+})
+
 test('after a gap, what is adopted may tighten at once, and loosens after ten silent seconds', async () => {
   const { clock, log, a, b, c } = await fleetOf('a', 'b', 'c')
   await trip(a)
