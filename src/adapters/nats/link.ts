@@ -115,6 +115,7 @@ export function keepLinked(options: LinkOptions, handler: LinkHandler): KeptLink
       const estimate = logTime(Date.parse(consumer.created))
       enter(beginning.place, estimate())
       if (consumer.num_pending > previewAbove) await preview(opened, beginning.place, signal)
+      signal.throwIfAborted()
       return await followFrom(opened, beginning, estimate, signal)
     } finally {
       forgetConsumer(opened, consumer.name)
