@@ -134,7 +134,9 @@ export abstract class BreakerLifecycle<B> {
     const isOvertaken = isNews && this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.#local.sinceLog
     if (isSame && !isOvertaken) {
       if (lease !== was.lease) this.#planWake()
-      if (before.provisional && !after.provisional) this.#proposeFreshTrip()
+      // What was in force is certain now, or a new log has been told of it: no proposal could count before.
+      const isConfirmed = (before.provisional && !after.provisional) || before.state.term !== after.state.term
+      if (isConfirmed) this.#proposeFreshTrip()
       void this.#countVotes()
       return
     }

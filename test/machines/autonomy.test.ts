@@ -351,6 +351,21 @@ test('a log that was recreated is told where the fleet stood', async () => {
   for (const breaker of breakers) expect(breaker.state.mode).toBe('closed')
 })
 
+test('a trip is told to a new log also when that is first told that all was closed', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  await trip(a)
+  await clock.advanceBy(10_200)
+  const probe = succeed(b)
+  await clock.advanceBy(200)
+  expect(await probe).toBe('up')
+  log.rewind()
+  await clock.settle()
+  await trip(a)
+  expect(a.state).toMatchObject({ mode: 'open', scope: 'local' })
+  await clock.advanceBy(1_000)
+  expect(b.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'a' })
+})
+
 test('a new log that did not answer at first is told again, so that the fleet recovers', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
   await trip(a)
