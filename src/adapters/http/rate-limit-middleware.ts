@@ -23,6 +23,8 @@ export function rateLimitMiddleware<
   return (request, response, next) => {
     const pass = async (): Promise<boolean> => {
       const asked = await limits.ask(request)
+      // Somebody answered meanwhile, a timeout perhaps: there is nothing left to do.
+      if (response.headersSent) return false
       if (asked === undefined) return true
       setHeaders(response, asked.headers())
       if (asked.refunds) whenAnswered(response, () => void asked.settle(response))

@@ -4,6 +4,7 @@ import express from 'express'
 import { memoryLimiter } from 'switchgear'
 import { decisionsOf, rateLimitMiddleware } from 'switchgear/http'
 import { expect, onTestFinished, test } from 'vitest'
+import { until } from '../../servers/until.ts'
 
 const limits = { alerts: { limit: 3, windowMs: 60_000 }, email: { limit: 2, windowMs: 3_600_000 } }
 
@@ -57,4 +58,31 @@ test('an error goes to the error handler of the application, once', async () => 
   const url = await serve(app)
   expect((await fetch(url)).status).toBe(503)
   expect(seen).toEqual([new TypeError('who is it?')])
+})
+
+test('an answer that somebody gave while the limiter was asked stands, and nothing else is called', async () => {
+  const seen: string[] = []
+  const app = express()
+  const limiter = memoryLimiter({ limits })
+  let end = (): void => {}
+  const timedOut = new Promise<void>((resolve) => (end = resolve))
+  app.use((_, response, next) => {
+    next()
+    response.status(408).end(end)
+  })
+  const check: typeof limiter.check = async (key, names) => {
+    await timedOut
+    return limiter.check(key, names)
+  }
+  app.use(rateLimitMiddleware({ limiter: { ...limiter, check }, names: 'alerts', key: () => 'acme' }))
+  app.use(() => void seen.push('handler'))
+  app.use((error: unknown, _: express.Request, __: express.Response, next: express.NextFunction) => {
+    seen.push('error handler')
+    next(error)
+  })
+  const url = await serve(app)
+  expect((await fetch(url)).status).toBe(408)
+  await until('the booking', async () => (await limiter.peek('acme', 'alerts')).limits[0]?.remaining === 2 || undefined)
+  expect((await fetch(url)).status).toBe(408)
+  expect(seen).toEqual([])
 })
