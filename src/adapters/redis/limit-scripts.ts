@@ -19,7 +19,8 @@ const serverTime = "redis.call('TIME')"
  *
  * A key holds a header (base tick, last tick, sum of what counts, bytes of a cell) and cells in the order in which they
  * were granted: until when it counts, as ticks after the base (5 bytes), and how much (1 byte, or 4 with a limit above
- * 100). So 100 grants take 621 bytes.
+ * 100). So 100 grants take 621 bytes. It expires a sixtieth of the window after the window, and at least a second, so that
+ * a clock that steps forth and back by less forgets nothing.
  * @param time Lua that gives the time; another one only in tests of a clock that steps back
  */
 export function checkScript(time: string = serverTime): Script {
@@ -101,7 +102,8 @@ local function book(key, w, limit, window, cost)
     if w.base + ends == untilAt then cells, cell = string.sub(cells, 1, -size - 1), granted + cost end
   end
   w.used, w.last, w.resetAt, w.untilAt = w.used + cost, w.nowCeil, math.max(w.resetAt, untilAt), untilAt
-  local ttl = math.max(window + math.ceil(window / 60), math.ceil((w.resetAt - wall) / 100))
+  local spare = math.max(math.ceil(window / 60), 1000) + math.ceil((w.now - wall) / 100)
+  local ttl = math.max(window + spare, math.ceil((w.resetAt - wall) / 100))
   local value = struct.pack('>ddI4B', w.base, w.last, w.used, size) .. cells
     .. struct.pack(format, untilAt - w.base, cell)
   redis.call('SET', key, value, 'PX', ttl)
