@@ -71,10 +71,10 @@ describe.each(Object.entries(doors))('the door %s of the packed library', (door,
   })
 })
 
-test('the main door needs no optional peer', async () => {
+test.each(['switchgear', 'switchgear/http'])('the door %s needs no optional peer', async (door) => {
   const alone = await installTarball(dependencies)
   try {
-    await alone.run('node', '--input-type=module', '--eval', "await import('switchgear')")
+    await alone.run('node', '--input-type=module', '--eval', `await import('${door}')`)
   } finally {
     alone.remove()
   }
