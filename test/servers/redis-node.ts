@@ -15,9 +15,9 @@ export interface RedisNode {
   remove(): Promise<void>
 }
 
-/** `args`: more arguments, as redis-server takes them. */
-export async function startRedisNode(args: readonly string[] = []): Promise<RedisNode> {
-  let server: Server = await startRedis({ args })
+/** `args`: more arguments, as redis-server takes them; `own`: a port, instead of one that is free. */
+export async function startRedisNode(args: readonly string[] = [], own?: number): Promise<RedisNode> {
+  let server: Server = await startRedis({ args, ...(own !== undefined && { port: own }) })
   const { url } = server
   const port = Number(new URL(url).port)
   const signal = (name: NodeJS.Signals): void => {
