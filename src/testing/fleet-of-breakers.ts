@@ -141,8 +141,9 @@ function testedInstance(
     breaker: (breaker) => registry.get(breaker),
     crash() {
       alive = false
-      for (const breaker of registry.all.values()) breaker.retire()
+      // First, since one that crashes has no last words.
       void replica.close()
+      for (const breaker of registry.all.values()) breaker.retire()
     },
   }
 }

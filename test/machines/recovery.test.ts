@@ -2,6 +2,7 @@ import { createSwitchgear, memoryLog, type Breaker, type BreakerOptions } from '
 import { seededRandom, virtualClock, type VirtualClock } from 'switchgear/testing'
 import { describe, expect, test } from 'vitest'
 import { allOf, fail, hang, nth, fleetOf, ok, oneInstance } from './fleet-of.ts'
+import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { play } from './play.ts'
 
 const exact = { failureThreshold: 1, recoveryBackoff: { jitter: 'none' } } as const
@@ -223,8 +224,12 @@ describe('a holder that dies', () => {
     return reachedAt
   }
 
-  test('since its instance was closed is taken over within the lease and the grace, once', async () => {
-    const { clock, gears } = await fleetOf(3)
+  test('since it is cut off for good is taken over within the lease and the grace, once', async () => {
+    const clock = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+    const random = seededRandom(1)
+    const log = simulatedLog({ clock, random })
+    const gears = ['a', 'b', 'c'].map((instance) => createSwitchgear({ clock, random, log, instance }))
+    await clock.settle()
     const [dying, ...others] = gears.map((gear) => gear.breaker('smtp', options))
     if (dying === undefined) throw new Error('no instance')
     await play(dying, clock, 'F +60100')
@@ -232,13 +237,14 @@ describe('a holder that dies', () => {
     await clock.advanceBy(60)
     expect(nth(others, 0).state).toMatchObject({ mode: 'halfOpen', probe: { holder: 'a' } })
     const claimedAt = nth(others, 0).state.sinceAt
-    await nth(gears, 0).close()
+    log.cut('a')
 
     const [reachedAt = 0, ...more] = await nextProbe(clock, others)
     expect(more).toEqual([])
     expect(reachedAt - claimedAt).toBeGreaterThanOrEqual(10_500)
     expect(reachedAt - claimedAt).toBeLessThan(10_600)
     expect(nth(others, 0).state).toMatchObject({ mode: 'closed', term: 1 })
+    await Promise.all(gears.map((gear) => gear.close()))
   })
 
   test('since its process stands still is taken over, and what it says when it goes on is discarded', async () => {
