@@ -101,12 +101,14 @@ test('the handler can ask what was decided, and an error of its keeps the fields
   app.get('/', (request) =>
     decisionsOf(request).map(({ allowed, degraded, limits }) => [allowed, degraded, limits[0]?.remaining]),
   )
+  app.get('/raw', (request) => decisionsOf(request.raw).length)
   app.get('/fails', () => {
     throw new Error('broken')
   })
   expect((await app.inject('/')).json()).toEqual([[true, false, 2]])
+  expect((await app.inject('/raw')).json()).toBe(1)
   const failed = await app.inject('/fails')
-  expect([failed.statusCode, rateLimitOf(failed)]).toEqual([500, '"alerts";r=1;t=60'])
+  expect([failed.statusCode, rateLimitOf(failed)]).toEqual([500, '"alerts";r=0;t=60'])
   expect(decisionsOf({})).toEqual([])
 })
 

@@ -37,6 +37,7 @@ test('when the store could not be asked, what the limits are is said, and not wh
     'RateLimit-Policy': '"alerts";q=100;w=60, "email";q=50;w=3600',
     'Retry-After': '1',
   })
+  expect(rateLimitHeaders([refused, degraded])).not.toHaveProperty('RateLimit')
 })
 
 test('independent parsers read back every decision, whatever its limits are called', () => {
