@@ -6,6 +6,7 @@ import { json, table } from './table.ts'
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   breaker: async () => (await import('./breaker.ts')).breakerBench,
   fleet: async () => (await import('./fleet.ts')).fleetBench,
+  limiter: async () => (await import('./limiter.ts')).limiterBench,
   retry: async () => (await import('./retry.ts')).retryBench,
 }
 
