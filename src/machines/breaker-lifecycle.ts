@@ -170,7 +170,8 @@ export abstract class BreakerLifecycle<B> {
     this.retired = true
     this.#refused = undefined
     // The instance closes, and the fleet need not wait for the end of its lease.
-    if (this.probe !== undefined) this.endProbe(this.probe, 'ignored')
+    if (this.probe?.fence !== undefined) this.endProbe(this.probe, 'ignored')
+    this.#dropProbe()
     if (this.#wake !== undefined) this.host.clock.clearTimeout(this.#wake)
     this.newGeneration(false)
   }
