@@ -3,7 +3,7 @@ import { within, type Clock, type Timer } from '../ports/clock.ts'
 import type { Link } from '../ports/event-log.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
-import { claimableAt, noCounts, recoveryDelay, type ProbeResult } from './breaker-decide.ts'
+import { claimableAt, noCounts, recoveryDelay, type Intent, type ProbeResult } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import { probeShare, type BreakerSettings } from './breaker-options.ts'
 import type { Evidence } from './evidence.ts'
@@ -34,6 +34,9 @@ export interface BreakerHost<B> {
   /** The breaker that has this name now, if any. */
   current(name: string): B | undefined
 }
+
+/** How long a breaker waits that could not tell the fleet that an order is over, in ms. */
+const wakeAgainMs = 1_000
 
 /** A refusal, and the monotonic time until which it stands. */
 interface Refused {
@@ -284,15 +287,19 @@ export abstract class BreakerLifecycle<B> {
         slow: 0,
         consecutiveFailures: 0,
       }
-      void this.host.replica.propose(
-        this.name,
-        this.settings,
-        { type: 'probeEnded', fence, result, counts },
-        { jitter: false },
-      )
+      void this.#reportProbe({ type: 'probeEnded', fence, result, counts })
       return
     }
     this.#endLocalProbe(result)
+  }
+
+  /** Says it again while the lease lasts, where the log did not answer. */
+  async #reportProbe(ended: Intent & { readonly type: 'probeEnded' }): Promise<void> {
+    const { replica } = this.host
+    const proposed = await replica.propose(this.name, this.settings, ended, { jitter: false })
+    const { lease } = this.#fleet
+    const isOver = lease?.fence !== ended.fence || replica.logNow() >= lease.until
+    if (isUnanswered(proposed) && replica.linked && !isOver) await this.#reportProbe(ended)
   }
 
   #endLocalProbe(result: ProbeResult): void {
@@ -406,7 +413,7 @@ export abstract class BreakerLifecycle<B> {
   }
 
   /** One timer, for what must happen without a call: the end of an order, and the checks of those who probe themselves. */
-  #planWake(): void {
+  #planWake(atLeastMs = 0): void {
     const { clock, random } = this.host
     if (this.#wake !== undefined) clock.clearTimeout(this.#wake)
     this.#wake = undefined
@@ -414,7 +421,7 @@ export abstract class BreakerLifecycle<B> {
     if (waitMs === undefined) return
     this.#wake = clock.setTimeout(
       () => void this.#onWake(),
-      timerMs(Math.max(0, waitMs) + random.next() * proposalJitterMs),
+      timerMs(Math.max(atLeastMs, waitMs) + random.next() * proposalJitterMs),
     )
   }
 
@@ -430,10 +437,14 @@ export abstract class BreakerLifecycle<B> {
 
   async #onWake(): Promise<void> {
     this.#wake = undefined
-    if (this.#fleet.order?.until === undefined) this.selfCheck()
-    else if (this.host.replica.linked) await this.host.replica.propose(this.name, this.settings, { type: 'orderOver' })
-    else return this.#gateChanged()
-    this.#planWake()
+    if (this.#fleet.order?.until === undefined) {
+      this.selfCheck()
+      return this.#planWake()
+    }
+    if (!this.host.replica.linked) return this.#gateChanged()
+    const proposed = await this.host.replica.propose(this.name, this.settings, { type: 'orderOver' })
+    // What cannot be told now, such as while the reading is uncertain, is not asked for again at once.
+    this.#planWake(proposed.status === 'accepted' ? 0 : wakeAgainMs)
   }
 
   #hold(probe: Probe): void {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createSwitchgear, type BreakerOptions, type Switchgear } from 'switchgear'
 import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
@@ -196,6 +196,45 @@ test('an append whose answer is lost counts once, since the fold shows it', asyn
   await clock.advanceBy(5_000)
   expect(log.stored('smtp')).toHaveLength(1)
   expect(b.state).toMatchObject({ mode: 'open', by: 'a' })
+})
+
+test('a probe whose result the log did not answer says it again while its lease lasts', async () => {
+  const { clock, log, gears } = await fleetOf('a', 'b')
+  const [a, b] = gears.map((gear) => gear.breaker('slow', { ...options, probe: { leaseMs: 30_000 } }))
+  if (a === undefined || b === undefined) throw new Error('two instances')
+  await trip(a)
+  await clock.advanceBy(10_100)
+  const probe = a.run(async () => {
+    await clock.sleep(100)
+    log.holdAppends('a', 1)
+    return 'up'
+  })
+  await clock.advanceBy(500)
+  expect(await probe).toBe('up')
+  await clock.advanceBy(12_000)
+  expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
+  log.landLate()
+  await clock.advanceBy(1_000)
+  expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
+})
+
+test('the end of an order that cannot be told, as the reading is uncertain, is not asked for over and over', async () => {
+  const { clock, log, gears, a } = await fleetOf('a', 'b')
+  const forMs = 1_000
+  for (const reason of ['first', 'missed', 'last']) {
+    if (reason === 'missed') log.loseMessages('b', 1)
+    const ordered = a.forceOpen({ by: 'ann', reason, forMs })
+    await clock.advanceBy(50)
+    await ordered
+  }
+  log.cut('a')
+  const looks = vi.spyOn(clock, 'setTimeout')
+  await clock.advanceBy(8_000)
+  expect(gears[1]?.breaker('smtp').state.mode).toBe('forcedOpen')
+  expect(looks.mock.calls.length).toBeLessThan(40)
+  looks.mockRestore()
+  await clock.advanceBy(10_000)
+  expect(gears[1]?.breaker('smtp').state.mode).toBe('closed')
 })
 
 test('an append that lands late changes nothing', async () => {
