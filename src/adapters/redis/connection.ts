@@ -32,7 +32,7 @@ export function redisConnection(
 ): RedisConnection {
   if ((place.url === undefined) === (place.connection === undefined))
     throw new ConfigError(at, 'expected either url or connection')
-  if (place.connection !== undefined) return connectionOver(place.connection, () => undefined)
+  if (place.connection !== undefined) return connectionOver(place.connection, { beforeUse() {}, close() {} })
   return opened(place.url ?? [], parts, at)
 }
 
@@ -76,9 +76,12 @@ function opened(
     clock.setTimeout(connect, delayMs)
   })
   connect()
-  return connectionOver(client, () => {
-    closed = true
-    client.disconnect()
+  return connectionOver(client, {
+    beforeUse: client instanceof Redis ? oneWriteEachTurn(client) : () => {},
+    close() {
+      closed = true
+      client.disconnect()
+    },
   })
 }
 
@@ -86,6 +89,21 @@ function standalone(url: string): Redis {
   const client = new Redis(url, redisOptions)
   client.on('connect', () => client.stream.unref())
   return client
+}
+
+/** Commands of one turn go out in one write to the socket, which costs a third of a decision otherwise. */
+function oneWriteEachTurn(client: Redis): () => void {
+  let corked = false
+  return () => {
+    if (corked || client.status !== 'ready') return
+    const { stream } = client
+    corked = true
+    stream.cork()
+    process.nextTick(() => {
+      corked = false
+      stream.uncork()
+    })
+  }
 }
 
 function cluster(urls: readonly string[], at: string): Cluster {
@@ -110,7 +128,12 @@ function checkUrl(url: unknown, path: string): string {
   throw new ConfigError(path, `expected redis://… or rediss://… (given: ${shown(url)})`)
 }
 
-function connectionOver(client: RedisClient, close: () => void): RedisConnection {
+interface Use {
+  beforeUse(): void
+  close(): void
+}
+
+function connectionOver(client: RedisClient, { beforeUse, close }: Use): RedisConnection {
   let last: string | undefined
   let settled = false
   client.on('error', (error: Error) => {
@@ -124,7 +147,10 @@ function connectionOver(client: RedisClient, close: () => void): RedisConnection
     for (const event of ['ready', 'close', 'end'] as const) client.once(event, settle)
   })
   const now = (): RedisClient => {
-    if (client.status === 'ready') return client
+    if (client.status === 'ready') {
+      beforeUse()
+      return client
+    }
     throw new UnavailableError('Redis', last ?? `the connection is ${client.status}`)
   }
   return {

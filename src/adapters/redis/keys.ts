@@ -5,5 +5,8 @@ export function organizationKey(fleet: string, kind: string, organization: strin
 
 /** Any name as a part of a key: what divides keys is percent-encoded. */
 export function inKey(name: string): string {
+  if (!dividers.test(name)) return name
   return name.replaceAll(/[%{}:]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 }
+
+const dividers = /[%{}:]/

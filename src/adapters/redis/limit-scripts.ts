@@ -13,7 +13,7 @@ const serverTime = "redis.call('TIME')"
  * Checks all limits of a request and books all of them or none; the same rule as `ports/sliding-window.ts`, in ticks of 10
  * microseconds.
  *
- * KEYS: the overrides, then a key for each limit. ARGV: 1 to book or 0, then for each limit its name, limit, window in ms
+ * KEYS: a key for each limit, then the overrides. ARGV: 1 to book or 0, then for each limit its name, limit, window in ms
  * and cost. Returns for each limit: limit, window in ms, what is left, ms until all is left, ms to wait (−1: for ever),
  * and until which tick the booking counts.
  *
@@ -25,112 +25,97 @@ const serverTime = "redis.call('TIME')"
  */
 export function checkScript(time: string = serverTime): Script {
   return script(`
+local call, unpackCell, packCell, sub = redis.call, struct.unpack, struct.pack, string.sub
+local floor, ceil, max = math.floor, math.ceil, math.max
 local time = ${time}
-local seconds, micros = tonumber(time[1]) * 100000, tonumber(time[2])
-local wall, wallCeil = seconds + math.floor(micros / 10), seconds + math.ceil(micros / 10)
-local HEADER, BASE_MAX = 21, 1099511627775
+local seconds, micros = time[1] * 100000, time[2] / 10
+local wall, wallCeil = seconds + floor(micros), seconds + ceil(micros)
+local stored = call('MGET', unpack(KEYS))
+local count = #KEYS - 1
+local overrides = stored[count + 1] and cjson.decode(stored[count + 1])
+if overrides then call('PEXPIRE', KEYS[count + 1], ${overrideTtlMs}) end
+local windows, reply, passes = {}, {}, true
 
-local function cellFormat(size) return size == 6 and '>I5B' or '>I5I4' end
-
-local function rewrite(cells, size, newSize, baseBy)
-  local out, format, newFormat = {}, cellFormat(size), cellFormat(newSize)
-  for pos = 1, #cells, size do
-    local ends, cost = struct.unpack(format, cells, pos)
-    out[#out + 1] = struct.pack(newFormat, ends - baseBy, cost)
-  end
-  return table.concat(out)
-end
-
-local function look(key, window, cost, limit)
-  local w = { now = wall, nowCeil = wallCeil, used = 0, cells = '', size = 6, base = wall, last = wall }
-  local stored = redis.call('GET', key)
-  if stored then
-    w.base, w.last, w.used, w.size = struct.unpack('>ddI4B', stored)
-    local back = w.last - wall
-    if back > math.max(window, 10000) * 100 then
-      w.base, w.last = w.base - back, wall
+for i = 1, count do
+  local at = 4 * i - 2
+  local own = overrides and overrides[ARGV[at]]
+  local limit, window = own and own[1] or tonumber(ARGV[at + 1]), own and own[2] or tonumber(ARGV[at + 2])
+  local cost = tonumber(ARGV[at + 3])
+  local now, nowCeil, base, used, size, cells, resetAt = wall, wallCeil, wall, 0, 6, '', wall
+  local state = stored[i]
+  if state then
+    local last
+    base, last, used, size = unpackCell('>ddI4B', state)
+    local back = last - wall
+    if back > max(window, 10000) * 100 then
+      base = base - back
     elseif back > 0 then
-      w.now, w.nowCeil = w.last, math.max(w.last, wallCeil)
+      now, nowCeil = last, max(last, wallCeil)
     end
-    local pos, format = HEADER + 1, cellFormat(w.size)
-    while pos <= #stored do
-      local ends, granted = struct.unpack(format, stored, pos)
-      if w.base + ends > w.now then break end
-      w.used, pos = w.used - granted, pos + w.size
+    local format, pos, length = size == 6 and '>I5B' or '>I5I4', 22, #state
+    local ends, granted
+    while pos <= length do
+      ends, granted = unpackCell(format, state, pos)
+      if base + ends > now then break end
+      used, pos = used - granted, pos + size
     end
-    w.cells = string.sub(stored, pos)
+    resetAt = now
+    if pos <= length then
+      cells = sub(state, pos)
+      resetAt = base + max(ends, (unpackCell(format, state, length - size + 1)))
+    end
   end
-  local resetAt, format, size = w.now, cellFormat(w.size), w.size
-  if #w.cells > 0 then
-    local first, last = struct.unpack(format, w.cells), struct.unpack(format, w.cells, #w.cells - size + 1)
-    resetAt = w.base + math.max(first, last)
-  end
-  w.resetAt = resetAt
+  local wait = 0
   if cost > limit then
-    w.wait = -1
-  else
-    local missing, untilAt, pos = w.used + cost - limit, w.now, 1
+    wait, passes = -1, false
+  elseif used + cost > limit then
+    local format, missing, untilAt, pos = size == 6 and '>I5B' or '>I5I4', used + cost - limit, now, 1
     while missing > 0 do
-      local ends, granted = struct.unpack(format, w.cells, pos)
-      untilAt, missing, pos = math.max(untilAt, w.base + ends), missing - granted, pos + size
+      local ends, granted = unpackCell(format, cells, pos)
+      untilAt, missing, pos = max(untilAt, base + ends), missing - granted, pos + size
     end
-    w.wait = math.ceil((untilAt - w.now) / 100)
+    wait, passes = ceil((untilAt - now) / 100), false
   end
-  return w
+  windows[i] = { limit, window, cost, now, nowCeil, base, used, size, cells, resetAt }
+  at = 6 * i - 5
+  reply[at], reply[at + 1], reply[at + 2] = limit, window, max(0, limit - used)
+  reply[at + 3], reply[at + 4], reply[at + 5] = ceil((resetAt - now) / 100), wait, 0
 end
+if not passes or ARGV[1] == '0' then return reply end
 
-local function countsUntil(w, limit, window)
-  local ticks = window * 100
-  if limit <= 100 then return w.nowCeil + ticks end
-  local into = w.now % ticks
-  local slot = math.floor(into * 60 / ticks)
-  return w.now - into + math.ceil((slot + 61) * ticks / 60)
-end
-
-local function book(key, w, limit, window, cost)
-  local untilAt = countsUntil(w, limit, window)
-  local size = w.size
-  if limit > 100 then size = 9 elseif #w.cells == 0 then size = 6 end
-  local baseBy = 0
-  if #w.cells == 0 then w.base = w.now elseif untilAt - w.base > BASE_MAX then baseBy = w.now - w.base end
-  if size ~= w.size or baseBy > 0 then
-    w.cells, w.base, w.size = rewrite(w.cells, w.size, size, baseBy), w.base + baseBy, size
-  end
-  local cells, format, cell = w.cells, cellFormat(size), cost
-  if #cells > 0 then
-    local ends, granted = struct.unpack(format, cells, #cells - size + 1)
-    if w.base + ends == untilAt then cells, cell = string.sub(cells, 1, -size - 1), granted + cost end
-  end
-  w.used, w.last, w.resetAt, w.untilAt = w.used + cost, w.nowCeil, math.max(w.resetAt, untilAt), untilAt
-  local spare = math.max(math.ceil(window / 60), 1000) + math.ceil((w.now - wall) / 100)
-  local ttl = math.max(window + spare, math.ceil((w.resetAt - wall) / 100))
-  local value = struct.pack('>ddI4B', w.base, w.last, w.used, size) .. cells
-    .. struct.pack(format, untilAt - w.base, cell)
-  redis.call('SET', key, value, 'PX', ttl)
-end
-
-local count, names = #KEYS - 1, {}
-for i = 1, count do names[i] = ARGV[4 * i - 2] end
-local overrides, overridden = redis.call('HMGET', KEYS[1], unpack(names)), false
-local windows, limits, passes = {}, {}, true
 for i = 1, count do
-  local limit, window, cost = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i]), tonumber(ARGV[4 * i + 1])
-  if overrides[i] then
-    local own, ownWindow = string.match(overrides[i], '^(%d+):(%d+)$')
-    limit, window, overridden = tonumber(own), tonumber(ownWindow), true
+  local limit, window, cost, now, nowCeil, base, used, size, cells, resetAt = unpack(windows[i])
+  local untilAt, ticks = nowCeil + window * 100, window * 100
+  if limit > 100 then
+    local into = now % ticks
+    untilAt = now - into + ceil((floor(into * 60 / ticks) + 61) * ticks / 60)
   end
-  limits[i] = { limit, window, cost }
-  windows[i] = look(KEYS[i + 1], window, cost, limit)
-  if windows[i].wait ~= 0 then passes = false end
-end
-if overridden then redis.call('PEXPIRE', KEYS[1], ${overrideTtlMs}) end
-local reply = {}
-for i = 1, count do
-  local w, limit, window = windows[i], limits[i][1], limits[i][2]
-  if passes and ARGV[1] == '1' then book(KEYS[i + 1], w, limit, window, limits[i][3]) end
-  local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3] = limit, window, math.max(0, limit - w.used)
-  reply[at + 4], reply[at + 5], reply[at + 6] = math.ceil((w.resetAt - w.now) / 100), w.wait, w.untilAt or 0
+  local newSize, newBase = limit > 100 and 9 or size, base
+  if cells == '' then
+    newSize, newBase = limit > 100 and 9 or 6, now
+  elseif untilAt - base > 1099511627775 then
+    newBase = now
+  end
+  if cells ~= '' and (newSize ~= size or newBase ~= base) then
+    local rewritten, format, newFormat = {}, size == 6 and '>I5B' or '>I5I4', newSize == 6 and '>I5B' or '>I5I4'
+    for pos = 1, #cells, size do
+      local ends, granted = unpackCell(format, cells, pos)
+      rewritten[#rewritten + 1] = packCell(newFormat, ends + base - newBase, granted)
+    end
+    cells = table.concat(rewritten)
+  end
+  local format, cell = newSize == 6 and '>I5B' or '>I5I4', cost
+  if cells ~= '' then
+    local ends, granted = unpackCell(format, cells, #cells - newSize + 1)
+    if newBase + ends == untilAt then cells, cell = sub(cells, 1, -newSize - 1), granted + cost end
+  end
+  used, resetAt = used + cost, max(resetAt, untilAt)
+  local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
+  local ttl = max(window + spare, ceil((resetAt - wall) / 100))
+  local header = packCell('>ddI4B', newBase, nowCeil, used, newSize)
+  call('SET', KEYS[i], header .. cells .. packCell(format, untilAt - newBase, cell), 'PX', string.format('%d', ttl))
+  local at = 6 * i - 5
+  reply[at + 2], reply[at + 3], reply[at + 5] = max(0, limit - used), ceil((resetAt - now) / 100), untilAt
 end
 return reply
 `)
@@ -163,12 +148,19 @@ end
 return 1
 `)
 
-/** Sets and ends overrides. KEYS: the overrides. ARGV: name and value for each; an empty value ends it. */
+/** Sets and ends overrides. KEYS: the overrides, a JSON object. ARGV: name, limit and window for each; a limit of 0 ends it. */
 export const overrideScript: Script = script(`
-for i = 1, #ARGV, 2 do
-  if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+local stored = redis.call('GET', KEYS[1])
+local overrides = stored and cjson.decode(stored) or {}
+for i = 1, #ARGV, 3 do
+  local limit = tonumber(ARGV[i + 1])
+  overrides[ARGV[i]] = limit > 0 and { limit, tonumber(ARGV[i + 2]) } or nil
 end
-redis.call('PEXPIRE', KEYS[1], ${overrideTtlMs})
+if next(overrides) == nil then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], cjson.encode(overrides), 'PX', ${overrideTtlMs})
+end
 return 1
 `)
 

@@ -20,17 +20,20 @@ export interface RedisWindowsOptions {
  */
 export function redisWindows({ connection, fleet, limits, check = checkScript() }: RedisWindowsOptions): LimitStore {
   const bookings = new WeakMap<Decision, Booking>()
-  const keyOf = (key: string, name: string): string => organizationKey(fleet, 'rl', key, inKey(name))
+  const parts = new Map([...limits.keys()].map((name) => [name, inKey(name)]))
+  const prefixOf = (key: string): string => organizationKey(fleet, 'rl', checkKey(key), '')
   /** No limit has an empty name, nor a colon that is not encoded. */
-  const overridesOf = (key: string): string => organizationKey(fleet, 'rl', key, ':overrides')
+  const overridesOf = (prefix: string): string => `${prefix}:overrides`
 
   const decide = async (key: string, names: LimitNames, books: boolean): Promise<Decision> => {
     const asked = readNames(names, limits)
-    const keys = [overridesOf(checkKey(key)), ...asked.map(({ name }) => keyOf(key, name))]
-    const args = asked.flatMap(({ name, cost, definition }) => [name, definition.limit, definition.windowMs, cost])
-    const standings = readReply(await run(connection, check, keys, [books ? 1 : 0, ...args]), asked)
+    const prefix = prefixOf(key)
+    const keys = asked.map(({ name }) => prefix + parts.get(name))
+    const args: Argument[] = [books ? 1 : 0]
+    for (const { name, cost, definition } of asked) args.push(name, definition.limit, definition.windowMs, cost)
+    const standings = readReply(await run(connection, check, [...keys, overridesOf(prefix)], args), asked)
     const decision = decisionOf(standings)
-    if (books && decision.allowed) bookings.set(decision, { keys: keys.slice(1), standings })
+    if (books && decision.allowed) bookings.set(decision, { keys, standings })
     return decision
   }
 
@@ -41,25 +44,18 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
       const booking = bookings.get(decision)
       if (booking === undefined) return
       bookings.delete(decision)
-      await run(
-        connection,
-        refundScript,
-        booking.keys,
-        booking.standings.flatMap(({ untilAt, cost }) => [untilAt, cost]),
-      )
+      const args = booking.standings.flatMap(({ untilAt, cost }) => [untilAt, cost])
+      await run(connection, refundScript, booking.keys, args)
     },
     async reset(key, names) {
-      const keys = readNamesToForget(names, limits).map((name) => keyOf(checkKey(key), name))
+      const prefix = prefixOf(key)
+      const keys = readNamesToForget(names, limits).map((name) => prefix + parts.get(name))
       await ask(connection, (client) => client.del(keys))
     },
     async override(key, given) {
-      const args = readOverrides(given, limits).flatMap(([name, of]) => [name, of && `${of.limit}:${of.windowMs}`])
-      await run(
-        connection,
-        overrideScript,
-        [overridesOf(checkKey(key))],
-        args.map((each) => each ?? ''),
-      )
+      const keys = [overridesOf(prefixOf(key))]
+      const args = readOverrides(given, limits).flatMap(([name, of]) => [name, of?.limit ?? 0, of?.windowMs ?? 0])
+      await run(connection, overrideScript, keys, args)
     },
     close: async () => connection.close(),
   }
@@ -108,14 +104,12 @@ function run(
   keys: readonly string[],
   args: readonly Argument[],
 ): Promise<unknown> {
-  return ask(connection, async (client) => {
-    try {
-      return await client.evalsha(sha, keys.length, ...keys, ...args)
-    } catch (error) {
+  return ask(connection, (client) =>
+    client.evalsha(sha, keys.length, ...keys, ...args).catch((error: unknown) => {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
       return client.eval(source, keys.length, ...keys, ...args)
-    }
-  })
+    }),
+  )
 }
 
 /** @throws UnavailableError whatever Redis, or its client, says against it */
