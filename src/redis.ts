@@ -56,7 +56,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
 const schema: z.ZodType<RedisLimiterOptions> = z.strictObject({
   url: z.union([z.string(), z.array(z.string())]).optional(),
   connection: z
-    .custom<RedisClient>((value) => hasMethods(value, ['evalsha', 'eval', 'del', 'once']), 'expected an ioredis client')
+    .custom<RedisClient>((value) => hasMethods(value, ['callBuffer', 'del', 'once']), 'expected an ioredis client')
     .optional(),
   fleet: z.string().optional(),
   limits: z

@@ -14,8 +14,8 @@ const serverTime = "redis.call('TIME')"
  * microseconds.
  *
  * KEYS: a key for each limit, then the overrides. ARGV: 1 to book or 0, then for each limit its name, limit, window in ms
- * and cost. Returns for each limit: limit, window in ms, what is left, ms until all is left, ms to wait (−1: for ever),
- * and until which tick the booking counts.
+ * and cost. Returns seven doubles for each limit: limit, window in ms, what was left before, ticks until all would be left
+ * before, ms to wait (−1: for ever), until which tick a booking counts, and ticks until all is left after it.
  *
  * A key holds a header (base tick, last tick, sum of what counts, bytes of a cell) and cells in the order in which they
  * were granted: until when it counts, as ticks after the base (5 bytes), and how much (1 byte, or 4 with a limit above
@@ -34,7 +34,16 @@ local stored = call('MGET', unpack(KEYS))
 local count = #KEYS - 1
 local overrides = stored[count + 1] and cjson.decode(stored[count + 1])
 if overrides then call('PEXPIRE', KEYS[count + 1], ${overrideTtlMs}) end
-local windows, reply, passes = {}, {}, true
+local values, ttls, replies, passes, books = {}, {}, {}, true, ARGV[1] == '1'
+
+local function rewrite(cells, size, newSize, by)
+  local rewritten, format, newFormat = {}, size == 6 and '>I5B' or '>I5I4', newSize == 6 and '>I5B' or '>I5I4'
+  for pos = 1, #cells, size do
+    local ends, granted = unpackCell(format, cells, pos)
+    rewritten[#rewritten + 1] = packCell(newFormat, ends + by, granted)
+  end
+  return table.concat(rewritten)
+end
 
 for i = 1, count do
   local at = 4 * i - 2
@@ -42,6 +51,7 @@ for i = 1, count do
   local limit, window = own and own[1] or tonumber(ARGV[at + 1]), own and own[2] or tonumber(ARGV[at + 2])
   local cost = tonumber(ARGV[at + 3])
   local now, nowCeil, base, used, size, cells, resetAt = wall, wallCeil, wall, 0, 6, '', wall
+  local format, lastEnds, lastGranted = '>I5B'
   local state = stored[i]
   if state then
     local last
@@ -52,8 +62,8 @@ for i = 1, count do
     elseif back > 0 then
       now, nowCeil = last, max(last, wallCeil)
     end
-    local format, pos, length = size == 6 and '>I5B' or '>I5I4', 22, #state
-    local ends, granted
+    if size == 9 then format = '>I5I4' end
+    local pos, length, ends, granted = 22, #state
     while pos <= length do
       ends, granted = unpackCell(format, state, pos)
       if base + ends > now then break end
@@ -61,63 +71,54 @@ for i = 1, count do
     end
     resetAt = now
     if pos <= length then
-      cells = sub(state, pos)
-      resetAt = base + max(ends, (unpackCell(format, state, length - size + 1)))
+      cells = pos == 22 and state or sub(state, pos - 21)
+      lastEnds, lastGranted = ends, granted
+      if pos + size <= length then lastEnds, lastGranted = unpackCell(format, state, length - size + 1) end
+      resetAt = base + max(ends, lastEnds)
     end
   end
   local wait = 0
   if cost > limit then
     wait, passes = -1, false
   elseif used + cost > limit then
-    local format, missing, untilAt, pos = size == 6 and '>I5B' or '>I5I4', used + cost - limit, now, 1
+    local missing, untilAt, pos = used + cost - limit, now, 22
     while missing > 0 do
       local ends, granted = unpackCell(format, cells, pos)
       untilAt, missing, pos = max(untilAt, base + ends), missing - granted, pos + size
     end
     wait, passes = ceil((untilAt - now) / 100), false
   end
-  windows[i] = { limit, window, cost, now, nowCeil, base, used, size, cells, resetAt }
-  at = 6 * i - 5
-  reply[at], reply[at + 1], reply[at + 2] = limit, window, max(0, limit - used)
-  reply[at + 3], reply[at + 4], reply[at + 5] = ceil((resetAt - now) / 100), wait, 0
-end
-if not passes or ARGV[1] == '0' then return reply end
 
-for i = 1, count do
-  local limit, window, cost, now, nowCeil, base, used, size, cells, resetAt = unpack(windows[i])
-  local untilAt, ticks = nowCeil + window * 100, window * 100
-  if limit > 100 then
-    local into = now % ticks
-    untilAt = now - into + ceil((floor(into * 60 / ticks) + 61) * ticks / 60)
-  end
-  local newSize, newBase = limit > 100 and 9 or size, base
-  if cells == '' then
-    newSize, newBase = limit > 100 and 9 or 6, now
-  elseif untilAt - base > 1099511627775 then
-    newBase = now
-  end
-  if cells ~= '' and (newSize ~= size or newBase ~= base) then
-    local rewritten, format, newFormat = {}, size == 6 and '>I5B' or '>I5I4', newSize == 6 and '>I5B' or '>I5I4'
-    for pos = 1, #cells, size do
-      local ends, granted = unpackCell(format, cells, pos)
-      rewritten[#rewritten + 1] = packCell(newFormat, ends + base - newBase, granted)
+  local untilAt, left, resetBefore = 0, limit - used, resetAt - now
+  if passes and books then
+    local ticks, newSize, newBase = window * 100, size, base
+    untilAt = nowCeil + ticks
+    if limit > 100 then
+      local into = now % ticks
+      untilAt, newSize = now - into + ceil((floor(into * 60 / ticks) + 61) * ticks / 60), 9
     end
-    cells = table.concat(rewritten)
+    cells = sub(cells, 22)
+    if not lastEnds then
+      newBase, newSize = now, limit > 100 and 9 or 6
+    elseif untilAt - base > 1099511627775 then
+      newBase = now
+    end
+    if lastEnds and (newSize ~= size or newBase ~= base) then cells = rewrite(cells, size, newSize, base - newBase) end
+    local cell = cost
+    if lastEnds and base + lastEnds == untilAt then cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost end
+    used, resetAt = used + cost, max(resetAt, untilAt)
+    values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize) .. cells
+      .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell)
+    local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
+    ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
   end
-  local format, cell = newSize == 6 and '>I5B' or '>I5I4', cost
-  if cells ~= '' then
-    local ends, granted = unpackCell(format, cells, #cells - newSize + 1)
-    if newBase + ends == untilAt then cells, cell = sub(cells, 1, -newSize - 1), granted + cost end
-  end
-  used, resetAt = used + cost, max(resetAt, untilAt)
-  local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
-  local ttl = max(window + spare, ceil((resetAt - wall) / 100))
-  local header = packCell('>ddI4B', newBase, nowCeil, used, newSize)
-  call('SET', KEYS[i], header .. cells .. packCell(format, untilAt - newBase, cell), 'PX', string.format('%d', ttl))
-  local at = 6 * i - 5
-  reply[at + 2], reply[at + 3], reply[at + 5] = max(0, limit - used), ceil((resetAt - now) / 100), untilAt
+  replies[i] = packCell('>ddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - now)
 end
-return reply
+
+if passes and books then
+  for i = 1, count do call('SET', KEYS[i], values[i], 'PX', ttls[i]) end
+end
+return passes and count == 1 and replies[1] or table.concat(replies)
 `)
 }
 

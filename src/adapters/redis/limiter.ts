@@ -31,8 +31,9 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
     const keys = asked.map(({ name }) => prefix + parts.get(name))
     const args: Argument[] = [books ? 1 : 0]
     for (const { name, cost, definition } of asked) args.push(name, definition.limit, definition.windowMs, cost)
-    const standings = readReply(await run(connection, check, [...keys, overridesOf(prefix)], args), asked)
-    const decision = decisionOf(standings)
+    const reply = await run(connection, check, [...keys, overridesOf(prefix)], args)
+    const standings = readReply(reply, asked)
+    const decision = decisionOf(standings, books)
     if (books && decision.allowed) bookings.set(decision, { keys, standings })
     return decision
   }
@@ -66,34 +67,55 @@ interface Booking {
   readonly standings: readonly Standing[]
 }
 
-interface Standing extends LimitState {
+/** One limit, as the script says it stands. */
+interface Standing {
+  readonly name: string
   readonly cost: number
+  readonly limit: number
+  readonly windowMs: number
+  readonly left: number
+  readonly resetMs: number
   readonly waitMs: number
   readonly untilAt: number
+  /** With what was booked. */
+  readonly resetAfterMs: number
 }
 
-const factsALimit = 6
+const factsALimit = 7
+const doubleBytes = 8
+const ticksAMs = 100
 
 function readReply(reply: unknown, asked: readonly AskedLimit[]): readonly Standing[] {
-  if (!isNumbers(reply) || reply.length !== asked.length * factsALimit)
+  if (!Buffer.isBuffer(reply) || reply.length !== asked.length * factsALimit * doubleBytes)
     throw new UnavailableError('Redis', 'the script of the limiter gave another answer than it can')
   return asked.map(({ name, cost }, index) => {
-    const [limit = 0, windowMs = 0, remaining = 0, resetMs = 0, wait = 0, untilAt = 0] = reply.slice(
-      index * factsALimit,
-    )
-    const waitMs = wait < 0 ? Infinity : wait
-    return { name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0, cost, waitMs, untilAt }
+    const at = index * factsALimit * doubleBytes
+    const fact = (nth: number): number => reply.readDoubleBE(at + nth * doubleBytes)
+    const waitMs = fact(4) < 0 ? Infinity : fact(4)
+    return {
+      name,
+      cost,
+      limit: fact(0),
+      windowMs: fact(1),
+      left: fact(2),
+      resetMs: Math.ceil(fact(3) / ticksAMs),
+      waitMs,
+      untilAt: fact(5),
+      resetAfterMs: Math.ceil(fact(6) / ticksAMs),
+    }
   })
 }
 
-function isNumbers(reply: unknown): reply is readonly number[] {
-  return Array.isArray(reply) && reply.every((each) => typeof each === 'number')
-}
-
-function decisionOf(standings: readonly Standing[]): Decision {
-  const retryAfterMs = Math.max(...standings.map(({ waitMs }) => waitMs))
-  const limits = standings.map(({ cost: _cost, waitMs: _waitMs, untilAt: _untilAt, ...state }) => state)
-  return makeDecision({ allowed: retryAfterMs === 0, degraded: false, retryAfterMs, limits })
+function decisionOf(standings: readonly Standing[], books: boolean): Decision {
+  let retryAfterMs = 0
+  for (const { waitMs } of standings) retryAfterMs = Math.max(retryAfterMs, waitMs)
+  const allowed = retryAfterMs === 0
+  const isBooked = allowed && books
+  const limits = standings.map(({ name, cost, limit, windowMs, left, resetMs, waitMs, resetAfterMs }): LimitState => {
+    const remaining = Math.max(0, isBooked ? left - cost : left)
+    return { name, limit, remaining, resetMs: isBooked ? resetAfterMs : resetMs, windowMs, exceeded: waitMs > 0 }
+  })
+  return makeDecision({ allowed, degraded: false, retryAfterMs, limits })
 }
 
 type Argument = string | number
@@ -105,9 +127,9 @@ function run(
   args: readonly Argument[],
 ): Promise<unknown> {
   return ask(connection, (client) =>
-    client.evalsha(sha, keys.length, ...keys, ...args).catch((error: unknown) => {
+    client.callBuffer('evalsha', sha, keys.length, ...keys, ...args).catch((error: unknown) => {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return client.eval(source, keys.length, ...keys, ...args)
+      return client.callBuffer('eval', source, keys.length, ...keys, ...args)
     }),
   )
 }

@@ -23,21 +23,24 @@ local SKEWED = (function()
   return { math.floor(us / 1000000), us % 1000000 }
 end)()
 local answer = (function() ${checkScript('SKEWED').source} end)()
-redis.call('RPUSH', 'log', cjson.encode({ SKEWED, ARGV, answer }))
+local facts = {}
+for pos = 1, #answer, 8 do facts[#facts + 1] = (struct.unpack('>d', answer, pos)) end
+redis.call('RPUSH', 'log', cjson.encode({ SKEWED, ARGV, facts }))
 return answer`
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
 export function readRecord(line: string): Recorded {
   const [time, argv, answer] = JSON.parse(line) as [[number, number], string[], number[]]
-  const count = answer.length / 6
+  const count = answer.length / 7
   const asked = Array.from({ length: count }, (_, index) => {
     const [name = '', limit, windowMs, cost] = argv.slice(4 * index + 1, 4 * index + 5)
     return { name, limit: Number(limit), windowMs: Number(windowMs), cost: Number(cost) }
   })
-  const standings = asked.map((_, index) => ({
-    remaining: answer[6 * index + 2] ?? 0,
-    waitMs: answer[6 * index + 4] ?? 0,
+  const passed = asked.every((_, index) => answer[7 * index + 4] === 0)
+  const standings = asked.map(({ cost }, index) => ({
+    remaining: (answer[7 * index + 2] ?? 0) - (passed ? cost : 0),
+    waitMs: answer[7 * index + 4] ?? 0,
   }))
   return { us: time[0] * 1_000_000 + time[1], asked, standings }
 }
