@@ -1,6 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
 import { ConfigError, UnavailableError } from '../kernel/errors.ts'
-import { withTimeout } from '../kernel/timeout.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Clock } from '../ports/clock.ts'
 import { makeDecision } from '../ports/decision.ts'
@@ -10,6 +9,7 @@ import { type AskedLimit, checkKey, readNames } from '../ports/limits.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { rememberedRefusals } from './remembered-refusals.ts'
+import { sharedDeadline } from './shared-deadline.ts'
 import { storeWatch } from './store-watch.ts'
 
 /** While the store cannot be asked: allow everything, refuse everything, or let each instance limit by itself. */
@@ -45,8 +45,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   const sinceAt = clock.now()
   const booked = new WeakMap<Decision, { readonly key: string; readonly by: LimitStore; readonly decision: Decision }>()
 
-  const inTime = <T>(ask: () => Promise<T>): Promise<T> =>
-    withTimeout(ask, { clock, timeoutMs: deadlineMs, what: 'the store of the limiter' })
+  const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
 
   /** What the store says, or `undefined` when it does not in time. @throws ConfigError */
   const ask = async (question: () => Promise<Decision>): Promise<Decision | undefined> => {

@@ -44,8 +44,23 @@ const recovered = (limiter: Limiter): Promise<Decision> =>
     return decision.degraded ? undefined : decision
   })
 
-/** The deadline is 100 ms; the machine may be busy with other things for as long again. */
-const patienceMs = 250
+/** The deadline is 100 ms, and it may take half as long again; a machine that is busy with other things shows as lag. */
+const patienceMs = 150
+
+/** How long this process was kept from its timers at most, in ms, until it is asked. */
+function lagWatch(): () => number {
+  let [last, longestMs] = [performance.now(), 0]
+  const look = (): void => {
+    longestMs = Math.max(longestMs, performance.now() - last)
+    last = performance.now()
+  }
+  const timer = setInterval(look, 5)
+  return () => {
+    clearInterval(timer)
+    look()
+    return longestMs
+  }
+}
 
 describe.each([
   ['frozen', async (node: RedisNode) => node.freeze(), async (node: RedisNode) => node.thaw()],
@@ -53,16 +68,20 @@ describe.each([
 ])('while Redis is %s', (_how, fail, mend) => {
   test('answers come within the deadline, are degraded and allowed, later ones at once, and it heals by itself', async () => {
     const { node, limiter } = await rig()
-    expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+    expect(await recovered(limiter)).toMatchObject({ allowed: true })
     await fail(node)
+    const lag = lagWatch()
     const { decisions, longestMs, lastMs } = await timed(limiter, 10)
+    const lagMs = lag()
     for (const decision of decisions) expect(decision).toMatchObject({ allowed: true, degraded: true, retryAfterMs: 0 })
-    expect(longestMs).toBeLessThan(patienceMs)
-    expect(lastMs).toBeLessThan(50)
+    expect(longestMs).toBeLessThan(patienceMs + 2 * lagMs)
+    expect(lastMs).toBeLessThan(50 + lagMs)
     await mend(node)
     await recovered(limiter)
-    for (let call = 0; call < 2; call += 1) await limiter.check('other', 'email')
-    expect(await limiter.check('other', 'email')).toMatchObject({ allowed: false, degraded: false })
+    await until('a refusal of Redis', async () => {
+      const { allowed, degraded } = await limiter.check('other', 'email')
+      return (!allowed && !degraded) || undefined
+    })
   })
 
   test('1,000 at once wait no longer, and nothing stays behind in queues', async () => {
@@ -72,11 +91,13 @@ describe.each([
     connection.on('error', () => {})
     endings.push(async () => connection.disconnect())
     const limiter = redisLimiter({ connection, limits })
-    await limiter.check('acme', 'email')
+    await recovered(limiter)
     await fail(node)
+    const lag = lagWatch()
     const startedAt = performance.now()
     const all = await Promise.all(Array.from({ length: 1_000 }, (_, index) => limiter.check(`key-${index}`, 'email')))
-    expect(performance.now() - startedAt).toBeLessThan(2 * patienceMs)
+    const tookMs = performance.now() - startedAt
+    expect(tookMs).toBeLessThan(patienceMs + 3 * lag())
     expect(all.every(({ degraded, allowed }) => degraded && allowed)).toBe(true)
     await mend(node)
     await recovered(limiter)
@@ -106,7 +127,7 @@ describe('while Redis cannot be asked', () => {
 
   test('what changes limits says so, a refund does not, and bad requests are bad requests', async () => {
     const { node, limiter } = await rig()
-    const decision = await limiter.check('acme', 'email')
+    const decision = await recovered(limiter)
     await node.kill()
     await expect(limiter.reset('acme')).rejects.toMatchObject({ code: 'SWITCHGEAR_UNAVAILABLE' })
     await expect(limiter.override('acme', { email: null })).rejects.toMatchObject({ code: 'SWITCHGEAR_UNAVAILABLE' })
