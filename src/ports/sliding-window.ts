@@ -30,7 +30,8 @@ export interface WindowStanding {
 /**
  * The rule of a limit, and its reference model: in any interval of `windowMs`, its start included and its end not, no
  * more than `limit` is granted, by a clock that may step back. What is granted at t counts until t + `windowMs`, or
- * until the end of the sixtieth of the window in which that lies (so that at most 61 grants need to be remembered).
+ * until the end of the sixtieth of the window in which that lies (so that at most 61 grants need to be remembered). `now`
+ * is the clock's: when it has stepped back, what was granted counts for that much longer by it.
  */
 export function look(state: WindowState, { limit }: LimitDefinition, cost: number, now: number): WindowStanding {
   const used = state.grants.reduce((sum, grant) => sum + grant.cost, 0)

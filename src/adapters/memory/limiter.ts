@@ -55,7 +55,7 @@ export function memoryLimiter(options: MemoryLimiterOptions = {}): Limiter {
     const waitMs = Math.max(...seen.map((each) => each.waitMs))
     const booked = books && waitMs === 0
     const after = booked ? seen.map(bookIn) : seen
-    if (booked) windows.set(key, after, now)
+    if (booked || seen.some((each) => each.believed)) windows.set(key, after, now)
     const decision = makeDecision({
       allowed: waitMs === 0,
       degraded: false,
@@ -108,18 +108,23 @@ interface Booking {
 /** A limit that is asked for, and how it stands. */
 interface Seen extends AskedLimit, ReturnType<typeof look> {
   readonly state: WindowState
+  /** The time as the window sees it; the clock's own, to which waits are counted, may be behind. */
   readonly now: number
+  readonly wall: number
+  /** The clock stepped back so far that the window went with it. */
+  readonly believed: boolean
 }
 
 function lookAt(stored: WindowState, asked: AskedLimit, wall: number): Seen {
   const { state, now } = at(stored, asked.definition, wall)
-  return { ...asked, state, now, ...look(state, asked.definition, asked.cost, now) }
+  const believed = state.lastAt < stored.lastAt
+  return { ...asked, state, now, wall, believed, ...look(state, asked.definition, asked.cost, wall) }
 }
 
 function bookIn(seen: Seen): Seen {
-  const { definition, cost, now } = seen
+  const { definition, cost, now, wall } = seen
   const state = book(seen.state, definition, cost, now)
-  return { ...seen, state, ...look(state, definition, 0, now), waitMs: 0 }
+  return { ...seen, state, ...look(state, definition, 0, wall), waitMs: 0 }
 }
 
 function stateOf({ name, definition, remaining, resetMs, waitMs }: Seen): Decision['limits'][number] {

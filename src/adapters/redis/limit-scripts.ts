@@ -59,6 +59,7 @@ for i = 1, count do
     local back = last - wall
     if back > max(window, 10000) * 100 then
       base = base - back
+      call('SETRANGE', KEYS[i], 0, packCell('>dd', base, wall))
     elseif back > 0 then
       now, nowCeil = last, max(last, wallCeil)
     end
@@ -69,7 +70,6 @@ for i = 1, count do
       if base + ends > now then break end
       used, pos = used - granted, pos + size
     end
-    resetAt = now
     if pos <= length then
       cells = pos == 22 and state or sub(state, pos - 21)
       lastEnds, lastGranted = ends, granted
@@ -86,10 +86,10 @@ for i = 1, count do
       local ends, granted = unpackCell(format, cells, pos)
       untilAt, missing, pos = max(untilAt, base + ends), missing - granted, pos + size
     end
-    wait, passes = ceil((untilAt - now) / 100), false
+    wait, passes = ceil((untilAt - wall) / 100), false
   end
 
-  local untilAt, left, resetBefore = 0, limit - used, resetAt - now
+  local untilAt, left, resetBefore = 0, limit - used, resetAt - wall
   if passes and books then
     local ticks, newSize, newBase = window * 100, size, base
     untilAt = nowCeil + ticks
@@ -112,7 +112,7 @@ for i = 1, count do
     local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
     ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
   end
-  replies[i] = packCell('>ddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - now)
+  replies[i] = packCell('>ddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wall)
 end
 
 if passes and books then

@@ -1,0 +1,62 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { redisConnection } from '../../../src/adapters/redis/connection.ts'
+import { checkScript } from '../../../src/adapters/redis/limit-scripts.ts'
+import { redisWindows } from '../../../src/adapters/redis/limiter.ts'
+import { systemClock } from '../../../src/ports/clock.ts'
+import type { Limits, LimitStore } from '../../../src/ports/limiter.ts'
+import { checkLimits } from '../../../src/ports/limits.ts'
+import { systemRandom } from '../../../src/ports/random.ts'
+import { startRedis } from '../../servers/start-redis.ts'
+
+let server: Awaited<ReturnType<typeof startRedis>>
+let client: Redis
+let fleets = 0
+
+beforeAll(async () => {
+  server = await startRedis()
+  client = new Redis(server.url)
+})
+
+afterAll(async () => {
+  client.disconnect()
+  await server.stop()
+})
+
+/** The server's clock is what the test sets it to. */
+const testTime = `(function()
+  local ms = tonumber(redis.call('GET', 'clock'))
+  return { math.floor(ms / 1000), ms % 1000 * 1000 }
+end)()`
+const startAt = 1_795_000_000_000
+
+function rig(): { fleet: string; storeOf: (limits: Limits) => LimitStore; at: (ms: number) => Promise<unknown> } {
+  const fleet = `steps-${(fleets += 1)}`
+  const connection = redisConnection({ connection: client }, { clock: systemClock, random: systemRandom }, 'test')
+  const check = checkScript(testTime)
+  return {
+    fleet,
+    storeOf: (limits) => redisWindows({ connection, fleet, limits: checkLimits(limits), check }),
+    at: (ms) => client.set('clock', startAt + ms),
+  }
+}
+
+test.each([
+  ['less than the window', 60_000, 5_000],
+  ['more than the window and 10 s, which is believed', 10_000, 40_000],
+])(
+  'after a step back by %s, what was refused passes when retryAfterMs are over, and not before',
+  async (_what, windowMs, backMs) => {
+    const { storeOf, at } = rig()
+    const store = storeOf({ email: { limit: 1, windowMs } })
+    await at(0)
+    await store.check('acme', 'email')
+    await at(-backMs)
+    const { allowed, retryAfterMs } = await store.check('acme', 'email')
+    expect(allowed).toBe(false)
+    await at(-backMs + retryAfterMs - 1)
+    expect(await store.check('acme', 'email')).toMatchObject({ allowed: false, retryAfterMs: 1 })
+    await at(-backMs + retryAfterMs)
+    expect(await store.check('acme', 'email')).toMatchObject({ allowed: true })
+  },
+)
