@@ -6,6 +6,7 @@ import type { Decision, Limiter } from '../../../src/ports/limiter.ts'
 import { redisLimiter, type RedisLimiterOptions } from '../../../src/redis.ts'
 import { type RedisNode, startRedisNode } from '../../servers/redis-node.ts'
 import { until } from '../../servers/until.ts'
+import { lagWatch } from './lag-watch.ts'
 
 const limits = { email: { limit: 2, windowMs: 3_600_000 } }
 const endings: (() => Promise<unknown>)[] = []
@@ -46,21 +47,6 @@ const recovered = (limiter: Limiter): Promise<Decision> =>
 
 /** The deadline is 100 ms, and it may take half as long again; a machine that is busy with other things shows as lag. */
 const patienceMs = 150
-
-/** How long this process was kept from its timers at most, in ms, until it is asked. */
-function lagWatch(): () => number {
-  let [last, longestMs] = [performance.now(), 0]
-  const look = (): void => {
-    longestMs = Math.max(longestMs, performance.now() - last)
-    last = performance.now()
-  }
-  const timer = setInterval(look, 5)
-  return () => {
-    clearInterval(timer)
-    look()
-    return longestMs
-  }
-}
 
 describe.each([
   ['frozen', async (node: RedisNode) => node.freeze(), async (node: RedisNode) => node.thaw()],
