@@ -45,6 +45,14 @@ local function rewrite(cells, size, newSize, by)
   return table.concat(rewritten)
 end
 
+-- While instances differ about the window, the cells of one lie between those of the other.
+local function addWithin(cells, untilAt, cost)
+  for pos = #cells - 8, 1, -9 do
+    local ends, granted = unpackCell('>I5I4', cells, pos)
+    if ends == untilAt then return sub(cells, 1, pos + 4) .. packCell('>I4', granted + cost) .. sub(cells, pos + 9) end
+  end
+end
+
 for i = 1, count do
   local at = 4 * i - 2
   local own = overrides and overrides[ARGV[at]]
@@ -104,11 +112,15 @@ for i = 1, count do
       newBase = now
     end
     if lastEnds and (newSize ~= size or newBase ~= base) then cells = rewrite(cells, size, newSize, base - newBase) end
-    local cell = cost
-    if lastEnds and base + lastEnds == untilAt then cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost end
+    local cell, within = cost
+    if lastEnds and base + lastEnds == untilAt then
+      cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost
+    elseif limit > 100 and #cells > 61 * 9 then
+      within = addWithin(cells, untilAt - newBase, cost)
+    end
     used, resetAt = used + cost, max(resetAt, untilAt)
-    values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize) .. cells
-      .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell)
+    values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize)
+      .. (within or cells .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell))
     local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
     ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
   end

@@ -146,6 +146,24 @@ describe('rate limits in Redis', () => {
     await limiter.close?.()
   })
 
+  test('take no more for each request while instances differ about the window, as when one is changed', async () => {
+    const ofWindow = (windowMs: number): Limiter =>
+      redisLimiter({
+        url: server.url,
+        fleet: 'changing',
+        limits: { alerts: { limit: 1_000_000, windowMs } },
+        deadlineMs: 5_000,
+      })
+    const [before, after] = [ofWindow(6_000), ofWindow(3_000)]
+    for (let call = 0; call < 300; call += 1) {
+      await before.check('acme', 'alerts')
+      await after.check('acme', 'alerts')
+    }
+    expect(await client.strlen('sg:changing:rl:{acme}:alerts')).toBeLessThan(2_000)
+    expect(await before.peek('acme', 'alerts')).toMatchObject({ limits: [{ remaining: 999_400 }] })
+    await Promise.all([before.close?.(), after.close?.()])
+  })
+
   test.each([
     {},
     { url: 'http://127.0.0.1' },
