@@ -51,6 +51,8 @@ const redisOptions = {
   socketTimeout: socketTimeoutMs,
   connectTimeout: connectTimeoutMs,
   disconnectTimeout: 100,
+  // A master that became a replica keeps its connections: its address may lead to the new one by now.
+  reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   // Its timer would keep the process; ours does not.
   retryStrategy: () => null,
 } satisfies RedisOptions
