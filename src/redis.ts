@@ -42,7 +42,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
   const definitions = given.limits ?? defaultLimits
   const limits = checkLimits(definitions)
   const connection = redisConnection(given, { clock, random }, 'redisLimiter')
-  return guardedLimiter(redisWindows({ connection, fleet, limits }), {
+  const guarded = guardedLimiter(redisWindows({ connection, fleet, limits }), {
     limits,
     deadlineMs: given.deadlineMs ?? redisLimiterDefaults.deadlineMs,
     onUnavailable: given.onUnavailable ?? redisLimiterDefaults.onUnavailable,
@@ -51,6 +51,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
     random,
     logger: quietly(given.logger ?? silentLogger),
   })
+  return { ...guarded, fleet }
 }
 
 const schema: z.ZodType<RedisLimiterOptions> = z.strictObject({

@@ -7,6 +7,7 @@ import { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
 import { memoryLog } from './adapters/memory/event-log.ts'
 import { memoryLimiter } from './adapters/memory/limiter.ts'
 import { ClosedError, UnavailableError } from './kernel/errors.ts'
+import { ConfigError } from './kernel/errors.ts'
 import { checkFleetName, checkName } from './kernel/names.ts'
 import { count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
 import {
@@ -123,6 +124,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const logger = quietly(given.logger ?? silentLogger)
   const deadLetters = given.deadLetters ?? memoryDeadLetters({ clock, random })
   const limiter = given.limiter ?? memoryLimiter({ clock, random })
+  if (limiter.fleet !== undefined && limiter.fleet !== fleet)
+    throw new ConfigError('limiter', `expected one of the fleet "${fleet}" (given: one of "${limiter.fleet}")`)
   const leaveStores = [limiter, deadLetters].map(useShared)
   const transitions$ = new Subject<Transition>()
   const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })

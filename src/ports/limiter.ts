@@ -68,6 +68,8 @@ export interface LimitSuggestion {
  * key, a cost that is no whole number of at least 1.
  */
 export interface Limiter {
+  /** The fleet whose instances share it; absent where it is no matter of fleets. */
+  readonly fleet?: string | undefined
   /** @throws ConfigError */
   check(key: string, names: LimitNames): Promise<Decision>
   /** Whether `check` would allow it, and what is left; books nothing. @throws ConfigError */
@@ -91,4 +93,4 @@ export interface Limiter {
 }
 
 /** A limiter as a store has it: without a deadline, and rejecting with `UnavailableError` while it cannot be asked. */
-export type LimitStore = Omit<Limiter, 'suggest'>
+export type LimitStore = Omit<Limiter, 'suggest' | 'fleet'>

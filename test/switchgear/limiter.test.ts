@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
+import { redisLimiter } from '../../src/redis.ts'
 import { createSwitchgear } from '../../src/switchgear.ts'
 
 test('an instance limits in memory, by the limits of the specification, unless it is given a limiter', async () => {
@@ -27,4 +28,11 @@ test('closing waits for a limiter that does not close, but not longer than it ma
   const gear = createSwitchgear({ limiter: { ...memoryLimiter(), close: () => new Promise(() => {}) } })
   await gear.close({ deadlineMs: 20 })
   expect(gear.limiter).toBeDefined()
+})
+
+test('a limiter of another fleet is not meant for this one', async () => {
+  const limiter = redisLimiter({ url: 'redis://127.0.0.1:1', fleet: 'alerts' })
+  expect(() => createSwitchgear({ limiter })).toThrow(expect.objectContaining({ name: 'ConfigError', path: 'limiter' }))
+  const gear = createSwitchgear({ limiter, fleet: 'alerts' })
+  await gear.close()
 })
