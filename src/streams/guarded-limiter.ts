@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { ConfigError, UnavailableError } from '../kernel/errors.ts'
+import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Clock } from '../ports/clock.ts'
 import { makeDecision } from '../ports/decision.ts'
@@ -66,7 +66,8 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
 
   const standIn = async (key: string, asked: readonly AskedLimit[], books: boolean): Promise<Decision> => {
     if (onUnavailable !== 'local') return withoutStore(asked, onUnavailable === 'open')
-    const decision = await (books ? local.check(key, asked) : local.peek(key, asked))
+    const decision = await (books ? local.check(key, asked) : local.peek(key, asked)).catch(roomForNoMore)
+    if (decision === undefined) return withoutStore(asked, true)
     const degraded = makeDecision({ ...decision, degraded: true })
     if (books && decision.allowed) booked.set(degraded, { key, by: local, decision })
     return degraded
@@ -93,7 +94,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
 
   /** What changes what is granted to a key. @throws ConfigError, UnavailableError */
   const change = async (key: string, of: (limiter: LimitStore) => Promise<void>): Promise<void> => {
-    if (onUnavailable === 'local') await of(local)
+    if (onUnavailable === 'local') await of(local).catch(roomForNoMore)
     try {
       await inTime(() => of(store))
     } catch (error) {
@@ -125,6 +126,11 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       unheeded(() => store.close?.())
     },
   }
+}
+
+/** What one instance has no room for is not limited by it, which is what there is without it. */
+function roomForNoMore(error: unknown): undefined {
+  if (!(error instanceof OverCapacityError)) throw error
 }
 
 function withoutStore(asked: readonly AskedLimit[], allowed: boolean): Decision {
