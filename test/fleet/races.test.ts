@@ -42,9 +42,9 @@ describe('200 instances in 4 processes that trip at once and then all want to be
   test('agree on one event at each position, on one node', async () => {
     await race({ rounds, jitter: true })
     await race({ rounds, jitter: false })
-    await settle('on one node')
+    const accepted = await settle('on one node')
     // One node lets nobody in twice.
-    expect(wire.stored).toHaveLength(2 * rounds * 3)
+    expect(wire.stored).toHaveLength(accepted)
   })
 
   test('agree on one event at each position, on three nodes that may store several', async () => {
@@ -74,15 +74,17 @@ async function race({ rounds, jitter }: { readonly rounds: number; readonly jitt
   }
 }
 
-/** Reads what was stored, and looks whether everybody has made the same of it. */
-async function settle(where: string): Promise<void> {
+/** Opened and closed; on a busy machine a failure of the round comes so late that it is the probe. */
+const story = /^(opened (probeClaimed reopened )*probeClaimed closed ?)+$/
+
+/** Reads what was stored, and looks whether everybody has made the same of it. Gives how many events were accepted. */
+async function settle(where: string): Promise<number> {
   const all = foldAll(wire.stored)
   // Whoever tells of it has missed nothing himself.
   expect(wire.stored.map(({ seq }) => seq)).toEqual(wire.stored.map((_, n) => n + 1))
   const accepted = acceptedOf(all)
-  const path = ['opened', 'probeClaimed', 'closed']
-  expect(accepted.map(({ name }) => name)).toEqual(accepted.map((_, n) => path[n % path.length]))
-  expect(accepted).toHaveLength(2 * rounds * path.length)
+  expect(accepted.map(({ name }) => name).join(' ')).toMatch(story)
+  expect(accepted.filter(({ name }) => name === 'opened')).toHaveLength(2 * rounds)
   expect(new Set(accepted.map(({ expected }) => expected)).size).toBe(accepted.length)
 
   const word = accepted.map(({ seq, state: { mode, term } }) => `${seq} ${mode} ${term}`)
@@ -91,6 +93,7 @@ async function settle(where: string): Promise<void> {
   expect(health.map(({ divergences }) => divergences)).toEqual(fleet.instances.map(() => 0))
   expect(new Set((await fleet.ask('states', breaker)).flat().map(({ agreed }) => agreed)).size).toBe(1)
   console.info(`200 instances racing ${where}: ${await figures(all)}`)
+  return accepted.length
 }
 
 /** What each instance took for the fleet's word, in order. */
