@@ -1,7 +1,7 @@
 import type { LimitDefinition } from './limiter.ts'
 
 /**
- * What was granted under one limit and counts still: how much, and until when. In the order in which it was granted.
+ * What was granted under one limit and counts still: how much, and until when. In the order in which it ends.
  * Those who keep it keep it as it is; every function here gives a new one.
  */
 export interface WindowState {
@@ -57,9 +57,14 @@ export function at(
 /** Books a cost that `look` lets pass. */
 export function book(state: WindowState, definition: LimitDefinition, cost: number, now: number): WindowState {
   const untilAt = countsUntil(definition, now)
-  const last = state.grants.at(-1)
-  if (last?.untilAt !== untilAt) return { lastAt: now, grants: [...state.grants, { untilAt, cost }] }
-  return { lastAt: now, grants: [...state.grants.slice(0, -1), { untilAt, cost: last.cost + cost }] }
+  // Before the last one where the window was longer before.
+  const index = state.grants.findLastIndex((grant) => grant.untilAt <= untilAt)
+  const before = state.grants[index]
+  const grants =
+    before?.untilAt === untilAt
+      ? state.grants.with(index, { untilAt, cost: before.cost + cost })
+      : state.grants.toSpliced(index + 1, 0, { untilAt, cost })
+  return { lastAt: now, grants }
 }
 
 /** Gives back what was booked to count until `untilAt`, as far as it counts still. */
@@ -82,8 +87,7 @@ function waitFor({ grants }: WindowState, excess: number, now: number): number {
   let [missing, untilAt] = [excess, now]
   for (const grant of grants) {
     if (missing <= 0) break
-    // One that was granted under a longer window goes first, and the others behind it wait for it.
-    untilAt = Math.max(untilAt, grant.untilAt)
+    untilAt = grant.untilAt
     missing -= grant.cost
   }
   return Math.ceil(untilAt - now)

@@ -18,7 +18,7 @@ const serverTime = "redis.call('TIME')"
  * before, ms to wait (−1: for ever), until which tick a booking counts, and ticks until all is left after it.
  *
  * A key holds a header (base tick, last tick, sum of what counts, bytes of a cell) and cells in the order in which they
- * were granted: until when it counts, as ticks after the base (5 bytes), and how much (1 byte, or 4 with a limit above
+ * end: until when it counts, as ticks after the base (5 bytes), and how much (1 byte, or 4 with a limit above
  * 100). So 100 grants take 621 bytes. It expires a sixtieth of the window after the window, and at least a second, so that
  * a clock that steps forth and back by less forgets nothing.
  * @param time Lua that gives the time; another one only in tests of a clock that steps back
@@ -45,12 +45,19 @@ local function rewrite(cells, size, newSize, by)
   return table.concat(rewritten)
 end
 
--- While instances differ about the window, the cells of one lie between those of the other.
-local function addWithin(cells, untilAt, cost)
-  for pos = #cells - 8, 1, -9 do
-    local ends, granted = unpackCell('>I5I4', cells, pos)
-    if ends == untilAt then return sub(cells, 1, pos + 4) .. packCell('>I4', granted + cost) .. sub(cells, pos + 9) end
+-- Where the window was longer before, or is for another instance, what is granted now is over before something else.
+local function putBetween(cells, size, ends, cost)
+  local format = size == 6 and '>I5B' or '>I5I4'
+  local pos = #cells - size + 1
+  while pos > 0 do
+    local otherEnds, granted = unpackCell(format, cells, pos)
+    if otherEnds < ends then break end
+    if otherEnds == ends then
+      return sub(cells, 1, pos - 1) .. packCell(format, ends, granted + cost) .. sub(cells, pos + size)
+    end
+    pos = pos - size
   end
+  return sub(cells, 1, pos + size - 1) .. packCell(format, ends, cost) .. sub(cells, pos + size)
 end
 
 for i = 1, count do
@@ -82,17 +89,17 @@ for i = 1, count do
       cells = pos == 22 and state or sub(state, pos - 21)
       lastEnds, lastGranted = ends, granted
       if pos + size <= length then lastEnds, lastGranted = unpackCell(format, state, length - size + 1) end
-      resetAt = base + max(ends, lastEnds)
+      resetAt = base + lastEnds
     end
   end
   local wait = 0
   if cost > limit then
     wait, passes = -1, false
   elseif used + cost > limit then
-    local missing, untilAt, pos = used + cost - limit, now, 22
+    local missing, untilAt, pos = used + cost - limit, wall, 22
     while missing > 0 do
       local ends, granted = unpackCell(format, cells, pos)
-      untilAt, missing, pos = max(untilAt, base + ends), missing - granted, pos + size
+      untilAt, missing, pos = base + ends, missing - granted, pos + size
     end
     wait, passes = ceil((untilAt - wall) / 100), false
   end
@@ -112,15 +119,15 @@ for i = 1, count do
       newBase = now
     end
     if lastEnds and (newSize ~= size or newBase ~= base) then cells = rewrite(cells, size, newSize, base - newBase) end
-    local cell, within = cost
-    if lastEnds and base + lastEnds == untilAt then
-      cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost
-    elseif limit > 100 and #cells > 61 * 9 then
-      within = addWithin(cells, untilAt - newBase, cost)
+    if lastEnds and base + lastEnds > untilAt then
+      cells = putBetween(cells, newSize, untilAt - newBase, cost)
+    else
+      local cell = cost
+      if lastEnds and base + lastEnds == untilAt then cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost end
+      cells = cells .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell)
     end
     used, resetAt = used + cost, max(resetAt, untilAt)
-    values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize)
-      .. (within or cells .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell))
+    values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize) .. cells
     local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
     ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
   end

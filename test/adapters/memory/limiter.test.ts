@@ -45,6 +45,22 @@ describe('rate limits in memory', () => {
     expect(await limiter.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 3 }] })
   })
 
+  test('keeps what was granted under a longer window as long as that, whatever is granted after it, and nothing else', async () => {
+    const clock = virtualClock()
+    const limiter = memoryLimiter({ limits, clock })
+    const checkAt = async (ms: number, cost: number): Promise<unknown> => {
+      await clock.advanceBy(ms - clock.monotonic())
+      return (await limiter.check('acme', [{ name: 'alerts', cost }])).limits[0]
+    }
+    await checkAt(0, 1)
+    await limiter.override('acme', { alerts: { limit: 100, windowMs: 3_600_000 } })
+    await checkAt(1_000, 20)
+    await limiter.override('acme', { alerts: { limit: 100, windowMs: 60_000 } })
+    expect(await checkAt(2_000, 3)).toMatchObject({ remaining: 76, resetMs: 3_599_000 })
+    expect(await checkAt(3_000, 4)).toMatchObject({ remaining: 72, resetMs: 3_598_000 })
+    expect(await checkAt(63_000, 5)).toMatchObject({ remaining: 75, resetMs: 3_538_000 })
+  })
+
   test('refuses one key more than it may keep, until one is over', async () => {
     const clock = virtualClock()
     const limiter = memoryLimiter({ limits, keysMax: 2, clock })

@@ -101,6 +101,18 @@ describe('rate limits in Redis', () => {
     })
   })
 
+  test('stay as long as the longest grant in it, also when what was granted after it is over before', async () => {
+    await instances(async (one, _other, fleet) => {
+      const hours = { email: { limit: 3, windowMs: 7_200_000 } }
+      await one.check('acme', 'email')
+      await one.override('acme', hours)
+      await one.check('acme', 'email')
+      await one.override('acme', { email: { limit: 4, windowMs: 60_000 } })
+      for (let call = 0; call < 2; call += 1) await one.check('acme', 'email')
+      expect(await client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(7_000_000)
+    })
+  })
+
   test('cost what is above the limit nothing', async () => {
     await instances(async (one, _other, fleet) => {
       expect(await one.check('acme', [{ name: 'email', cost: 4 }])).toMatchObject({
