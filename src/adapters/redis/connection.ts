@@ -32,8 +32,14 @@ export function redisConnection(
 ): RedisConnection {
   if ((place.url === undefined) === (place.connection === undefined))
     throw new ConfigError(at, 'expected either url or connection')
-  if (place.connection !== undefined) return connectionOver(place.connection, { beforeUse() {}, close() {} })
+  if (place.connection !== undefined) return given(place.connection)
   return opened(place.url ?? [], parts, at)
+}
+
+/** What is to connect with its first command connects now: here no command is sent before. */
+function given(client: RedisClient): RedisConnection {
+  if (client.status === 'wait') client.connect().catch(() => {})
+  return connectionOver(client, { beforeUse() {}, close() {} })
 }
 
 /** No data for so long while an answer is owed: the server hangs, and whoever waits is told. */
@@ -65,6 +71,8 @@ function opened(
   const client = typeof url === 'string' ? standalone(checkUrl(url, `${at}.url`)) : cluster(url, at)
   let failures = 0
   let closed = false
+  // What nobody hears, the client prints; also what comes after `close`.
+  client.on('error', () => {})
   const connect = (): void => {
     if (!closed) client.connect().catch(() => {})
   }
@@ -138,16 +146,20 @@ interface Use {
 function connectionOver(client: RedisClient, { beforeUse, close }: Use): RedisConnection {
   let last: string | undefined
   let settled = false
-  client.on('error', (error: Error) => {
-    last = error.message
-  })
+  let settle = (): void => {}
   const first = new Promise<void>((resolve) => {
-    const settle = (): void => {
+    settle = () => {
       settled = true
+      for (const event of firsts) client.off(event, settle)
       resolve()
     }
-    for (const event of ['ready', 'close', 'end'] as const) client.once(event, settle)
   })
+  const onError = (error: Error): void => {
+    last = error.message
+  }
+  client.on('error', onError)
+  for (const event of firsts) client.on(event, settle)
+  if (client.status === 'ready') settle()
   const now = (): RedisClient => {
     if (client.status === 'ready') {
       beforeUse()
@@ -157,6 +169,13 @@ function connectionOver(client: RedisClient, { beforeUse, close }: Use): RedisCo
   }
   return {
     client: () => (client.status === 'ready' || settled || client.status === 'end' ? now() : first.then(now)),
-    close,
+    close() {
+      settle()
+      client.off('error', onError)
+      close()
+    },
   }
 }
+
+/** What ends the wait for the first connection. */
+const firsts = ['ready', 'close', 'end'] as const

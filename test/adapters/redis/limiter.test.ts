@@ -141,6 +141,27 @@ describe('rate limits in Redis', () => {
     await once(connection, 'end')
   })
 
+  test('leave nothing behind on a connection of the caller', async () => {
+    const connection = new Redis(server.url)
+    const listeners = (): number =>
+      connection.eventNames().reduce((sum, event) => sum + connection.listenerCount(event), 0)
+    await connection.ping()
+    const before = listeners()
+    const limiter = redisLimiter({ connection, fleet: 'given', limits })
+    await limiter.check('acme', 'email')
+    await limiter.close?.()
+    expect(listeners()).toBe(before)
+    connection.disconnect()
+  })
+
+  test('connect a client of the caller that is to connect with its first command', async () => {
+    const connection = new Redis(server.url, { lazyConnect: true })
+    const limiter = redisLimiter({ connection, fleet: 'lazy', limits, deadlineMs: 5_000 })
+    expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+    await limiter.close?.()
+    connection.disconnect()
+  })
+
   test.each([10, 100, 1_000, 100_000])('take no more than 800 bytes a key at a limit of %d', async (limit) => {
     const fleet = `bytes-${limit}`
     const limiter = redisLimiter({
