@@ -1,6 +1,6 @@
 /** The door `switchgear/redis`: what instances share in Redis. */
 import { z } from 'zod'
-import { memoryLimiter } from './adapters/memory/limiter.ts'
+import { memoryWindows } from './adapters/memory/limiter.ts'
 import { type RedisClient, redisConnection, type RedisPlace } from './adapters/redis/connection.ts'
 import { redisWindows } from './adapters/redis/limiter.ts'
 import { checkFleetName } from './kernel/names.ts'
@@ -46,7 +46,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
     limits,
     deadlineMs: given.deadlineMs ?? redisLimiterDefaults.deadlineMs,
     onUnavailable: given.onUnavailable ?? redisLimiterDefaults.onUnavailable,
-    local: memoryLimiter({ limits: definitions, clock, random }),
+    local: memoryWindows({ limits: definitions, clock, random }),
     clock,
     random,
     logger: quietly(given.logger ?? silentLogger),

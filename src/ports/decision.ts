@@ -1,4 +1,12 @@
+import { channel } from 'node:diagnostics_channel'
 import type { Decision, LimitState } from './limiter.ts'
+
+const decisions = channel('switchgear:limit')
+
+/** Tells whoever listens on `switchgear:limit` of `node:diagnostics_channel` what was decided about a key. */
+export function tellDecision(key: string, decision: Decision): void {
+  if (decisions.hasSubscribers) decisions.publish({ key, decision })
+}
 
 /** What is decided, without its headers. */
 export type DecisionFacts = Omit<Decision, 'headers'>

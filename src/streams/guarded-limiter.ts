@@ -1,8 +1,7 @@
-import { channel } from 'node:diagnostics_channel'
 import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Clock } from '../ports/clock.ts'
-import { makeDecision } from '../ports/decision.ts'
+import { makeDecision, tellDecision } from '../ports/decision.ts'
 import { limitUsage } from '../ports/limit-usage.ts'
 import type { Decision, LimitDefinition, Limiter, LimitNames, LimitStore } from '../ports/limiter.ts'
 import { type AskedLimit, checkKey, readNames } from '../ports/limits.ts'
@@ -27,7 +26,6 @@ export interface GuardOptions {
   readonly logger: Logger
 }
 
-const decisions = channel('switchgear:limit')
 /** With `closed`, when to come back, in ms: the store is asked again by then. */
 const closedRetryMs = 1_000
 
@@ -88,7 +86,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
 
   const told = (key: string, asked: readonly AskedLimit[], decision: Decision): Decision => {
     usage.record(key, asked, decision.allowed, clock.monotonic())
-    if (decisions.hasSubscribers) decisions.publish({ key, decision })
+    tellDecision(key, decision)
     return decision
   }
 

@@ -1,5 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
-import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
+import { memoryWindows } from '../../src/adapters/memory/limiter.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
 import type { Limiter, LimitStore } from '../../src/ports/limiter.ts'
 import { checkLimits } from '../../src/ports/limits.ts'
@@ -20,7 +21,7 @@ function limiterOver(store: LimitStore): Limiter {
     limits: checkLimits(limits),
     deadlineMs: 100,
     onUnavailable: 'local',
-    local: memoryLimiter({ limits, keysMax: 1, clock }),
+    local: memoryWindows({ limits, keysMax: 1, clock }),
     clock,
     random: seededRandom(1),
     logger: silentLogger,
@@ -32,6 +33,16 @@ test('an instance that limits by itself lets keys pass that it has no room for',
   expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: true })
   expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: false, degraded: true })
   expect(await limiter.check('globex', 'email')).toMatchObject({ allowed: true, degraded: true })
+})
+
+test('what was decided is told once, also by an instance that limits by itself', async () => {
+  const heard: unknown[] = []
+  const listen = (message: unknown): void => void heard.push(message)
+  subscribe('switchgear:limit', listen)
+  const decision = await limiterOver(goneStore).check('acme', 'email')
+  unsubscribe('switchgear:limit', listen)
+  expect(heard).toEqual([{ key: 'acme', decision }])
+  expect(decision.degraded).toBe(true)
 })
 
 test('an override reaches the store also when this instance has no room for one more', async () => {

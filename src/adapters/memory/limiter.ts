@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { OverCapacityError } from '../../kernel/errors.ts'
 import { count, parseOptions } from '../../kernel/options.ts'
 import { type Clock, isClock, systemClock } from '../../ports/clock.ts'
-import { makeDecision } from '../../ports/decision.ts'
+import { makeDecision, tellDecision } from '../../ports/decision.ts'
 import { limitUsage } from '../../ports/limit-usage.ts'
 import type { Decision, LimitDefinition, Limiter, Limits } from '../../ports/limiter.ts'
 import {
@@ -34,6 +34,19 @@ export const memoryLimiterDefaults: { readonly keysMax: number } = Object.freeze
  * @throws ConfigError
  */
 export function memoryLimiter(options: MemoryLimiterOptions = {}): Limiter {
+  const windows = memoryWindows(options)
+  return {
+    ...windows,
+    async check(key, names) {
+      const decision = await windows.check(key, names)
+      tellDecision(key, decision)
+      return decision
+    },
+  }
+}
+
+/** The same for a limiter that decides with it, and tells by itself what was decided. @throws ConfigError */
+export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
   const given = parseOptions(schema, options, 'memoryLimiter')
   const { clock = systemClock, keysMax = memoryLimiterDefaults.keysMax } = given
   const limits = checkLimits(given.limits ?? defaultLimits)

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
 import { ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
@@ -16,6 +17,17 @@ describe('rate limits in memory', () => {
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: false, retryAfterMs: 1 })
     await clock.advanceBy(1)
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, limits: [{ remaining: 2 }] })
+  })
+
+  test('tells whoever listens what was decided, and not what was only looked at', async () => {
+    const heard: unknown[] = []
+    const listen = (message: unknown): void => void heard.push(message)
+    subscribe('switchgear:limit', listen)
+    const limiter = memoryLimiter({ limits, clock: virtualClock() })
+    await limiter.peek('acme', 'email')
+    const decision = await limiter.check('acme', 'email')
+    unsubscribe('switchgear:limit', listen)
+    expect(heard).toEqual([{ key: 'acme', decision }])
   })
 
   test('books all names or none', async () => {
