@@ -29,6 +29,9 @@ export function limit<A extends readonly unknown[], T>(
 ): (...args: A) => Promise<T> {
   const { limiter, names, key, refundWhen } = parseOptions(schema, options, 'limit')
   if (typeof work !== 'function') throw new ConfigError('work', `expected a function (given: ${shown(work)})`)
+  const refundOf = async (error: unknown, decision: Decision): Promise<void> => {
+    if (refundWhen?.(error)) await limiter.refund(decision)
+  }
   return async (...args) => {
     const of = typeof key === 'string' ? key : key(...args)
     const decision: Decision = await limiter.check(of, names)
@@ -36,7 +39,7 @@ export function limit<A extends readonly unknown[], T>(
     try {
       return await work(...args)
     } catch (error) {
-      if (refundWhen?.(error)) await limiter.refund(decision)
+      await refundOf(error, decision).catch(() => {})
       throw error
     }
   }

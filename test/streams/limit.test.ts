@@ -27,6 +27,21 @@ describe('a function with a limit', () => {
     expect(await limiter.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 1 }] })
   })
 
+  test('rejects with what it throws, whatever happens to giving back', async () => {
+    const error = new Error('down')
+    const limiter = { ...memoryLimiter({ limits }), refund: () => Promise.reject(new Error('of the refund')) }
+    const judges = [
+      () => true,
+      () => {
+        throw new Error('of the judge')
+      },
+    ]
+    for (const refundWhen of judges) {
+      const fail = limit({ limiter, names: 'email', key: 'acme', refundWhen }, () => Promise.reject(error))
+      await expect(fail()).rejects.toBe(error)
+    }
+  })
+
   test('is not made of options that cannot be meant', () => {
     const limiter = memoryLimiter({ limits })
     const bad: readonly unknown[] = [
