@@ -7,10 +7,16 @@ import type { LimitDefinition } from './limiter.ts'
 export interface WindowState {
   /** The last time that was booked at. The clock of the store may step back; this time does not. */
   readonly lastAt: number
+  /** When it was last begun with nothing granted: what was booked before is no longer part of it. */
+  readonly since: number
   readonly grants: readonly { readonly untilAt: number; readonly cost: number }[]
 }
 
-export const emptyWindow: WindowState = Object.freeze({ lastAt: -Infinity, grants: Object.freeze([]) })
+export const emptyWindow: WindowState = Object.freeze({
+  lastAt: -Infinity,
+  since: -Infinity,
+  grants: Object.freeze([]),
+})
 
 /** Limits up to this are exact to the ms; above, what is granted counts up to a sixtieth of the window too long. */
 export const exactLimitMax = 100
@@ -64,11 +70,12 @@ export function book(state: WindowState, definition: LimitDefinition, cost: numb
     before?.untilAt === untilAt
       ? state.grants.with(index, { untilAt, cost: before.cost + cost })
       : state.grants.toSpliced(index + 1, 0, { untilAt, cost })
-  return { lastAt: now, grants }
+  return { lastAt: now, since: state.grants.length === 0 ? now : state.since, grants }
 }
 
-/** Gives back what was booked to count until `untilAt`, as far as it counts still. */
-export function giveBack(state: WindowState, untilAt: number, cost: number): WindowState {
+/** Gives back what was booked to count until `untilAt` in the window that began at `since`, as far as it counts still. */
+export function giveBack(state: WindowState, since: number, untilAt: number, cost: number): WindowState {
+  if (state.since !== since) return state
   const grants = state.grants
     .map((grant) => (grant.untilAt === untilAt ? { untilAt, cost: grant.cost - cost } : grant))
     .filter((grant) => grant.cost > 0)
@@ -93,9 +100,10 @@ function waitFor({ grants }: WindowState, excess: number, now: number): number {
   return Math.ceil(untilAt - now)
 }
 
-function moved({ lastAt, grants }: WindowState, byMs: number): WindowState {
+function moved({ lastAt, since, grants }: WindowState, byMs: number): WindowState {
   return {
     lastAt: lastAt + byMs,
+    since: since + byMs,
     grants: grants.map(({ untilAt, cost }) => ({ untilAt: untilAt + byMs, cost })),
   }
 }

@@ -113,9 +113,16 @@ const schema: z.ZodType<MemoryLimiterOptions> = z.strictObject({
   random: z.custom<Random>(isRandom, 'expected a source of chance').optional(),
 })
 
+interface Grant {
+  readonly name: string
+  readonly cost: number
+  readonly since: number
+  readonly untilAt: number
+}
+
 interface Booking {
   readonly key: string
-  readonly grants: readonly { readonly name: string; readonly cost: number; readonly untilAt: number }[]
+  readonly grants: readonly Grant[]
 }
 
 /** A limit that is asked for, and how it stands. */
@@ -144,8 +151,8 @@ function stateOf({ name, definition, remaining, resetMs, waitMs }: Seen): Decisi
   return { name, limit: definition.limit, remaining, resetMs, windowMs: definition.windowMs, exceeded: waitMs > 0 }
 }
 
-function grantOf({ name, cost, definition, now }: Seen): Booking['grants'][number] {
-  return { name, cost, untilAt: countsUntil(definition, now) }
+function grantOf({ name, cost, definition, state, now }: Seen): Grant {
+  return { name, cost, since: state.since, untilAt: countsUntil(definition, now) }
 }
 
 /** What was granted, by key and name. */
@@ -177,8 +184,10 @@ function newWindows(keysMax: number) {
     giveBack({ key, grants }: Booking): void {
       const windows = byKey.get(key)
       if (windows === undefined) return
-      for (const { name, untilAt, cost } of grants)
-        windows.set(name, giveBack(windows.get(name) ?? emptyWindow, untilAt, cost))
+      for (const { name, since, untilAt, cost } of grants) {
+        const state = windows.get(name)
+        if (state !== undefined) windows.set(name, giveBack(state, since, untilAt, cost))
+      }
     },
     forget(key: string, names: readonly string[]): void {
       const windows = byKey.get(key)

@@ -14,8 +14,9 @@ const serverTime = "redis.call('TIME')"
  * microseconds.
  *
  * KEYS: a key for each limit, then the overrides. ARGV: 1 to book or 0, then for each limit its name, limit, window in ms
- * and cost. Returns seven doubles for each limit: limit, window in ms, what was left before, ticks until all would be left
- * before, ms to wait (−1: for ever), until which tick a booking counts, and ticks until all is left after it.
+ * and cost. Returns eight doubles for each limit: limit, window in ms, what was left before, ticks until all would be left
+ * before, ms to wait (−1: for ever), until which tick a booking counts, ticks until all is left after it, and the base
+ * tick of the key that it is in.
  *
  * A key holds a header (base tick, last tick, sum of what counts, bytes of a cell) and cells in the order in which they
  * end: until when it counts, as ticks after the base (5 bytes), and how much (1 byte, or 4 with a limit above
@@ -104,7 +105,7 @@ for i = 1, count do
     wait, passes = ceil((untilAt - wall) / 100), false
   end
 
-  local untilAt, left, resetBefore = 0, limit - used, resetAt - wall
+  local untilAt, since, left, resetBefore = 0, base, limit - used, resetAt - wall
   if passes and books then
     local ticks, newSize, newBase = window * 100, size, base
     untilAt = nowCeil + ticks
@@ -126,12 +127,12 @@ for i = 1, count do
       if lastEnds and base + lastEnds == untilAt then cells, cell = sub(cells, 1, -newSize - 1), lastGranted + cost end
       cells = cells .. packCell(newSize == 6 and '>I5B' or '>I5I4', untilAt - newBase, cell)
     end
-    used, resetAt = used + cost, max(resetAt, untilAt)
+    used, resetAt, since = used + cost, max(resetAt, untilAt), newBase
     values[i] = packCell('>ddI4B', newBase, nowCeil, used, newSize) .. cells
     local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
     ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
   end
-  replies[i] = packCell('>ddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wall)
+  replies[i] = packCell('>dddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wall, since)
 end
 
 if passes and books then
@@ -144,15 +145,19 @@ return passes and count == 1 and replies[1] or table.concat(replies)
 /** Overrides that no request has met for this long are forgotten: 90 days. */
 export const overrideTtlMs: number = 7_776_000_000
 
-/** Gives back what was booked. KEYS: the limits. ARGV: for each until which tick its booking counts, and how much. */
+/**
+ * Gives back what was booked. KEYS: the limits. ARGV: for each the base tick of the key, until which tick its booking counts,
+ * and how much. With another base, the booking was forgotten with the key that it was in.
+ */
 export const refundScript: Script = script(`
 for i = 1, #KEYS do
   local stored = redis.call('GET', KEYS[i])
   if stored then
-    local untilAt, cost = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+    local untilAt, cost = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
     local base, last, used, size = struct.unpack('>ddI4B', stored)
     local format = size == 6 and '>I5B' or '>I5I4'
-    for pos = #stored - size + 1, 22, -size do
+    local first = base == tonumber(ARGV[3 * i - 2]) and 22 or #stored + 1
+    for pos = #stored - size + 1, first, -size do
       local ends, granted = struct.unpack(format, stored, pos)
       if base + ends == untilAt then
         cost = math.min(cost, granted)

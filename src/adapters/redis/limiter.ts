@@ -45,7 +45,7 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
       const booking = bookings.get(decision)
       if (booking === undefined) return
       bookings.delete(decision)
-      const args = booking.standings.flatMap(({ untilAt, cost }) => [untilAt, cost])
+      const args = booking.standings.flatMap(({ since, untilAt, cost }) => [since, untilAt, cost])
       await run(connection, refundScript, booking.keys, args)
     },
     async reset(key, names) {
@@ -77,11 +77,13 @@ interface Standing {
   readonly resetMs: number
   readonly waitMs: number
   readonly untilAt: number
+  /** The base tick of the key, which tells it from others of its name, before and after. */
+  readonly since: number
   /** With what was booked. */
   readonly resetAfterMs: number
 }
 
-const factsALimit = 7
+const factsALimit = 8
 const doubleBytes = 8
 const ticksAMs = 100
 
@@ -102,6 +104,7 @@ function readReply(reply: unknown, asked: readonly AskedLimit[]): readonly Stand
       waitMs,
       untilAt: fact(5),
       resetAfterMs: Math.ceil(fact(6) / ticksAMs),
+      since: fact(7),
     }
   })
 }

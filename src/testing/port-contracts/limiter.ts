@@ -143,6 +143,17 @@ const clauses: readonly Clause<Limiter>[] = [
     },
   },
   {
+    says: 'gives back nothing of what was forgotten',
+    async holds(limiter) {
+      const key = freshName('acme')
+      const forgotten = await limiter.check(key, [{ name: 'many', cost: 1_000 }])
+      await limiter.reset(key)
+      await limiter.check(key, [{ name: 'many', cost: 1_000 }])
+      await limiter.refund(forgotten)
+      assert.equal(await left(limiter, key, 'many'), 0)
+    },
+  },
+  {
     says: 'rejects what cannot be meant',
     async holds(limiter) {
       const key = freshName('acme')

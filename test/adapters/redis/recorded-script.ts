@@ -32,15 +32,15 @@ return answer`
 
 export function readRecord(line: string): Recorded {
   const [time, argv, answer] = JSON.parse(line) as [[number, number], string[], number[]]
-  const count = answer.length / 7
+  const count = answer.length / 8
   const asked = Array.from({ length: count }, (_, index) => {
     const [name = '', limit, windowMs, cost] = argv.slice(4 * index + 1, 4 * index + 5)
     return { name, limit: Number(limit), windowMs: Number(windowMs), cost: Number(cost) }
   })
-  const passed = asked.every((_, index) => answer[7 * index + 4] === 0)
+  const passed = asked.every((_, index) => answer[8 * index + 4] === 0)
   const standings = asked.map(({ cost }, index) => ({
-    remaining: (answer[7 * index + 2] ?? 0) - (passed ? cost : 0),
-    waitMs: answer[7 * index + 4] ?? 0,
+    remaining: (answer[8 * index + 2] ?? 0) - (passed ? cost : 0),
+    waitMs: answer[8 * index + 4] ?? 0,
   }))
   return { us: time[0] * 1_000_000 + time[1], asked, standings }
 }
