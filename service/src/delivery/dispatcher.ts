@@ -138,9 +138,9 @@ export function createDispatcher({ store, deliver, holds, logger }: DispatcherOp
   }
 
   async function keepHold(destination: string, leftMs: number): Promise<void> {
-    logger.info({ destination, leftMs }, 'the destination asked to be left alone for a while')
     try {
       await store.hold({ destination, leftMs }, 'Retry-After')
+      logger.info({ destination, leftMs }, 'the destination asked to be left alone for a while')
     } catch (error) {
       // This process keeps to it all the same.
       logger.error({ error, destination }, 'a hold could not be written')

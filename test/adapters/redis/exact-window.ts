@@ -12,11 +12,14 @@ interface Said {
 /** Everything that was granted in the last window, to the microsecond; for times that may step back. */
 export class ExactWindow {
   readonly #limit: number
+  /** By how much the clock may step: what was granted before a step back may count so much longer. */
+  readonly #stepUs: number
   readonly #windowUs: number
   #grants: { readonly us: number; readonly cost: number }[] = []
   #lastUs = 0
 
-  constructor({ limit, windowMs }: LimitDefinition) {
+  constructor({ limit, windowMs }: LimitDefinition, stepMs = 0) {
+    this.#stepUs = stepMs * 1_000
     this.#limit = limit
     this.#windowUs = windowMs * 1_000
   }
@@ -37,7 +40,7 @@ export class ExactWindow {
     // Above 100, what was granted counts up to a sixtieth of the window too long; below, times are rounded to 10 µs.
     const slackUs = this.#limit > 100 ? this.#windowUs / 60 + 20 : 20
     const most = this.#limit - used
-    const least = this.#limit - this.#used(us, slackUs)
+    const least = this.#limit - this.#used(us, slackUs + this.#stepUs)
     if (remaining > most || remaining < least) return `${remaining} are said to be left, but it is ${least} to ${most}`
     if (passed || waitMs < 0) return undefined
     const waitUs = this.#waitUs(us, cost)

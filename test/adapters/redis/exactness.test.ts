@@ -36,7 +36,7 @@ describe(`${checks} random checks of 3 limits from ${processes} processes at onc
     async (_what, limits, stepMs, shareMin) => {
       const recorded = await hammer(limits, stepMs)
       expect(recorded.length).toBe(checks)
-      const ours = new Map(Object.entries(limits).map(([name, of]) => [name, new ExactWindow(of)]))
+      const ours = new Map(Object.entries(limits).map(([name, of]) => [name, new ExactWindow(of, stepMs)]))
       const exact = new Map(Object.entries(limits).map(([name, of]) => [name, new ExactWindow(of)]))
       const granted = { ours: 0, exact: 0, refused: 0 }
       for (const { us, asked, standings } of recorded) {
