@@ -28,7 +28,6 @@ async function runService(): Promise<void> {
   const settings = readSettings(process.env)
   const service = await serve(settings)
   const store = settings.databaseUrl === undefined ? `${settings.dataDir} (embedded)` : 'PostgreSQL'
-  process.stdout.write(`${startMessage({ ...service, store, needsToken: settings.tokens.length > 0 })}\n`)
   // The process ends by itself when the service has let go of everything: nothing is cut short by an exit.
   const stop = (): void => {
     service.stop().catch(fail)
@@ -37,6 +36,8 @@ async function runService(): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
+  // Whoever reads it may ask for the end at once.
+  process.stdout.write(`${startMessage({ ...service, store, needsToken: settings.tokens.length > 0 })}\n`)
 }
 
 function fail(error: unknown): void {
