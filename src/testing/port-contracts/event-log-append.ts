@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { OverCapacityError } from '../../kernel/errors.ts'
 import { messageBytesMax, retainedPerTopic } from '../../ports/event-log.ts'
 import { type Clause, rejectionOf } from './contract.ts'
-import { assertGrowing, type LogFleet, type Member, seqs } from './log-fleet.ts'
+import { assertGrowing, type LogFleet, type Member, plain, seqs } from './log-fleet.ts'
 
 /** What the port says of appending, and of what is stored. */
 export const appendClauses: readonly Clause<LogFleet>[] = [
@@ -136,7 +136,7 @@ export const appendClauses: readonly Clause<LogFleet>[] = [
       await member.has(3)
       assert.deepEqual(seqs(await member.log.read('a')), [first, second])
       assert.deepEqual(
-        await member.log.read('a'),
+        (await member.log.read('a')).map(plain),
         member.messages.filter(({ topic }) => topic === 'a'),
       )
       assert.deepEqual(await member.log.read('nobody'), [])

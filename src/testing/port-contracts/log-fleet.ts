@@ -93,8 +93,8 @@ function newMember(
   }
   const follower: LogFollower = {
     onLink: (link) => note(link.state, () => told.links.push(link)),
-    onPreview: (message) => note('preview', () => told.previews.push(message)),
-    onMessage: (message) => note('message', () => told.messages.push(message)),
+    onPreview: (message) => note('preview', () => told.previews.push(plain(message))),
+    onMessage: (message) => note('message', () => told.messages.push(plain(message))),
   }
   const membership = watch.call(() => log.join({ ...who, logger: silentLogger }, follower))
   return Object.assign(told, {
@@ -148,6 +148,11 @@ function overlapWatch(): OverlapWatch {
     },
     overlaps,
   }
+}
+
+/** All that a message says, as it says it now: a log may read some of it only when it is asked for. */
+export function plain({ topic, seq, at, id, expected, data }: StoredMessage): StoredMessage {
+  return { topic, seq, at, id, expected, data: new Uint8Array(data) }
 }
 
 export function seqs(messages: readonly { readonly seq: number }[]): readonly number[] {
