@@ -32,8 +32,14 @@ export async function giveOrder(
   if (proposed === undefined)
     throw new UnavailableError('event log', `it did not take the order within ${logWaitMs} ms; it still may`)
   if (proposed.status === 'failed') throw proposed.error
-  throw new UnavailableError('event log', 'there is no link to the fleet, so nobody can be told')
+  throw new UnavailableError('event log', unsaid[proposed.status])
 }
+
+const unsaid = Object.freeze({
+  unlinked: 'there is no link to the fleet, so nobody can be told',
+  uncertain:
+    'something of this breaker was missed, and where it stands is known in ten seconds at most; try again then',
+})
 
 const orderSchema: z.ZodType<Order> = z.strictObject({
   by: writtenText(128),

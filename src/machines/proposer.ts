@@ -38,6 +38,8 @@ export type Proposed =
   | { readonly status: 'moot' }
   /** There is no link, so nothing was proposed. */
   | { readonly status: 'unlinked' }
+  /** Something of the breaker was missed, and ten silent seconds, or its next event, must say where it stands. */
+  | { readonly status: 'uncertain' }
   /** The log did not answer, kept answering with somebody else's event, or has no room for it. */
   | { readonly status: 'failed'; readonly error: UnavailableError | OverCapacityError }
 
@@ -110,7 +112,7 @@ export function proposer(options: ProposerOptions): Proposer {
       if (jitter || round > 1) await wait(random.next() * proposalJitterMs).over
       if (!linked()) return { status: 'unlinked' }
       const { state, seq, provisional } = position(breaker)
-      if (provisional) return { status: 'unlinked' }
+      if (provisional) return { status: 'uncertain' }
       // A ULID takes whole milliseconds only, and 0 for a wish to look at the clock of the process.
       const wallNow = Math.floor(clock.now())
       const id = nextId(Math.max(1, wallNow))

@@ -237,6 +237,22 @@ test('the end of an order that cannot be told, as the reading is uncertain, is n
   expect(gears[1]?.breaker('smtp').state.mode).toBe('closed')
 })
 
+test('an order by an instance that has missed something is refused for that, and not for want of a link', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  for (const reason of ['missed', 'seen']) {
+    if (reason === 'missed') log.loseMessages('b', 1)
+    const ordered = a.forceOpen({ by: 'ann', reason })
+    await clock.advanceBy(50)
+    await ordered
+  }
+  await expect(b.release({ by: 'bob', reason: 'done' })).rejects.toThrow(/missed.*ten seconds/)
+  await clock.advanceBy(10_500)
+  const released = b.release({ by: 'bob', reason: 'done' })
+  await clock.advanceBy(50)
+  await released
+  expect(a.state.mode).toBe('closed')
+})
+
 test('an append that lands late changes nothing', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
   log.holdAppends('a', 1)
