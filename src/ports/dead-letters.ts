@@ -67,6 +67,18 @@ export interface Page<T> {
   readonly next?: string
 }
 
+/** Depth and age of the letters of one organization, channel and error type. */
+export interface LetterStatsRow {
+  readonly organization: string
+  readonly channel: string
+  readonly errorType: ErrorType
+  readonly count: number
+  /** How many of them are parked. */
+  readonly parked: number
+  /** When the oldest of them was created, ms since the epoch. */
+  readonly oldestAt: number
+}
+
 /**
  * Where goes what could not be delivered.
  *

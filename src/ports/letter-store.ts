@@ -1,0 +1,50 @@
+import type { LetterFilter, LetterStatsRow, Page } from './dead-letters.ts'
+import type { LetterParts } from './letter.ts'
+import type { RedriveJobs } from './redrive-jobs.ts'
+
+/** Bounds that a store keeps for whoever adds. */
+export interface LetterBounds {
+  /** Letters an organization may have. */
+  readonly lettersMax: number
+}
+
+/** What became of adding a letter: it is new, it was there before, or it is gone for good (delivered or purged). */
+export type Added = { readonly status: 'added' | 'present'; readonly letter: LetterParts } | { readonly status: 'gone' }
+
+/**
+ * Dead letters as a store has them: every method is one step that does not take long, however many letters there are,
+ * and what takes many steps is done by `deadLetterQueue`. Letters are made, checked and changed there too; a store keeps
+ * them.
+ *
+ * The contract: what resolved is stored for good. Everything is idempotent, since a caller may ask again after a timeout.
+ * Everything rejects with `UnavailableError` while the store cannot be asked; absent is `undefined` or `false`. Indexes
+ * (what filters look at) never disagree with the letters.
+ */
+export interface LetterStore {
+  /** Adds by id; a letter that is there stays as it is. @throws OverCapacityError past `lettersMax` */
+  add(letter: LetterParts, bounds: LetterBounds): Promise<Added>
+  get(id: string): Promise<LetterParts | undefined>
+  /**
+   * A part of a listing, newest first by creation, stable under writes between its pages. It may hold fewer than `limit`
+   * (1 to 1,000), even none, and still have a `next`: a store looks at a bounded number of letters at a time.
+   * @throws ConfigError for a cursor that no page gave
+   */
+  page(filter: LetterFilter, options: { readonly limit: number; readonly cursor?: string }): Promise<Page<LetterParts>>
+  /** How many a filter finds: all of it, or a part and where to go on. */
+  count(filter: LetterFilter, cursor?: string): Promise<{ readonly count: number; readonly next?: string }>
+  /** Depth and age by organization, channel and error type; `organization`, `channel` and `errorType` of a filter hold. */
+  rows(
+    filter: Pick<LetterFilter, 'organization' | 'channel' | 'errorType'>,
+    cursor?: string,
+  ): Promise<Page<LetterStatsRow>>
+  /** Puts a letter in place of the one with its id, if that has this version. Says whether it did. */
+  replace(letter: LetterParts, version: number): Promise<boolean>
+  /** Removes letters, and keeps for a day that they are gone. Says how many were there. At most 1,000 ids. */
+  remove(ids: readonly string[]): Promise<number>
+  /** Drops letters created before an instant, a bounded number of them; gives how many, 0 when there are no more. */
+  sweep(before: number): Promise<number>
+  /** Redrives under way. */
+  readonly jobs: RedriveJobs
+  /** Ends what it opened. */
+  close?(): Promise<void>
+}

@@ -1,0 +1,84 @@
+import type { LetterFilter } from './dead-letters.ts'
+import type { LetterParts } from './letter.ts'
+
+export type RedriveOutcome = 'delivered' | 'failed' | 'parked' | 'skipped'
+
+/** What a redrive is to do; it belongs to one organization. */
+export interface RedrivePlan {
+  /** `<organization, encoded as in the ids of letters>.<ULID>` */
+  readonly id: string
+  readonly organization: string
+  /** Which letters: those with these ids, or those that a filter finds. */
+  readonly of: { readonly ids: readonly string[] } | { readonly filter: LetterFilter }
+  /** How many letters there are to do, at most. */
+  readonly total: number
+  /** Letters a second for all workers together; no bound when absent. */
+  readonly ratePerSecond?: number
+  /** A letter that was redriven so often without success is parked. */
+  readonly maxRedrives: number
+  readonly startedAt: number
+}
+
+export interface RedriveJob extends RedrivePlan {
+  /** `paused` until `pausedUntilAt`, since the breaker that the letters go through is open. */
+  readonly state: 'running' | 'paused' | 'done' | 'cancelled'
+  readonly pausedUntilAt?: number
+  readonly done: number
+  readonly delivered: number
+  readonly failed: number
+  readonly parked: number
+  readonly skipped: number
+  /** Where filling the job with letters goes on; absent once all are in. */
+  readonly cursor?: string
+}
+
+/** A letter that a worker has until its lease is over. */
+export interface RedriveWork {
+  /** Names this turn of this letter; whoever holds another turn of it settles nothing. */
+  readonly turn: string
+  readonly letter: LetterParts
+  /** When it may be sent, in ms from now, so that all workers together keep to the rate. */
+  readonly dueInMs: number
+}
+
+/**
+ * Redrives that outlive their starter and that several workers share. A letter is in the hands of one worker at a time,
+ * whichever jobs it is in: its lease is renewed while it is worked on, and taken over when it is over.
+ *
+ * Each method is one step. All reject with `UnavailableError` while the store cannot be asked.
+ */
+export interface RedriveJobs {
+  /** Idempotent by id. Jobs are forgotten a day after their last change. */
+  start(plan: RedrivePlan): Promise<void>
+  get(id: string): Promise<RedriveJob | undefined>
+  /** Jobs of an organization that are not forgotten, newest first, at most 100. */
+  list(organization: string): Promise<readonly RedriveJob[]>
+  /**
+   * Puts letters into the job: once for each cursor, whoever is first; `next` is where to go on, absent at the end.
+   * Says whether it did.
+   */
+  feed(id: string, cursor: string | undefined, ids: readonly string[], next: string | undefined): Promise<boolean>
+  /**
+   * Takes up to `count` letters for `leaseMs`: those whose lease is over first, then those that nobody has had. Letters
+   * that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
+   * another job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over.
+   */
+  take(
+    id: string,
+    options: { readonly by: string; readonly count: number; readonly leaseMs: number },
+  ): Promise<{ readonly job: RedriveJob; readonly work: readonly RedriveWork[]; readonly skipped: readonly string[] }>
+  /** Prolongs leases; gives the turns that were still held. */
+  renew(id: string, turns: readonly string[], leaseMs: number): Promise<readonly string[]>
+  /**
+   * Ends a turn, together with what became of its letter, in one step: `delivered` removes it as `remove` does, `next` is
+   * put in its place where it failed or is parked, and progress counts it, once. `undefined` when the turn is held no
+   * more: nothing is changed. A job whose letters are all settled is `done`.
+   */
+  settle(id: string, turn: string, outcome: RedriveOutcome, next?: LetterParts): Promise<RedriveJob | undefined>
+  /** Gives a letter back, as if it had not been taken. */
+  giveBack(id: string, turn: string): Promise<void>
+  /** Lets nobody take letters until then. */
+  pause(id: string, forMs: number): Promise<void>
+  /** Ends a job; letters in somebody's hands are still settled. Says whether it ran. */
+  cancel(id: string): Promise<boolean>
+}
