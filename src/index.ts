@@ -37,7 +37,7 @@ export { classify, type Classify, type ClassifiedError, type ErrorType } from '.
 export type { Jitter } from './kernel/jitter.ts'
 
 export { memoryLog, type MemoryLogOptions } from './adapters/memory/event-log.ts'
-export { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
+export { memoryDeadLetters, type MemoryDeadLettersOptions } from './memory-dead-letters.ts'
 export { memoryLimiter, type MemoryLimiterOptions } from './adapters/memory/limiter.ts'
 
 export {
@@ -57,7 +57,12 @@ export { systemClock, type Clock, type Timer } from './ports/clock.ts'
 export { systemRandom, type Random } from './ports/random.ts'
 export type { Logger } from './ports/logger.ts'
 export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessage } from './ports/event-log.ts'
-export type { DeadLetters, Letter, LetterAttempt, LetterDraft, LetterFilter, Page } from './ports/dead-letters.ts'
+export { deadLetterQueue, type DeadLetters } from './streams/dead-letter-queue.ts'
+export type { LetterChange, LettersGiven } from './streams/dead-letter-queue-changing.ts'
+export { deadLetterQueueDefaults, type DeadLetterQueueOptions } from './streams/dead-letter-queue-options.ts'
+export type { LetterStats } from './streams/dead-letter-queue-reading.ts'
+export type { Letter, LetterAttempt, LetterDraft, LetterEdit, LetterFilter, Page } from './ports/dead-letters.ts'
+export type { LetterStore } from './ports/letter-store.ts'
 export type {
   Decision,
   LimitDefinition,

@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import { hostname } from 'node:os'
 import { BehaviorSubject, Subject, type Observable } from 'rxjs'
 import { z } from 'zod'
-import { memoryDeadLetters } from './adapters/memory/dead-letters.ts'
+import { memoryDeadLetters } from './memory-dead-letters.ts'
 import { memoryLog } from './adapters/memory/event-log.ts'
 import { memoryLimiter } from './adapters/memory/limiter.ts'
 import { ClosedError, ConfigError, UnavailableError } from './kernel/errors.ts'
@@ -21,7 +21,7 @@ import { createRegistry, type Registry } from './machines/registry.ts'
 import { createReplica, type ReplicaHealth } from './machines/replica.ts'
 import { fleetTransition, type Transition } from './machines/transition.ts'
 import { systemClock, within, type Clock } from './ports/clock.ts'
-import type { DeadLetters } from './ports/dead-letters.ts'
+import type { DeadLetters } from './streams/dead-letter-queue.ts'
 import type { EventLog, Link } from './ports/event-log.ts'
 import type { Limiter } from './ports/limiter.ts'
 import { quietly, silentLogger, type Logger } from './ports/logger.ts'
@@ -123,8 +123,9 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const logger = quietly(given.logger ?? silentLogger)
   const deadLetters = given.deadLetters ?? memoryDeadLetters({ clock, random })
   const limiter = given.limiter ?? memoryLimiter({ clock, random })
-  if (limiter.fleet !== undefined && limiter.fleet !== fleet)
-    throw new ConfigError('limiter', `expected one of the fleet "${fleet}" (given: one of "${limiter.fleet}")`)
+  for (const [name, store] of Object.entries({ limiter, deadLetters }))
+    if (store.fleet !== undefined && store.fleet !== fleet)
+      throw new ConfigError(name, `expected one of the fleet "${fleet}" (given: one of "${store.fleet}")`)
   const leaveStores = [limiter, deadLetters].map(useShared)
   const transitions$ = new Subject<Transition>()
   const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })

@@ -26,6 +26,17 @@ export interface LetterAttempt {
   readonly error: string
 }
 
+/** What stood in a letter before it was edited. */
+export interface LetterEdit {
+  /** When it was edited, ms since the epoch. */
+  readonly at: number
+  /** The version that stood before. */
+  readonly version: number
+  /** What stood before, where it was changed. */
+  readonly channel?: string
+  readonly payload?: unknown
+}
+
 /** A message that could not be delivered, whole, with why. */
 export interface Letter {
   /** `<organization, percent-encoded, its dots too>.<id of the draft or ULID>` */
@@ -45,6 +56,11 @@ export interface Letter {
   readonly version: number
   readonly createdAt: number
   readonly updatedAt: number
+  /**
+   * What its edits replaced, oldest first; absent while there were none. The newest 10 are kept, and of those no more than
+   * their payloads together have `bodyBytesMax` characters of JSON, but always the newest.
+   */
+  readonly edits?: readonly LetterEdit[]
 }
 
 /**
@@ -77,24 +93,4 @@ export interface LetterStatsRow {
   readonly parked: number
   /** When the oldest of them was created, ms since the epoch. */
   readonly oldestAt: number
-}
-
-/**
- * Where goes what could not be delivered.
- *
- * The contract: `enqueue` has stored the letter when it resolves, and is idempotent by the letter's id (a second call
- * gives the letter that is there); it rejects with `UnavailableError` when the store cannot be asked, `ConfigError` for a
- * draft that names nobody, `OverCapacityError` past its bounds, and never loses what it resolved for. `get` gives
- * `undefined` for what is not there. `list` is newest first by creation, and stable under writes between its pages; its
- * `limit` is from 1 to 1,000, by default 100. `count` is how many it would list in all. Both reject with `ConfigError` for
- * a filter, a limit or a cursor that cannot be meant. What is done to a draft or a letter afterwards does not reach the
- * store.
- */
-export interface DeadLetters {
-  enqueue(draft: LetterDraft): Promise<Letter>
-  get(id: string): Promise<Letter | undefined>
-  list(filter?: LetterFilter, options?: { readonly limit?: number; readonly cursor?: string }): Promise<Page<Letter>>
-  count(filter?: LetterFilter): Promise<number>
-  /** Ends what it opened. */
-  close?(): Promise<void>
 }

@@ -8,6 +8,14 @@ export interface LetterBounds {
   readonly lettersMax: number
 }
 
+/**
+ * A part of a listing, as a store gives it. `more`: it knows that another letter follows these; without it a `next` may
+ * lead to none.
+ */
+export interface LetterPage extends Page<LetterParts> {
+  readonly more?: boolean
+}
+
 /** What became of adding a letter: it is new, it was there before, or it is gone for good (delivered or purged). */
 export type Added = { readonly status: 'added' | 'present'; readonly letter: LetterParts } | { readonly status: 'gone' }
 
@@ -25,11 +33,14 @@ export interface LetterStore {
   add(letter: LetterParts, bounds: LetterBounds): Promise<Added>
   get(id: string): Promise<LetterParts | undefined>
   /**
-   * A part of a listing, newest first by creation, stable under writes between its pages. It may hold fewer than `limit`
-   * (1 to 1,000), even none, and still have a `next`: a store looks at a bounded number of letters at a time.
-   * @throws ConfigError for a cursor that no page gave
+   * A part of a listing by creation, newest first unless `oldestFirst`, stable under writes between its pages. It may hold
+   * fewer than `limit` (1 to 1,000), even none, and still have a `next`: a store looks at a bounded number of letters at a
+   * time. @throws ConfigError for a cursor that no page gave
    */
-  page(filter: LetterFilter, options: { readonly limit: number; readonly cursor?: string }): Promise<Page<LetterParts>>
+  page(
+    filter: LetterFilter,
+    options: { readonly limit: number; readonly cursor?: string | undefined; readonly oldestFirst?: boolean },
+  ): Promise<LetterPage>
   /** How many a filter finds: all of it, or a part and where to go on. */
   count(filter: LetterFilter, cursor?: string): Promise<{ readonly count: number; readonly next?: string }>
   /** Depth and age by organization, channel and error type; `organization`, `channel` and `errorType` of a filter hold. */
@@ -43,6 +54,8 @@ export interface LetterStore {
   remove(ids: readonly string[]): Promise<number>
   /** Drops letters created before an instant, a bounded number of them; gives how many, 0 when there are no more. */
   sweep(before: number): Promise<number>
+  /** How many letters wait beside the store, on a disk, until it can be asked again; absent where nothing spills. */
+  spilled?(): number
   /** Redrives under way. */
   readonly jobs: RedriveJobs
   /** Ends what it opened. */

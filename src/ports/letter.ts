@@ -5,19 +5,28 @@ import { ConfigError, OverCapacityError } from '../kernel/errors.ts'
 import { checkName } from '../kernel/names.ts'
 import { shown } from '../kernel/options.ts'
 import { storableJson, TooLongToStore } from '../kernel/storable.ts'
-import type { Letter, LetterAttempt, LetterDraft } from './dead-letters.ts'
+import type { Letter, LetterAttempt, LetterDraft, LetterEdit } from './dead-letters.ts'
 
 /** How many attempts a letter keeps, the newest; `retryCount` counts the others too. */
-const attemptsMax = 100
+export const attemptsMax = 100
 const attemptErrorCharactersMax = 1_024
 /** The error's stack with those of its causes. */
 const stackCharactersMax = 16_384
 const causesMax = 16
 
-/** A letter as stores keep it: what lists and filters look at, and the payload as JSON. */
+/** A letter as stores keep it: what lists and filters look at, which is plain JSON, and the payload as JSON text. */
 export interface LetterParts {
-  readonly header: Omit<Letter, 'payload'>
+  readonly header: LetterHeader
   readonly body: string
+}
+
+export interface LetterHeader extends Omit<Letter, 'payload' | 'edits'> {
+  readonly edits?: readonly StoredEdit[]
+}
+
+/** An edit whose payload is JSON text. */
+export interface StoredEdit extends Omit<LetterEdit, 'payload'> {
+  readonly body?: string
 }
 
 export interface LetterMaking {
@@ -42,7 +51,7 @@ export function writeLetter(draft: LetterDraft, { at, newId, bodyBytesMax }: Let
   const organization = name('organization')
   const id = peek(draft, 'id') === undefined ? newId() : name('id')
   const attempts = listed(peek(draft, 'attempts'))
-  const header: LetterParts['header'] = {
+  const header: LetterHeader = {
     id: letterId(organization, id),
     organization,
     channel: name('channel'),
@@ -61,21 +70,39 @@ export function writeLetter(draft: LetterDraft, { at, newId, bodyBytesMax }: Let
 
 /** The letter, with a payload of its own: what is done to it does not reach the store. */
 export function readLetter({ header, body }: LetterParts): Letter {
-  const { error, attempts, ...rest } = header
+  const { error, attempts, edits, ...rest } = header
   return {
     ...rest,
     payload: JSON.parse(body) as unknown,
     error: { ...error },
     attempts: attempts.map((attempt) => ({ ...attempt })),
+    ...(edits === undefined ? {} : { edits: edits.map(readEdit) }),
   }
 }
 
+function readEdit({ body, ...edit }: StoredEdit): LetterEdit {
+  return body === undefined ? edit : { ...edit, payload: JSON.parse(body) as unknown }
+}
+
 /** `<organization>.<id>`, the organization so encoded that the first dot ends it. */
-function letterId(organization: string, id: string): string {
+export function letterId(organization: string, id: string): string {
   return `${encodeURIComponent(organization).replaceAll('.', '%2E')}.${id}`
 }
 
-function describedError(given: unknown): Pick<Letter, 'errorType' | 'error'> {
+/** The organization in the id of a letter or a job; `undefined` for what is no such id. */
+export function organizationOf(id: string): string | undefined {
+  const end = typeof id === 'string' ? id.indexOf('.') : -1
+  if (end < 1) return undefined
+  try {
+    const organization = decodeURIComponent(id.slice(0, end))
+    return letterId(organization, id.slice(end + 1)) === id ? organization : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The type of an error of any kind, and what a letter says of it. */
+export function describedError(given: unknown): Pick<Letter, 'errorType' | 'error'> {
   const { type, name, message, code, cause } = classify(given)
   const stack = stackWithCauses(cause)
   const error = { name, message, ...(code === undefined ? {} : { code }), ...(stack === '' ? {} : { stack }) }
@@ -94,7 +121,8 @@ function stackWithCauses(error: unknown): string {
   return cut(parts.join('\ncaused by: '), stackCharactersMax)
 }
 
-function storedAttempt(given: unknown, at: number): LetterAttempt {
+/** An attempt of any kind, as a letter has it. */
+export function storedAttempt(given: unknown, at: number): LetterAttempt {
   const when = peek(given, 'at')
   const error = peek(given, 'error')
   return {
@@ -111,7 +139,8 @@ function listed(attempts: unknown): readonly unknown[] {
   }
 }
 
-function bodyOf(payload: unknown, bodyBytesMax: number): string {
+/** The payload as JSON text. @throws OverCapacityError past `bodyBytesMax` */
+export function bodyOf(payload: unknown, bodyBytesMax: number): string {
   const tooLarge = (): OverCapacityError =>
     new OverCapacityError('the payload of a dead letter', 'bodyBytesMax', bodyBytesMax)
   const ownBytes =

@@ -13,7 +13,7 @@ export interface RedrivePlan {
   /** How many letters there are to do, at most. */
   readonly total: number
   /** Letters a second for all workers together; no bound when absent. */
-  readonly ratePerSecond?: number
+  readonly ratePerSecond?: number | undefined
   /** A letter that was redriven so often without success is parked. */
   readonly maxRedrives: number
   readonly startedAt: number
@@ -28,7 +28,11 @@ export interface RedriveJob extends RedrivePlan {
   readonly failed: number
   readonly parked: number
   readonly skipped: number
-  /** Where filling the job with letters goes on; absent once all are in. */
+  /** Letters that were put into the job so far. */
+  readonly fed: number
+  /** All are in; `total` is how many there are from then on. */
+  readonly fedAll: boolean
+  /** Where filling the job with letters goes on; absent at the beginning, and once all are in. */
   readonly cursor?: string
 }
 
@@ -37,8 +41,18 @@ export interface RedriveWork {
   /** Names this turn of this letter; whoever holds another turn of it settles nothing. */
   readonly turn: string
   readonly letter: LetterParts
-  /** When it may be sent, in ms from now, so that all workers together keep to the rate. */
+  /**
+   * When it may be sent, in ms from now, so that all workers together keep to the rate: each letter that is taken gets the
+   * next slot, `1,000 / ratePerSecond` after the one before it, and not before now.
+   */
   readonly dueInMs: number
+}
+
+export interface Taken {
+  /** As it is after the taking. */
+  readonly job: RedriveJob
+  readonly work: readonly RedriveWork[]
+  readonly skipped: readonly string[]
 }
 
 /**
@@ -54,30 +68,42 @@ export interface RedriveJobs {
   /** Jobs of an organization that are not forgotten, newest first, at most 100. */
   list(organization: string): Promise<readonly RedriveJob[]>
   /**
-   * Puts letters into the job: once for each cursor, whoever is first; `next` is where to go on, absent at the end.
-   * Says whether it did.
+   * Puts letters (at most 1,000) behind those that are in the job already, if it runs and `cursor` is where it was to go
+   * on: once for each cursor, whoever is first. `next` is where to go on then, absent at the end. Says whether it did. A job
+   * that is at its end with all its letters settled is `done`, also when there are none.
    */
   feed(id: string, cursor: string | undefined, ids: readonly string[], next: string | undefined): Promise<boolean>
   /**
-   * Takes up to `count` letters for `leaseMs`: those whose lease is over first, then those that nobody has had. Letters
+   * Takes up to `count` letters for `leaseMs`: those given back first, then those whose lease is over, then those that
+   * nobody has had, in the order in which they were fed. Letters
    * that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
    * another job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over.
+   * `undefined` when there is no such job.
    */
   take(
     id: string,
     options: { readonly by: string; readonly count: number; readonly leaseMs: number },
-  ): Promise<{ readonly job: RedriveJob; readonly work: readonly RedriveWork[]; readonly skipped: readonly string[] }>
+  ): Promise<Taken | undefined>
   /** Prolongs leases; gives the turns that were still held. */
   renew(id: string, turns: readonly string[], leaseMs: number): Promise<readonly string[]>
   /**
    * Ends a turn, together with what became of its letter, in one step: `delivered` removes it as `remove` does, `next` is
-   * put in its place where it failed or is parked, and progress counts it, once. `undefined` when the turn is held no
-   * more: nothing is changed. A job whose letters are all settled is `done`.
+   * put in its place where it failed or is parked (unless it is gone: then it stays gone), and progress counts it, once.
+   * A job whose letters are all in and settled is `done`.
+   *
+   * Nothing is done, and the answer is `lost`, when the turn is held no more (its lease is over and somebody else has it,
+   * or it was settled), and `changed` when the letter is there in another version than the one before `next`'s: the turn
+   * is still held then.
    */
-  settle(id: string, turn: string, outcome: RedriveOutcome, next?: LetterParts): Promise<RedriveJob | undefined>
+  settle(
+    id: string,
+    turn: string,
+    outcome: RedriveOutcome,
+    next?: LetterParts,
+  ): Promise<RedriveJob | 'lost' | 'changed'>
   /** Gives a letter back, as if it had not been taken. */
   giveBack(id: string, turn: string): Promise<void>
-  /** Lets nobody take letters until then. */
+  /** Lets nobody take letters until then, if the job runs. */
   pause(id: string, forMs: number): Promise<void>
   /** Ends a job; letters in somebody's hands are still settled. Says whether it ran. */
   cancel(id: string): Promise<boolean>

@@ -5,7 +5,6 @@ import { withTimeout } from '../kernel/timeout.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Call } from '../machines/breaker-options.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DeadLetters } from '../ports/dead-letters.ts'
 import type { Decision, Limiter } from '../ports/limiter.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
@@ -19,7 +18,7 @@ import {
   type SafeCallPlan,
   safeCallReader,
 } from './safe-call-options.ts'
-import { type Failure, writeDeadLetter } from './write-dead-letter.ts'
+import { type Failure, type LetterSink, writeDeadLetter } from './write-dead-letter.ts'
 
 /** As much of a breaker as `safeCall` needs. */
 export interface GuardingBreaker {
@@ -34,7 +33,7 @@ export interface SafeCallParts {
   /** @throws ConfigError, OverCapacityError, ClosedError */
   breakerOf(name: string): GuardingBreaker
   readonly limiter?: Limiter | undefined
-  readonly deadLetters?: DeadLetters | undefined
+  readonly deadLetters?: LetterSink | undefined
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

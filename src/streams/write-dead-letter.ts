@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { ClassifiedError } from '../kernel/classify.ts'
 import { unheeded } from '../kernel/unheeded.ts'
-import type { DeadLetters, Letter, LetterDraft } from '../ports/dead-letters.ts'
+import type { Letter, LetterDraft } from '../ports/dead-letters.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { AttemptError } from './run-with-retry.ts'
 
@@ -9,6 +9,11 @@ import type { AttemptError } from './run-with-retry.ts'
 export type Description = Omit<LetterDraft, 'error'> & Partial<Pick<LetterDraft, 'error'>>
 
 export type Describe = (error: ClassifiedError) => Description
+
+/** As much of a queue of dead letters as writing one needs. */
+export interface LetterSink {
+  enqueue(draft: LetterDraft): Promise<Letter>
+}
 
 /** What failed for good, and what was tried before. */
 export interface Failure {
@@ -21,7 +26,7 @@ export interface Failure {
  * logged: a describer that throws, a draft that names nobody, a store that cannot be asked or is full. Never rejects.
  */
 export async function writeDeadLetter(
-  { deadLetters, logger }: { readonly deadLetters?: DeadLetters | undefined; readonly logger: Logger },
+  { deadLetters, logger }: { readonly deadLetters?: LetterSink | undefined; readonly logger: Logger },
   describe: Describe,
   failure: Failure,
 ): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest'
-import { memoryDeadLetters } from '../../src/adapters/memory/dead-letters.ts'
+import { memoryDeadLetters } from '../../src/memory-dead-letters.ts'
 import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
-import type { DeadLetters } from '../../src/ports/dead-letters.ts'
+import type { DeadLetters } from '../../src/streams/dead-letter-queue.ts'
 import type { Decision, Limiter } from '../../src/ports/limiter.ts'
 import { createSafeCall, type SafeCall, type SafeCallParts } from '../../src/streams/safe-call.ts'
 import type { SafeCallOptions } from '../../src/streams/safe-call-options.ts'
@@ -25,8 +25,10 @@ export interface Rig {
   call<T>(options: Partial<SafeCallOptions<T>>, work: Parameters<SafeCall>[1]): ReturnType<SafeCall>
 }
 
+type RigParts = Partial<Omit<SafeCallParts, 'deadLetters'>> & { readonly deadLetters?: DeadLetters | undefined }
+
 /** An instance on a virtual clock, with one failure as its threshold, and `safeCall` on its parts. */
-export async function rig(parts: Partial<SafeCallParts> = {}, options: SwitchgearOptions = {}): Promise<Rig> {
+export async function rig(parts: RigParts = {}, options: SwitchgearOptions = {}): Promise<Rig> {
   const clock = virtualClock({ startAt: 1_000_000 })
   const random = seededRandom(1)
   const gear = createSwitchgear({ clock, random, ...options })

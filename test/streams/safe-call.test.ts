@@ -1,8 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
-import { memoryDeadLetters } from '../../src/adapters/memory/dead-letters.ts'
+import { memoryDeadLetters } from '../../src/memory-dead-letters.ts'
 import { BreakerOpenError, UnavailableError } from '../../src/kernel/errors.ts'
-import type { DeadLetters } from '../../src/ports/dead-letters.ts'
+import type { DeadLetters } from '../../src/streams/dead-letter-queue.ts'
 import { broken, draft, fails, limiterThat, refusedForGood, rig, trip } from './safe-call-rig.ts'
 
 describe('safeCall', () => {

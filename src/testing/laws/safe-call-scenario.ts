@@ -1,15 +1,16 @@
 import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
-import { memoryDeadLetters } from '../../adapters/memory/dead-letters.ts'
+import { memoryLetters } from '../../adapters/memory/letters.ts'
 import { memoryLimiter } from '../../adapters/memory/limiter.ts'
 import type { Classify } from '../../kernel/classify.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import type { Call, BreakerOptions } from '../../machines/breaker-options.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { DeadLetters, Letter, LetterDraft } from '../../ports/dead-letters.ts'
+import type { Letter, LetterDraft } from '../../ports/dead-letters.ts'
 import type { Decision, Limiter } from '../../ports/limiter.ts'
 import type { Logger } from '../../ports/logger.ts'
 import type { Random } from '../../ports/random.ts'
+import { type DeadLetters, deadLetterQueue } from '../../streams/dead-letter-queue.ts'
 import type { Outcome } from '../../streams/outcome.ts'
 import type { SafeCall } from '../../streams/safe-call.ts'
 import type { SafeCallOptions } from '../../streams/safe-call-options.ts'
@@ -135,7 +136,8 @@ export interface Played {
 /** Plays a call on a new instance and a virtual clock, and lets everything that is late happen. */
 export async function playSafeCall(make: MakeSafeCallInstance, scenario: SafeCallScenario): Promise<Played> {
   const clock = virtualClock()
-  const store = memoryDeadLetters({ clock, random: seededRandom(scenario.seed + 1) })
+  const chance = { clock, random: seededRandom(scenario.seed + 1) }
+  const store = deadLetterQueue(memoryLetters({ clock }), { ...chance, sweepEveryMs: 0 })
   const instance = make({
     instance: 'law',
     clock,

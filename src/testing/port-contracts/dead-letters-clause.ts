@@ -1,4 +1,5 @@
-import type { DeadLetters, LetterDraft } from '../../ports/dead-letters.ts'
+import type { LetterDraft } from '../../ports/dead-letters.ts'
+import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
 import type { Clause } from './contract.ts'
 
 /** Bounds that a test asks for, to reach them; without them the adapter's own defaults. */

@@ -1,4 +1,4 @@
-import type { DeadLetters } from '../../ports/dead-letters.ts'
+import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
 import type { TestFunction } from './contract.ts'
 import type { DeadLettersBounds } from './dead-letters-clause.ts'
 import { enqueueClauses } from './dead-letters-enqueue.ts'

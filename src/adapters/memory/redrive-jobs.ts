@@ -1,0 +1,233 @@
+import type { Clock } from '../../ports/clock.ts'
+import type { LetterParts } from '../../ports/letter.ts'
+import type { RedriveJob, RedriveJobs, RedriveOutcome, RedrivePlan, RedriveWork } from '../../ports/redrive-jobs.ts'
+
+/** What a job does to letters. */
+export interface JobLetters {
+  get(id: string): LetterParts | undefined
+  replace(letter: LetterParts, version: number): boolean
+  remove(id: string): boolean
+}
+
+/** How long a job is kept after its last change. */
+const keptMs = 86_400_000
+const listMax = 100
+/** Letters that one taking skips at most. */
+const skipsMax = 1_000
+
+/** A letter in somebody's hands. */
+interface Turn {
+  readonly letterId: string
+  readonly endsAt: number
+}
+
+/** Times are monotonic, except those that the plan has and `pausedUntilAt`. */
+interface Job {
+  readonly plan: RedrivePlan
+  state: 'running' | 'done' | 'cancelled'
+  total: number
+  fed: number
+  fedAll: boolean
+  cursor: string | undefined
+  pause: { readonly endsAt: number; readonly untilAt: number } | undefined
+  readonly counts: Record<RedriveOutcome, number>
+  /** Given back first, then those that nobody has had. */
+  readonly givenBack: string[]
+  readonly waiting: string[]
+  readonly turns: Map<string, Turn>
+  nextSlotAt: number
+  changedAt: number
+}
+
+/** Redrives in the memory of this process. */
+export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJobs {
+  const jobs = new Map<string, Job>()
+  /** By letter, the turn that has it, whichever job it is of. */
+  const claims = new Map<string, Turn>()
+  let turns = 0
+
+  const find = (id: string): Job | undefined => {
+    const now = clock.monotonic()
+    for (const [key, job] of jobs) if (job.changedAt + keptMs < now) jobs.delete(key)
+    return jobs.get(id)
+  }
+
+  const change = (job: Job): void => {
+    job.changedAt = clock.monotonic()
+    if (job.state === 'running' && job.fedAll && doneOf(job) === job.fed) job.state = 'done'
+  }
+
+  const seen = (job: Job): RedriveJob => {
+    const { plan, total, fed, fedAll, cursor, counts } = job
+    const pause = pauseOf(job, clock.monotonic())
+    return {
+      ...plan,
+      total,
+      fed,
+      fedAll,
+      ...(cursor === undefined ? {} : { cursor }),
+      state: pause === undefined ? job.state : 'paused',
+      ...(pause === undefined ? {} : { pausedUntilAt: pause.untilAt }),
+      done: doneOf(job),
+      ...counts,
+    }
+  }
+
+  /** The next letter that is nobody's: given back, left behind, or new. */
+  const next = (job: Job): string | undefined => {
+    const back = job.givenBack.shift()
+    if (back !== undefined) return back
+    const now = clock.monotonic()
+    for (const [turn, { letterId, endsAt }] of job.turns) {
+      if (endsAt > now) continue
+      release(job, turn)
+      return letterId
+    }
+    return job.waiting.shift()
+  }
+
+  const release = (job: Job, turn: string): void => {
+    const held = job.turns.get(turn)
+    if (held === undefined) return
+    job.turns.delete(turn)
+    if (claims.get(held.letterId) === held) claims.delete(held.letterId)
+  }
+
+  const begin = (job: Job, letter: LetterParts, leaseMs: number): RedriveWork => {
+    const now = clock.monotonic()
+    const turn = String((turns += 1))
+    const held = { letterId: letter.header.id, endsAt: now + leaseMs }
+    job.turns.set(turn, held)
+    claims.set(held.letterId, held)
+    const { ratePerSecond } = job.plan
+    const slotAt = ratePerSecond === undefined ? now : Math.max(now, job.nextSlotAt)
+    if (ratePerSecond !== undefined) job.nextSlotAt = slotAt + 1_000 / ratePerSecond
+    return { turn, letter, dueInMs: slotAt - now }
+  }
+
+  const mayTake = (job: Job, letter: LetterParts | undefined): letter is LetterParts => {
+    if (letter === undefined) return false
+    const { of } = job.plan
+    if (letter.header.parked && !('ids' in of) && of.filter.parked !== true) return false
+    return (claims.get(letter.header.id)?.endsAt ?? 0) <= clock.monotonic()
+  }
+
+  const take = (job: Job, most: number, leaseMs: number) => {
+    const work: RedriveWork[] = []
+    const skipped: string[] = []
+    while (work.length < most && skipped.length < skipsMax) {
+      const id = next(job)
+      if (id === undefined) break
+      const letter = letters.get(id)
+      if (mayTake(job, letter)) work.push(begin(job, letter, leaseMs))
+      else skipped.push(id)
+    }
+    job.counts.skipped += skipped.length
+    change(job)
+    return { work, skipped }
+  }
+
+  return {
+    async start(plan) {
+      if (find(plan.id) === undefined) jobs.set(plan.id, newJob(plan, clock.monotonic()))
+    },
+    async get(id) {
+      const job = find(id)
+      return job && seen(job)
+    },
+    async list(organization) {
+      find('')
+      const own = [...jobs.values()].filter(({ plan }) => plan.organization === organization)
+      return own.toReversed().slice(0, listMax).map(seen)
+    },
+    async feed(id, cursor, ids, next) {
+      const job = find(id)
+      if (job?.state !== 'running' || job.fedAll || job.cursor !== cursor) return false
+      job.waiting.push(...ids)
+      job.fed += ids.length
+      job.cursor = next
+      job.fedAll = next === undefined
+      if (job.fedAll) job.total = job.fed
+      change(job)
+      return true
+    },
+    async take(id, { count, leaseMs }) {
+      const job = find(id)
+      if (job === undefined) return undefined
+      const open = job.state === 'running' && pauseOf(job, clock.monotonic()) === undefined
+      const taken = open ? take(job, count, leaseMs) : { work: [], skipped: [] }
+      return { job: seen(job), ...taken }
+    },
+    async renew(id, held, leaseMs) {
+      const job = find(id)
+      const still = held.filter((turn) => job?.turns.has(turn))
+      for (const turn of still) {
+        const { letterId } = job?.turns.get(turn) ?? { letterId: '' }
+        const renewed = { letterId, endsAt: clock.monotonic() + leaseMs }
+        job?.turns.set(turn, renewed)
+        claims.set(letterId, renewed)
+      }
+      return still
+    },
+    async settle(id, turn, outcome, next) {
+      const job = find(id)
+      const held = job?.turns.get(turn)
+      if (job === undefined || held === undefined || claims.get(held.letterId) !== held) return 'lost'
+      const { letterId } = held
+      if (next !== undefined && letters.get(letterId) !== undefined && !letters.replace(next, next.header.version - 1))
+        return 'changed'
+      if (outcome === 'delivered') letters.remove(letterId)
+      release(job, turn)
+      job.counts[outcome] += 1
+      change(job)
+      return seen(job)
+    },
+    async giveBack(id, turn) {
+      const job = find(id)
+      const held = job?.turns.get(turn)
+      if (job === undefined || held === undefined) return
+      release(job, turn)
+      job.givenBack.push(held.letterId)
+      change(job)
+    },
+    async pause(id, forMs) {
+      const job = find(id)
+      if (job?.state !== 'running') return
+      job.pause = { endsAt: clock.monotonic() + forMs, untilAt: clock.now() + forMs }
+      change(job)
+    },
+    async cancel(id) {
+      const job = find(id)
+      if (job?.state !== 'running') return false
+      job.state = 'cancelled'
+      change(job)
+      return true
+    },
+  }
+}
+
+function newJob(plan: RedrivePlan, now: number): Job {
+  return {
+    plan,
+    state: 'running',
+    total: plan.total,
+    fed: 0,
+    fedAll: false,
+    cursor: undefined,
+    pause: undefined,
+    counts: { delivered: 0, failed: 0, parked: 0, skipped: 0 },
+    givenBack: [],
+    waiting: [],
+    turns: new Map(),
+    nextSlotAt: now,
+    changedAt: now,
+  }
+}
+
+function doneOf({ counts }: Job): number {
+  return counts.delivered + counts.failed + counts.parked + counts.skipped
+}
+
+function pauseOf({ state, pause }: Job, now: number): Job['pause'] {
+  return state === 'running' && pause !== undefined && pause.endsAt > now ? pause : undefined
+}

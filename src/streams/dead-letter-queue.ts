@@ -1,0 +1,129 @@
+import { ulid } from 'ulid'
+import { parseOptions } from '../kernel/options.ts'
+import { systemClock } from '../ports/clock.ts'
+import type { Letter, LetterDraft, LetterFilter, Page } from '../ports/dead-letters.ts'
+import { checkLetterFilter, checkPageLimit } from '../ports/letter-filter.ts'
+import type { LetterStore } from '../ports/letter-store.ts'
+import { readLetter, writeLetter } from '../ports/letter.ts'
+import { quietly, silentLogger } from '../ports/logger.ts'
+import { systemRandom } from '../ports/random.ts'
+import {
+  editLetter,
+  type LetterChange,
+  type LettersGiven,
+  parkLetters,
+  purgeLetters,
+} from './dead-letter-queue-changing.ts'
+import {
+  deadLetterQueueDefaults,
+  type DeadLetterQueueOptions,
+  deadLetterQueueSchema,
+} from './dead-letter-queue-options.ts'
+import { countLetters, letterStats, type LetterStats, listLetters } from './dead-letter-queue-reading.ts'
+import { sweeper } from './dead-letter-queue-sweeper.ts'
+
+/**
+ * Where goes what could not be delivered, and from where it can be sent again.
+ *
+ * The contract: `enqueue` has stored the letter when it resolves, and is idempotent by the letter's id (a second call
+ * gives the letter that is there; for an id that was delivered or purged within a day it resolves and stores nothing, so
+ * that a late replay revives nothing); it rejects with `UnavailableError` when the store cannot be asked, `ConfigError`
+ * for a draft that names nobody, `OverCapacityError` past its bounds, and never loses what it resolved for. `get` gives
+ * `undefined` for what is not there. `list` is newest first by creation, and stable under writes between its pages; its
+ * `limit` is from 1 to 1,000, by default 100. `count` is how many it would list in all. All reject with `ConfigError` for
+ * a filter, ids, a limit or a cursor that cannot be meant. What is done to a draft or a letter afterwards does not reach
+ * the store.
+ */
+export interface DeadLetters {
+  /** The fleet whose instances share it; absent where it is no matter of fleets. */
+  readonly fleet?: string | undefined
+  enqueue(draft: LetterDraft): Promise<Letter>
+  get(id: string): Promise<Letter | undefined>
+  list(
+    filter?: LetterFilter,
+    options?: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  ): Promise<Page<Letter>>
+  count(filter?: LetterFilter): Promise<number>
+  stats(filter?: LetterFilter): Promise<LetterStats>
+  /**
+   * Changes what is sent, or on which channel, and keeps what stood before in the letter's `edits`. Gives the letter as it
+   * is then; `undefined` when it is not there. With `version`, only if the letter still has that one.
+   * @throws ConfigError for a change that cannot be meant (`change…`), and for a version that the letter has no more
+   * (`version`); OverCapacityError for a payload past `bodyBytesMax`
+   */
+  edit(
+    id: string,
+    change: LetterChange,
+    options?: { readonly version?: number | undefined },
+  ): Promise<Letter | undefined>
+  /** Sets letters aside: a redrive by filter passes over them. Says how many were not parked before. */
+  park(letters: LettersGiven): Promise<number>
+  /** Ends that. Redrives are counted on, so that the next one that fails may park the letter again. */
+  unpark(letters: LettersGiven): Promise<number>
+  /** Removes letters for good, parked ones too; `{}` means all there are. Says how many; with `dryRun`, how many it would. */
+  purge(letters: LettersGiven, options?: { readonly dryRun?: boolean | undefined }): Promise<number>
+  /** Ends what it opened. */
+  close?(): Promise<void>
+}
+
+/**
+ * The queue of dead letters over any store: checks what comes in, makes the letters, and takes many steps where a store
+ * takes one.
+ * @throws ConfigError
+ */
+export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOptions = {}): DeadLetters {
+  const given = parseOptions(deadLetterQueueSchema, options, 'deadLetterQueue')
+  const { clock = systemClock, random = systemRandom } = given
+  const logger = quietly(given.logger ?? silentLogger)
+  const { lettersMax, bodyBytesMax, retentionDays, sweepEveryMs } = { ...deadLetterQueueDefaults, ...said(given) }
+  const now = (): number => clock.now()
+  const newId = (): string => ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+  const sweep = (): Promise<number> => store.sweep(clock.now() - retentionDays * 86_400_000)
+  const old = sweeper(sweep, { everyMs: sweepEveryMs, clock, random, logger })
+
+  /** The store, once what is too old is gone, where that is seen to before each use. */
+  const fresh = async (): Promise<LetterStore> => {
+    await old.beforeUse()
+    return store
+  }
+
+  return {
+    async enqueue(draft) {
+      const drafted = writeLetter(draft, { at: clock.now(), newId, bodyBytesMax })
+      const added = await (await fresh()).add(drafted, { lettersMax })
+      return readLetter(added.status === 'gone' ? drafted : added.letter)
+    },
+    async get(id) {
+      const found = await (await fresh()).get(id)
+      return found && readLetter(found)
+    },
+    async list(filter = {}, { limit, cursor } = {}) {
+      const [checked, most] = [checkLetterFilter(filter), checkPageLimit(limit)]
+      return listLetters(await fresh(), checked, most, cursor)
+    },
+    async count(filter = {}) {
+      const checked = checkLetterFilter(filter)
+      return countLetters(await fresh(), checked)
+    },
+    async stats(filter = {}) {
+      const checked = checkLetterFilter(filter)
+      return letterStats(await fresh(), checked, clock.now())
+    },
+    edit: async (id, change, { version } = {}) =>
+      editLetter(await fresh(), id, change, { version, at: now, bodyBytesMax }),
+    park: async (letters) => parkLetters(await fresh(), letters, true, now),
+    unpark: async (letters) => parkLetters(await fresh(), letters, false, now),
+    purge: async (letters, { dryRun = false } = {}) => purgeLetters(await fresh(), letters, dryRun),
+    async close() {
+      old.stop()
+      await store.close?.()
+    },
+  }
+}
+
+/** What was given: a field that is there and `undefined` was not. */
+function said<T extends object>(given: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    readonly [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
