@@ -4,7 +4,7 @@ import type { Decision, LimitDefinition, LimitNames, LimitState, LimitStore } fr
 import { type AskedLimit, checkKey, readNames, readNamesToForget, readOverrides } from '../../ports/limits.ts'
 import type { RedisClient, RedisConnection } from './connection.ts'
 import { inKey, organizationKey } from './keys.ts'
-import { checkScript, overrideScript, refundScript, type Script } from './limit-scripts.ts'
+import { checkScript, overrideScript, refundScript, resetScript, type Script } from './limit-scripts.ts'
 
 export interface RedisWindowsOptions {
   readonly connection: RedisConnection
@@ -22,16 +22,14 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
   const bookings = new WeakMap<Decision, Booking>()
   const parts = new Map([...limits.keys()].map((name) => [name, inKey(name)]))
   const prefixOf = (key: string): string => organizationKey(fleet, 'rl', checkKey(key), '')
-  /** No limit has an empty name, nor a colon that is not encoded. */
-  const overridesOf = (prefix: string): string => `${prefix}:overrides`
 
   const decide = async (key: string, names: LimitNames, books: boolean): Promise<Decision> => {
     const asked = readNames(names, limits)
     const prefix = prefixOf(key)
     const keys = asked.map(({ name }) => prefix + parts.get(name))
     const args: Argument[] = [books ? 1 : 0]
-    for (const { name, cost, definition } of asked) args.push(name, definition.limit, definition.windowMs, cost)
-    const reply = await run(connection, check, [...keys, overridesOf(prefix)], args)
+    for (const { cost, definition } of asked) args.push(definition.limit, definition.windowMs, cost)
+    const reply = await run(connection, check, keys, args)
     const standings = readReply(reply, asked)
     const decision = decisionOf(standings, books)
     if (books && decision.allowed) bookings.set(decision, { keys, standings })
@@ -51,11 +49,13 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
     async reset(key, names) {
       const prefix = prefixOf(key)
       const keys = readNamesToForget(names, limits).map((name) => prefix + parts.get(name))
-      await ask(connection, (client) => client.del(keys))
+      await run(connection, resetScript, keys, [])
     },
     async override(key, given) {
-      const keys = [overridesOf(prefixOf(key))]
-      const args = readOverrides(given, limits).flatMap(([name, of]) => [name, of?.limit ?? 0, of?.windowMs ?? 0])
+      const prefix = prefixOf(key)
+      const overrides = readOverrides(given, limits)
+      const keys = overrides.map(([name]) => prefix + parts.get(name))
+      const args = overrides.flatMap(([, of]) => [of?.limit ?? 0, of?.windowMs ?? 0])
       await run(connection, overrideScript, keys, args)
     },
     close: async () => connection.close(),

@@ -25,16 +25,17 @@ end)()
 local answer = (function() ${checkScript('SKEWED').source} end)()
 local facts = {}
 for pos = 1, #answer, 8 do facts[#facts + 1] = (struct.unpack('>d', answer, pos)) end
-redis.call('RPUSH', 'log', cjson.encode({ SKEWED, ARGV, facts }))
+redis.call('RPUSH', 'log', cjson.encode({ SKEWED, KEYS, ARGV, facts }))
 return answer`
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
 export function readRecord(line: string): Recorded {
-  const [time, argv, answer] = JSON.parse(line) as [[number, number], string[], number[]]
+  const [time, keys, argv, answer] = JSON.parse(line) as [[number, number], string[], string[], number[]]
   const count = answer.length / 8
   const asked = Array.from({ length: count }, (_, index) => {
-    const [name = '', limit, windowMs, cost] = argv.slice(4 * index + 1, 4 * index + 5)
+    const name = keys[index]?.split(':').at(-1) ?? ''
+    const [limit, windowMs, cost] = argv.slice(3 * index + 1, 3 * index + 4)
     return { name, limit: Number(limit), windowMs: Number(windowMs), cost: Number(cost) }
   })
   const passed = asked.every((_, index) => answer[8 * index + 4] === 0)
