@@ -1,10 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** A Lua script, and the name that Redis gives it. */
-export interface Script {
-  readonly source: string
-  readonly sha: string
-}
+import { type Script, script } from './run-script.ts'
 
 /** Lua that gives the server's time, in seconds and microseconds, as `TIME` does. */
 const serverTime = "redis.call('TIME')"
@@ -218,7 +212,3 @@ for i = 1, #KEYS do
 end
 return 1
 `)
-
-function script(source: string): Script {
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
-}

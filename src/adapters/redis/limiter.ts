@@ -2,9 +2,10 @@ import { UnavailableError } from '../../kernel/errors.ts'
 import { makeDecision } from '../../ports/decision.ts'
 import type { Decision, LimitDefinition, LimitNames, LimitState, LimitStore } from '../../ports/limiter.ts'
 import { type AskedLimit, checkKey, readNames, readNamesToForget, readOverrides } from '../../ports/limits.ts'
-import type { RedisClient, RedisConnection } from './connection.ts'
+import type { RedisConnection } from './connection.ts'
 import { inKey, organizationKey } from './keys.ts'
-import { checkScript, overrideScript, refundScript, resetScript, type Script } from './limit-scripts.ts'
+import { checkScript, overrideScript, refundScript, resetScript } from './limit-scripts.ts'
+import { type Argument, run, type Script } from './run-script.ts'
 
 export interface RedisWindowsOptions {
   readonly connection: RedisConnection
@@ -119,31 +120,4 @@ function decisionOf(standings: readonly Standing[], books: boolean): Decision {
     return { name, limit, remaining, resetMs: isBooked ? resetAfterMs : resetMs, windowMs, exceeded: waitMs > 0 }
   })
   return makeDecision({ allowed, degraded: false, retryAfterMs, limits })
-}
-
-type Argument = string | number
-
-function run(
-  connection: RedisConnection,
-  { sha, source }: Script,
-  keys: readonly string[],
-  args: readonly Argument[],
-): Promise<unknown> {
-  return ask(connection, (client) =>
-    client.callBuffer('evalsha', sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return client.callBuffer('eval', source, keys.length, ...keys, ...args)
-    }),
-  )
-}
-
-/** @throws UnavailableError whatever Redis, or its client, says against it */
-async function ask<T>(connection: RedisConnection, command: (client: RedisClient) => Promise<T>): Promise<T> {
-  try {
-    const client = connection.client()
-    return await command(client instanceof Promise ? await client : client)
-  } catch (error) {
-    if (error instanceof UnavailableError) throw error
-    throw new UnavailableError('Redis', error instanceof Error ? error.message : String(error), { cause: error })
-  }
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { checkScript, type Script } from '../../../src/adapters/redis/limit-scripts.ts'
+import { checkScript } from '../../../src/adapters/redis/limit-scripts.ts'
+import { type Script, script } from '../../../src/adapters/redis/run-script.ts'
 
 /** One request as Redis decided it, in the order in which it did. */
 export interface Recorded {
@@ -27,7 +27,7 @@ local facts = {}
 for pos = 1, #answer, 8 do facts[#facts + 1] = (struct.unpack('>d', answer, pos)) end
 redis.call('RPUSH', 'log', cjson.encode({ SKEWED, KEYS, ARGV, facts }))
 return answer`
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
+  return script(source)
 }
 
 export function readRecord(line: string): Recorded {
