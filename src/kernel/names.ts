@@ -18,6 +18,11 @@ export function checkFleetName(name: unknown, path = 'fleet'): string {
  * @throws ConfigError
  */
 export function checkName(name: unknown, path: string): string {
-  if (typeof name === 'string' && name.length >= 1 && name.length <= nameLengthMax && name.isWellFormed()) return name
+  if (isName(name)) return name
   throw new ConfigError(path, `expected a text of 1 to ${nameLengthMax} characters (given: ${shown(name)})`)
+}
+
+/** Whether `checkName` would take it. */
+export function isName(name: unknown): name is string {
+  return typeof name === 'string' && name.length >= 1 && name.length <= nameLengthMax && name.isWellFormed()
 }

@@ -17,15 +17,18 @@ export function makeDecision(facts: DecisionFacts): Decision {
   return { allowed, degraded, retryAfterMs, limits, headers: () => headersOf(facts) }
 }
 
-function headersOf({ allowed, retryAfterMs, limits }: DecisionFacts): Record<string, string> {
+/** The draft lets `RateLimit` be left out, and nobody knows what is left while the store cannot be asked. */
+function headersOf({ allowed, degraded, retryAfterMs, limits }: DecisionFacts): Record<string, string> {
   const headers: Record<string, string> = {}
   const comeBackMs = !allowed && Number.isFinite(retryAfterMs) ? retryAfterMs : undefined
   const tightest = limits.toSorted(byTightness)[0]
   if (tightest !== undefined) {
     headers['X-RateLimit-Limit'] = String(tightest.limit)
+    headers['RateLimit-Policy'] = limits.map(policyOf).join(', ')
+  }
+  if (tightest !== undefined && !degraded) {
     headers['X-RateLimit-Remaining'] = String(tightest.remaining)
     headers['X-RateLimit-Reset'] = seconds(tightest.resetMs)
-    headers['RateLimit-Policy'] = limits.map(policyOf).join(', ')
     headers['RateLimit'] = limits.map((limit) => standingOf(limit, comeBackMs)).join(', ')
   }
   if (comeBackMs !== undefined) headers['Retry-After'] = seconds(comeBackMs)

@@ -35,7 +35,8 @@ export interface Decision {
   readonly limits: readonly LimitState[]
   /**
    * For an HTTP answer: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (delta seconds) of the limit that is nearest to its
-   * end, `RateLimit` and `RateLimit-Policy` of all of them, and `Retry-After` of a refusal that ends.
+   * end, `RateLimit` and `RateLimit-Policy` of all of them, and `Retry-After` of a refusal that ends. Degraded, what the
+   * limits are and not what is left.
    * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/
    */
   headers(): Record<string, string>

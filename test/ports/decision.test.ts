@@ -28,3 +28,11 @@ test('any name is a string of a structured field', () => {
   const { RateLimit } = makeDecision({ allowed: true, degraded: false, retryAfterMs: 0, limits }).headers()
   expect(RateLimit).toBe(String.raw`"a\"b\\c 100%25 Gr%C3%BC%C3%9Fe";r=0;t=212`)
 })
+
+test('while the store could not be asked, nobody knows what is left, and nothing is said of it', () => {
+  const limits = [alerts]
+  const allowed = makeDecision({ allowed: true, degraded: true, retryAfterMs: 0, limits })
+  expect(allowed.headers()).toEqual({ 'X-RateLimit-Limit': '100', 'RateLimit-Policy': '"alerts";q=100;w=60' })
+  const refused = makeDecision({ allowed: false, degraded: true, retryAfterMs: 1_000, limits })
+  expect(refused.headers()).toEqual({ ...allowed.headers(), 'Retry-After': '1' })
+})

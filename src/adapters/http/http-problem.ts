@@ -1,4 +1,4 @@
-import { BreakerOpenError, RateLimitedError, readableMs } from '../../kernel/errors.ts'
+import { BreakerOpenError, OverCapacityError, RateLimitedError, readableMs } from '../../kernel/errors.ts'
 import { hasMethods } from '../../kernel/options.ts'
 import type { Decision } from '../../ports/limiter.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
@@ -12,13 +12,14 @@ export interface HttpProblem {
 }
 
 /**
- * The answer to a request that ended with a refusal of ours: 503 for an open breaker, 429 for a rate limit, both with
- * `Retry-After` where there is an end to it. `undefined` for any other error. Strangers are told neither the breaker's
- * name nor why it is open.
+ * The answer to a request that ended with a refusal of ours: 503 for an open breaker and for a bound that is reached, 429
+ * for a rate limit, all with `Retry-After` where there is an end to it. `undefined` for any other error. Strangers are
+ * told neither the breaker's name nor why it is open.
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
 export function problemOf(error: unknown): HttpProblem | undefined {
   if (error instanceof BreakerOpenError) return unavailable(error.retryAfterMs)
+  if (error instanceof OverCapacityError) return overCapacity
   return isRateLimited(error) ? overLimit(error) : undefined
 }
 
@@ -54,6 +55,23 @@ const quotaExceeded = Object.freeze({
 const reducedCapacity = Object.freeze({
   type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
   title: 'Request cannot be satisfied due to temporary server capacity constraints',
+})
+
+/** 400 for a request that is counted by something that cannot be a key; that is not repeated, since it may be a secret. */
+export const unusableKey: HttpProblem = problem(
+  400,
+  {},
+  {
+    type: 'urn:switchgear:problem:unusable-key',
+    title: 'Bad Request',
+    detail: 'what this request is counted by is empty, longer than 128 characters, or no well-formed text',
+  },
+)
+
+/** Nobody knows when there is room again: not at once. */
+const overCapacity: HttpProblem = problem(503, retryAfter({ retryAfterMs: 1_000 }), {
+  ...reducedCapacity,
+  detail: 'there is no room for more at the moment; try again in 1 s',
 })
 
 /** Whoever makes such an error may know no more than when to come back. */

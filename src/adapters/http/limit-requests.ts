@@ -1,7 +1,9 @@
+import { OverCapacityError } from '../../kernel/errors.ts'
+import { isName } from '../../kernel/names.ts'
 import type { Decision, LimitNames } from '../../ports/limiter.ts'
 import { type Logger, quietly, silentLogger } from '../../ports/logger.ts'
 import { decisionsOf, rememberDecision } from './decisions-of.ts'
-import { type HttpProblem, tooManyRequests } from './http-problem.ts'
+import { type HttpProblem, problemOf, tooManyRequests, unusableKey } from './http-problem.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
 import { checkRateLimitOptions, type RateLimitOptions } from './rate-limit-options.ts'
 
@@ -31,7 +33,11 @@ export function limitRequests<Request extends object, Response>(
   return {
     async ask(request) {
       if (skip !== undefined && (await skip(request))) return undefined
-      const decision = await limiter.check(await key(request), await namesOf(request, options))
+      const whose = await key(request)
+      // Who sends a request often chooses its key, and is told; a key that is no text at all is an error of the program.
+      if (typeof whose === 'string' && !isName(whose)) return refusedWith(unusableKey)
+      const decision = await limiter.check(whose, await namesOf(request, options)).catch(refusalOf)
+      if ('status' in decision) return refusedWith(decision)
       rememberDecision(request, decision)
       const headers = () => rateLimitHeaders(decisionsOf(request), options)
       return {
@@ -42,6 +48,18 @@ export function limitRequests<Request extends object, Response>(
       }
     },
   }
+}
+
+/** What the limiter has no room for is refused; anything else is an error of the request. */
+function refusalOf(error: unknown): HttpProblem {
+  const problem = error instanceof OverCapacityError ? problemOf(error) : undefined
+  if (problem === undefined) throw error
+  return problem
+}
+
+/** Nothing was decided, so there is nothing to say of limits, and nothing to give back. */
+function refusedWith(refusal: HttpProblem): Asked<unknown> {
+  return { headers: () => ({}), refusal, settle: async () => {}, refunds: false }
 }
 
 async function namesOf<Request>(

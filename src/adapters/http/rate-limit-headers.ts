@@ -18,14 +18,10 @@ export function rateLimitHeaders(
   decided: Decision | readonly Decision[],
   { legacyHeaders = true }: RateLimitHeadersOptions = {},
 ): Record<string, string> {
-  const { degraded, headers } = 'allowed' in decided ? decided : together(decided)
-  const wanted = Object.entries(headers()).filter(
-    ([name]) => (legacyHeaders || !name.startsWith('X-')) && !(degraded && ofWhatIsLeft.has(name)),
-  )
+  const { headers } = 'allowed' in decided ? decided : together(decided)
+  const wanted = Object.entries(headers()).filter(([name]) => legacyHeaders || !name.startsWith('X-'))
   return Object.fromEntries(wanted)
 }
-
-const ofWhatIsLeft: ReadonlySet<string> = new Set(['RateLimit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'])
 
 /** A limit that was asked twice stands as it stood last: the fields may name a policy only once. */
 function together(decisions: readonly Decision[]): Decision {

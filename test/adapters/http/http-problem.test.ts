@@ -1,5 +1,5 @@
 import fastify from 'fastify'
-import { BreakerOpenError, memoryLimiter, RateLimitedError } from 'switchgear'
+import { BreakerOpenError, memoryLimiter, OverCapacityError, RateLimitedError } from 'switchgear'
 import { problemOf, rateLimitHeaders } from 'switchgear/http'
 import { describe, expect, test } from 'vitest'
 
@@ -39,6 +39,17 @@ describe('problemOf', () => {
     expect(JSON.parse(problem?.body ?? '')).toMatchObject({ 'violated-policies': ['mail'] })
     const bare = problemOf(new RateLimitedError('mail', { retryAfterMs: 1_001 }))
     expect(bare).toMatchObject({ status: 429, headers: { 'Retry-After': '2' } })
+  })
+
+  test('a bound that is reached is a 503 that says when to come back, and not what is full', () => {
+    const problem = problemOf(new OverCapacityError('limits in memory', 'keysMax', 100_000))
+    expect(problem).toMatchObject({ status: 503, headers: { 'Retry-After': '1' } })
+    expect(JSON.parse(problem?.body ?? '')).toEqual({
+      type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+      title: 'Request cannot be satisfied due to temporary server capacity constraints',
+      status: 503,
+      detail: 'there is no room for more at the moment; try again in 1 s',
+    })
   })
 
   test.each([[undefined], [new Error('any other')], ['a text']])('%s is none of ours', (error) => {

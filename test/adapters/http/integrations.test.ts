@@ -3,6 +3,7 @@ import { parseRateLimit } from 'ratelimit-header-parser'
 import { parseList } from 'structured-headers'
 import { type Limiter, memoryLimiter } from 'switchgear'
 import { afterEach, describe, expect, test } from 'vitest'
+import { makeDecision } from '../../../src/ports/decision.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { until } from '../../servers/until.ts'
 import { type Answer, type Integration, integrations, type Site, type SiteOptions } from './serve.ts'
@@ -147,12 +148,38 @@ describe.each(Object.entries(integrations))('limited with %s', (_, serve) => {
     ['skip', { skip: () => thrown() }],
     ['names', { names: () => thrown() }],
     ['a cost of nothing', { cost: () => 0 }],
-    ['an empty key', { key: () => '' }],
+    ['a key that is no text', { key: (field) => field('nowhere') as string }],
     ['a name that there is none of', { names: 'letters' }],
   ])('an error of %s is answered by the framework, and nothing is booked', async (_, options) => {
     const { ask, limiter } = await open(options)
     expect((await ask()).status).toBe(500)
     expect(await leftOf(limiter)).toBe(100)
+  })
+
+  test.each([
+    ['longer than 128 characters', 'k'.repeat(129), 400],
+    ['empty', '', 400],
+    ['of 128 characters', 'k'.repeat(128), 200],
+  ])('a key that is %s, as a header may have it, is answered as it should be', async (_, key, status) => {
+    const { ask, limiter } = await open({ key: async () => key })
+    const answer = await ask()
+    expect(answer.status).toBe(status)
+    if (status === 200) return
+    expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
+    const problem = await answer.json()
+    expect(problem).toMatchObject({ type: 'urn:switchgear:problem:unusable-key', status: 400 })
+    expect(JSON.stringify(problem)).not.toContain('kkk')
+    expect(await leftOf(limiter)).toBe(100)
+  })
+
+  test('a limiter without room for one more key is a 503 that says when to come back', async () => {
+    const limiter = memoryLimiter({ limits, clock, keysMax: 1 })
+    const { ask } = await open({ limiter })
+    expect((await ask()).status).toBe(200)
+    const answer = await ask('/', { organization: 'other' })
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
   })
 
   test('when the store cannot be asked the request passes, and nothing is said of what is left', async () => {
@@ -201,7 +228,8 @@ function thrown(): never {
 /** What the limiter of a store says that is away, and lets all pass. */
 function degradedLimiter(): Limiter {
   const limiter = memoryLimiter({ limits })
-  const check: Limiter['check'] = async (key, names) => ({ ...(await limiter.peek(key, names)), degraded: true })
+  const check: Limiter['check'] = async (key, names) =>
+    makeDecision({ ...(await limiter.peek(key, names)), degraded: true })
   return { ...limiter, check }
 }
 
