@@ -15,7 +15,7 @@ export function script(source: string): Script {
 }
 
 /** What a script replies, texts as bytes. Rejects with `UnavailableError` whatever Redis, or its client, says against it. */
-export function runScript(
+export function run(
   connection: RedisConnection,
   { sha, source }: Script,
   keys: readonly string[],
