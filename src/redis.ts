@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { memoryWindows } from './adapters/memory/limiter.ts'
 import { type RedisClient, redisConnection, type RedisPlace } from './adapters/redis/connection.ts'
 import { redisWindows } from './adapters/redis/limiter.ts'
+import { isOutage } from './adapters/redis/outage.ts'
 import { checkFleetName } from './kernel/names.ts'
 import { durationMs, hasMethods, parseOptions } from './kernel/options.ts'
 import { type Clock, isClock, systemClock } from './ports/clock.ts'
@@ -50,6 +51,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
     clock,
     random,
     logger: quietly(given.logger ?? silentLogger),
+    isOutage,
   })
   return { ...guarded, fleet }
 }

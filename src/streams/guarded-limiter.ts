@@ -24,10 +24,17 @@ export interface GuardOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /**
+   * Whether an error of the store says that it can serve nobody; one that is about a key is no reason to leave it alone.
+   * Default: every error does.
+   */
+  readonly isOutage?: ((error: unknown) => boolean) | undefined
 }
 
 /** With `closed`, when to come back, in ms: the store is asked again by then. */
 const closedRetryMs = 1_000
+/** What is wrong with single keys is said no more often, in ms. */
+const sayAgainMs = 60_000
 
 /**
  * A limiter that is never in the way: it answers within `deadlineMs`, and says so (`degraded`) when the store did not;
@@ -36,28 +43,39 @@ const closedRetryMs = 1_000
  * `ConfigError` alone; a refund that cannot be made is none; `reset` and `override` reject with `UnavailableError`.
  */
 export function guardedLimiter(store: LimitStore, options: GuardOptions): Limiter {
-  const { limits, deadlineMs, onUnavailable, local, clock, random, logger } = options
+  const { limits, deadlineMs, onUnavailable, local, clock, random, logger, isOutage = () => true } = options
   const watch = storeWatch({ clock, random, logger })
   const refusals = rememberedRefusals(clock)
   const usage = limitUsage(limits)
   const sinceAt = clock.now()
   const booked = new WeakMap<Decision, { readonly key: string; readonly by: LimitStore; readonly decision: Decision }>()
 
+  /** Answers that had not come when a request passed without them. */
+  const late = new WeakMap<Decision, LateAnswer>()
   const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
 
+  let sayAt = -Infinity
+  const sayOfKey = (key: string, error: unknown): void => {
+    if (clock.monotonic() < sayAt) return
+    sayAt = clock.monotonic() + sayAgainMs
+    logger.warn({ err: error, key }, 'the store of the limiter answers, and not about this key')
+  }
+
   /** What the store says, or `undefined` when it does not in time. @throws ConfigError */
-  const ask = async (question: () => Promise<Decision>): Promise<Decision | undefined> => {
+  const ask = async (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> => {
     if (!watch.mayAsk()) return undefined
     try {
       const decision = await inTime(question)
       watch.succeeded()
       return decision
     } catch (error) {
-      if (error instanceof ConfigError) {
-        watch.succeeded()
-        throw error
+      if (!(error instanceof ConfigError) && isOutage(error)) {
+        watch.failed(error)
+        return undefined
       }
-      watch.failed(error)
+      watch.succeeded()
+      if (error instanceof ConfigError) throw error
+      sayOfKey(key, error)
       return undefined
     }
   }
@@ -77,12 +95,31 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     const remembered = refusals.get(key, asked)
     if (remembered !== undefined) return told(key, asked, remembered)
     const generation = refusals.generation
-    const decision = await ask(() => store.check(key, asked))
-    if (decision === undefined) return told(key, asked, await standIn(key, asked, true))
+    let answer: Promise<Decision> | undefined
+    const decision = await ask(key, () => (answer = store.check(key, asked)))
+    if (decision === undefined) {
+      const instead = await standIn(key, asked, true)
+      if (answer !== undefined) settleLate(key, instead, answer)
+      return told(key, asked, instead)
+    }
     if (decision.allowed) booked.set(decision, { key, by: store, decision })
     else if (generation === refusals.generation) refusals.add(key, asked, decision)
     return told(key, asked, decision)
   }
+
+  /** What the store books too late stands while the request passed, and is given back with it, or because it did not. */
+  const settleLate = (key: string, instead: Decision, answer: Promise<Decision>): void => {
+    if (instead.allowed) late.set(instead, { key, answer })
+    else giveBackLate({ key, answer })
+  }
+
+  const giveBackLate = ({ key, answer }: LateAnswer): void =>
+    unheeded(async () => {
+      const decision = await answer
+      if (!decision.allowed) return
+      await store.refund(decision)
+      refusals.forget(key)
+    })
 
   const told = (key: string, asked: readonly AskedLimit[], decision: Decision): Decision => {
     usage.record(key, asked, decision.allowed, clock.monotonic())
@@ -108,9 +145,12 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     async peek(key, names) {
       const asked = readNames(names, limits)
       checkKey(key)
-      return (await ask(() => store.peek(key, asked))) ?? standIn(key, asked, false)
+      return (await ask(key, () => store.peek(key, asked))) ?? standIn(key, asked, false)
     },
     async refund(decision) {
+      const unanswered = late.get(decision)
+      late.delete(decision)
+      if (unanswered !== undefined) giveBackLate(unanswered)
       const booking = booked.get(decision)
       if (booking === undefined) return
       booked.delete(decision)
@@ -124,6 +164,11 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       unheeded(() => store.close?.())
     },
   }
+}
+
+interface LateAnswer {
+  readonly key: string
+  readonly answer: Promise<Decision>
 }
 
 /** What one instance has no room for is not limited by it, which is what there is without it. */

@@ -5,15 +5,15 @@ import type { AskedLimit } from '../ports/limits.ts'
 
 /** A refund, a reset or a raised limit elsewhere must get through. */
 const rememberedMsMax = 1_000
-const keysMax = 10_000
-const requestsMax = 64
+/** Of all keys together. */
+const refusalsMax = 10_000
 
 interface Refusal {
   readonly decision: Decision
   readonly at: number
 }
 
-/** Refusals by key and request, each until its `retryAfterMs` and for a second at most; the oldest make room. */
+/** Refusals by key and request, each until its `retryAfterMs` and for a second at most; the oldest keys make room. */
 export interface RememberedRefusals {
   /** Grows when something is forgotten: what was asked before says nothing any more. */
   readonly generation: number
@@ -25,6 +25,15 @@ export interface RememberedRefusals {
 export function rememberedRefusals(clock: Clock): RememberedRefusals {
   const byKey = new Map<string, Map<string, Refusal>>()
   let generation = 0
+  let remembered = 0
+  const drop = (key: string): void => {
+    remembered -= byKey.get(key)?.size ?? 0
+    byKey.delete(key)
+  }
+  const makeRoom = (): void => {
+    if (remembered < refusalsMax) return
+    for (const oldest of byKey.keys()) return drop(oldest)
+  }
   return {
     get generation() {
       return generation
@@ -37,33 +46,27 @@ export function rememberedRefusals(clock: Clock): RememberedRefusals {
       const sinceMs = clock.monotonic() - refusal.at
       if (sinceMs < Math.min(refusal.decision.retryAfterMs, rememberedMsMax)) return later(refusal.decision, sinceMs)
       ofKey.delete(request)
+      remembered -= 1
       if (ofKey.size === 0) byKey.delete(key)
       return undefined
     },
     add(key, asked, decision) {
+      makeRoom()
       const ofKey = byKey.get(key) ?? new Map<string, Refusal>()
-      makeRoom(ofKey, requestsMax)
-      ofKey.set(requestOf(asked), { decision, at: clock.monotonic() })
-      if (!byKey.has(key)) makeRoom(byKey, keysMax)
+      const request = requestOf(asked)
+      if (!ofKey.has(request)) remembered += 1
+      ofKey.set(request, { decision, at: clock.monotonic() })
       byKey.set(key, ofKey)
     },
     forget(key) {
       generation += 1
-      byKey.delete(key)
+      drop(key)
     },
   }
 }
 
 function requestOf(asked: readonly AskedLimit[]): string {
   return asked.map(({ name, cost }) => `${cost}:${name.length}:${name}`).join()
-}
-
-function makeRoom(map: Map<string, unknown>, max: number): void {
-  if (map.size < max) return
-  for (const oldest of map.keys()) {
-    map.delete(oldest)
-    return
-  }
 }
 
 /** The same refusal, so much later. */

@@ -2,10 +2,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
 import { memoryWindows } from '../../src/adapters/memory/limiter.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
+import type { Clock } from '../../src/ports/clock.ts'
 import type { Limiter, LimitStore } from '../../src/ports/limiter.ts'
 import { checkLimits } from '../../src/ports/limits.ts'
 import { silentLogger } from '../../src/ports/logger.ts'
-import { guardedLimiter } from '../../src/streams/guarded-limiter.ts'
+import { guardedLimiter, type GuardOptions, type OnUnavailable } from '../../src/streams/guarded-limiter.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 
@@ -15,8 +16,8 @@ const gone = (): Promise<never> => Promise.reject(new UnavailableError('Redis', 
 const goneStore: LimitStore = { check: gone, peek: gone, refund: gone, reset: gone, override: gone }
 
 /** It has room for one key while it limits by itself. */
-function limiterOver(store: LimitStore): Limiter {
-  const clock = virtualClock()
+function limiterOver(store: LimitStore, options: Partial<GuardOptions> = {}): Limiter {
+  const { clock = virtualClock() } = options
   return guardedLimiter(store, {
     limits: checkLimits(limits),
     deadlineMs: 100,
@@ -25,7 +26,18 @@ function limiterOver(store: LimitStore): Limiter {
     clock,
     random: seededRandom(1),
     logger: silentLogger,
+    ...options,
   })
+}
+
+/** A store that answers after so long. */
+function slowStore(clock: Clock, afterMs: number): { store: LimitStore; inner: Limiter } {
+  const inner = memoryWindows({ limits, clock })
+  const check: LimitStore['check'] = async (key, names) => {
+    await clock.sleep(afterMs)
+    return inner.check(key, names)
+  }
+  return { store: { ...inner, check }, inner }
 }
 
 test('an instance that limits by itself lets keys pass that it has no room for', async () => {
@@ -50,4 +62,50 @@ test('an override reaches the store also when this instance has no room for one 
   const limiter = limiterOver({ ...goneStore, override: async (key) => void overridden.push(key) })
   for (const key of ['acme', 'globex']) await limiter.override(key, { email: { limit: 2, windowMs: 60_000 } })
   expect(overridden).toEqual(['acme', 'globex'])
+})
+
+test('an error about one key is answered as the policy says, said once in a while, and no reason to leave the store alone', async () => {
+  const clock = virtualClock()
+  const said: unknown[] = []
+  const inner = memoryWindows({ limits, clock })
+  const check: LimitStore['check'] = async (key, names) => {
+    if (key === 'sick') throw new Error('WRONGTYPE')
+    return inner.check(key, names)
+  }
+  const logger = { ...silentLogger, warn: (facts: object) => void said.push(facts) }
+  const isOutage = (error: unknown): boolean => !(error instanceof Error && error.message === 'WRONGTYPE')
+  const limiter = limiterOver({ ...inner, check }, { clock, logger, isOutage, onUnavailable: 'closed' })
+  for (let call = 0; call < 10; call += 1)
+    expect(await limiter.check('sick', 'email')).toMatchObject({ allowed: false, degraded: true })
+  expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+  expect(said).toEqual([{ err: new Error('WRONGTYPE'), key: 'sick' }])
+  await clock.advanceBy(60_000)
+  await limiter.check('sick', 'email')
+  expect(said).toHaveLength(2)
+})
+
+test.each<[OnUnavailable, number]>([
+  ['closed', 1],
+  ['open', 0],
+  ['local', 0],
+])('with %s, %d of what was booked too late is left again', async (onUnavailable, remaining) => {
+  const clock = virtualClock()
+  const { store, inner } = slowStore(clock, 150)
+  const limiter = limiterOver(store, { clock, onUnavailable })
+  const decision = await clock.runUntil(limiter.check('acme', 'email'))
+  expect(decision).toMatchObject({ allowed: onUnavailable !== 'closed', degraded: true })
+  await clock.advanceBy(50)
+  expect(await inner.peek('acme', 'email')).toMatchObject({ limits: [{ remaining }] })
+  await limiter.refund(decision)
+  await clock.advanceBy(0)
+  expect(await inner.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 1 }] })
+})
+
+test('a request that passed and is given back before the store answered is given back there, too', async () => {
+  const clock = virtualClock()
+  const { store, inner } = slowStore(clock, 150)
+  const limiter = limiterOver(store, { clock, onUnavailable: 'open' })
+  await limiter.refund(await clock.runUntil(limiter.check('acme', 'email')))
+  await clock.advanceBy(50)
+  expect(await inner.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 1 }] })
 })
