@@ -42,7 +42,8 @@ export interface AskedLimit {
  * @throws ConfigError
  */
 export function readNames(names: LimitNames, limits: ReadonlyMap<string, LimitDefinition>): readonly AskedLimit[] {
-  const list = typeof names === 'string' ? [names] : names
+  if (typeof names === 'string') return [{ name: names, cost: 1, definition: definitionOf(names, limits) }]
+  const list: unknown = names
   if (!Array.isArray(list) || list.length === 0 || list.length > namesMax)
     throw new ConfigError('names', `expected a limit's name, or 1 to ${namesMax} of them (given: ${shown(names)})`)
   const asked = new Map<string, AskedLimit>()
