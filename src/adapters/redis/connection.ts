@@ -102,7 +102,7 @@ function standalone(url: string): Redis {
 }
 
 /** Commands that go out in one write. */
-const commandsAWrite = 4
+const commandsAWrite = 8
 
 /**
  * Commands of one turn go out in few writes to the socket, since each costs as much as making a command does; and not in
