@@ -60,6 +60,15 @@ export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessa
 export { deadLetterQueue, type DeadLetters } from './streams/dead-letter-queue.ts'
 export type { LetterChange, LettersGiven } from './streams/dead-letter-queue-changing.ts'
 export { deadLetterQueueDefaults, type DeadLetterQueueOptions } from './streams/dead-letter-queue-options.ts'
+export type { Redrive, Redrives } from './streams/redrive.ts'
+export type { RedriveEvent } from './streams/redrive-events.ts'
+export type {
+  RedriveBounds,
+  RedriveBreaker,
+  RedriveLimit,
+  RedriveOptions,
+  RedriveWorkOptions,
+} from './streams/redrive-options.ts'
 export type { LetterStats } from './streams/dead-letter-queue-reading.ts'
 export type { Letter, LetterAttempt, LetterDraft, LetterEdit, LetterFilter, Page } from './ports/dead-letters.ts'
 export type { LetterStore } from './ports/letter-store.ts'

@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs'
 import { ulid } from 'ulid'
 import { parseOptions } from '../kernel/options.ts'
 import { systemClock } from '../ports/clock.ts'
@@ -21,6 +22,9 @@ import {
 } from './dead-letter-queue-options.ts'
 import { countLetters, letterStats, type LetterStats, listLetters } from './dead-letter-queue-reading.ts'
 import { sweeper } from './dead-letter-queue-sweeper.ts'
+import type { RedriveEvent } from './redrive-events.ts'
+import type { RedriveOptions } from './redrive-options.ts'
+import { redriveNow, type Redrives, redrives } from './redrive.ts'
 
 /**
  * Where goes what could not be delivered, and from where it can be sent again.
@@ -62,6 +66,19 @@ export interface DeadLetters {
   unpark(letters: LettersGiven): Promise<number>
   /** Removes letters for good, parked ones too; `{}` means all there are. Says how many; with `dryRun`, how many it would. */
   purge(letters: LettersGiven, options?: { readonly dryRun?: boolean | undefined }): Promise<number>
+  /**
+   * Sends letters again, by their ids or those that a filter finds (which passes over parked letters unless it says
+   * `parked: true`), oldest first: starts a job for each organization at subscription, and works on them until they are
+   * done. Emits what became of each letter: a delivered one leaves the queue; one that failed stays, with its redrive
+   * counted and its error replaced, and is parked when it was redriven `maxRedrives` times. While the breaker is open, or
+   * the store is away, it waits; no redrive is spent for that, nor for what a limit refuses or an abort calls off.
+   *
+   * An abort completes it; so it does once all is done. Whatever ends it, `redrives.work` can go on with the rest. Each
+   * subscription is a redrive of its own.
+   * @throws ConfigError
+   */
+  redrive(letters: LettersGiven, options: RedriveOptions): Observable<RedriveEvent>
+  readonly redrives: Redrives
   /** Ends what it opened. */
   close?(): Promise<void>
 }
@@ -75,11 +92,16 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
   const given = parseOptions(deadLetterQueueSchema, options, 'deadLetterQueue')
   const { clock = systemClock, random = systemRandom } = given
   const logger = quietly(given.logger ?? silentLogger)
-  const { lettersMax, bodyBytesMax, retentionDays, sweepEveryMs } = { ...deadLetterQueueDefaults, ...said(given) }
+  const { lettersMax, bodyBytesMax, retentionDays, maxRedrives, sweepEveryMs } = {
+    ...deadLetterQueueDefaults,
+    ...said(given),
+  }
   const now = (): number => clock.now()
   const newId = (): string => ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
   const sweep = (): Promise<number> => store.sweep(clock.now() - retentionDays * 86_400_000)
   const old = sweeper(sweep, { everyMs: sweepEveryMs, clock, random, logger })
+
+  const redriving = { store, clock, random, logger, maxRedrives }
 
   /** The store, once what is too old is gone, where that is seen to before each use. */
   const fresh = async (): Promise<LetterStore> => {
@@ -114,6 +136,8 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
     park: async (letters) => parkLetters(await fresh(), letters, true, now),
     unpark: async (letters) => parkLetters(await fresh(), letters, false, now),
     purge: async (letters, { dryRun = false } = {}) => purgeLetters(await fresh(), letters, dryRun),
+    redrive: (letters, how) => redriveNow(redriving, letters, how),
+    redrives: redrives(redriving),
     async close() {
       old.stop()
       await store.close?.()
