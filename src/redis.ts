@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { memoryWindows } from './adapters/memory/limiter.ts'
 import { type RedisClient, redisConnection, type RedisPlace } from './adapters/redis/connection.ts'
+import { redisUsage } from './adapters/redis/limit-usage.ts'
 import { redisWindows } from './adapters/redis/limiter.ts'
 import { isOutage } from './adapters/redis/outage.ts'
 import { checkFleetName } from './kernel/names.ts'
@@ -52,6 +53,7 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
     random,
     logger: quietly(given.logger ?? silentLogger),
     isOutage,
+    usage: redisUsage({ connection, fleet, clock }),
   })
   return { ...guarded, fleet }
 }

@@ -1,123 +1,162 @@
-import type { LimitDefinition, LimitSuggestion } from './limiter.ts'
+import type { Decision, LimitDefinition } from './limiter.ts'
+import type { AskedLimit } from './limits.ts'
+import { demandClass, demandClasses, type LimitUse } from './limit-use.ts'
 
-/** What was asked of limits, as far as is needed to propose better ones; bounded, however many keys there are. */
+/** Records what is asked of limits, as far as is needed to propose better ones; bounded, however many keys there are. */
 export interface LimitUsage {
-  /** Records a request that was decided. `now` in ms by a clock that does not step back. */
-  record(
-    key: string,
-    asked: readonly { readonly name: string; readonly cost: number }[],
-    allowed: boolean,
-    now: number,
-  ): void
-  suggest(sinceAt: number): readonly LimitSuggestion[]
+  /** A request that was decided: what it asked for, by the definitions of this instance. `now` in ms, never stepping back. */
+  record(key: string, asked: readonly AskedLimit[], decision: Decision, now: number): void
+  /**
+   * What was recorded since it was last taken, at `at` (ms since the epoch). A window under way is in it as far as it has
+   * got, and taken back from its class when it has moved to another: what is taken is to be added, and may be negative.
+   */
+  take(at: number): readonly LimitUse[]
 }
 
-/** Keys whose window is under way, for each limit; more than these are counted, and not judged by themselves. */
+/** Keys whose window is under way, for each limit; of more, those that began first are taken for over. */
 const keysMax = 1_000
-/** Demands of windows are kept in classes that differ by a tenth. */
-const classRatio = 1.1
-const classes = 256
-const quantile = 0.99
-const headroom = 1.2
 
-/** Counts demand in windows that begin with a key's first request, one after the other: half the picture, at no cost. */
-export function limitUsage(limits: ReadonlyMap<string, LimitDefinition>): LimitUsage {
+/**
+ * Counts the demand of keys in windows that begin with a key's first request. An instance sees a part of what a key asks
+ * for, so a window is judged by what its decisions say was granted to all of them, and counts as much as this instance's
+ * part of it. A request that is refused and comes again is asked for again.
+ */
+export function limitUsage(sinceAt: number): LimitUsage {
   const byName = new Map<string, Use>()
+  let takenAt = sinceAt
+
   const useOf = (name: string, definition: LimitDefinition): Use => {
-    const use = byName.get(name) ?? newUse(definition)
+    const known = byName.get(name)
+    if (known !== undefined) return known
+    const use = { definition, underWay: new Map<string, Window>(), ...nothing() }
     byName.set(name, use)
     return use
   }
+
   return {
-    record(key, asked, allowed, now) {
-      for (const { name, cost } of asked) {
-        const definition = limits.get(name)
-        if (definition === undefined) continue
-        const use = useOf(name, definition)
-        use.asked += cost
-        if (!allowed) use.refused += cost
-        count(use, key, cost, now)
-      }
+    record(key, asked, decision, now) {
+      decision.limits.forEach((state, index) => {
+        const of = asked[index]
+        if (of === undefined) return
+        const use = useOf(of.name, of.definition)
+        use.isNew = true
+        if (state.limit !== of.definition.limit || state.windowMs !== of.definition.windowMs) {
+          use.overridden += of.cost
+          return
+        }
+        use.asked += of.cost
+        if (state.exceeded) use.refused += of.cost
+        count(windowOf(use, key, now), of.cost, decision, state.limit - state.remaining)
+      })
     },
-    suggest: (sinceAt) => [...limits].map(([name, of]) => proposal(name, byName.get(name) ?? newUse(of), sinceAt)),
+    take(at) {
+      const taken: LimitUse[] = []
+      for (const [name, use] of byName) {
+        if (!use.isNew) continue
+        for (const window of use.underWay.values()) settle(use, window)
+        const { definition, asked, refused, overridden, peak, windows, demands } = use
+        const sums = { asked, refused, overridden, peak, windows, demands }
+        taken.push({ name, ...definition, sinceAt: takenAt, lastAt: at, ...sums })
+        Object.assign(use, nothing())
+      }
+      takenAt = at
+      return taken
+    },
   }
 }
 
-interface Use {
+/** What was recorded of a limit since it was last taken, and the windows that are under way. */
+interface Use extends Sums {
   readonly definition: LimitDefinition
+  readonly underWay: Map<string, Window>
+}
+
+interface Sums {
+  isNew: boolean
   asked: number
   refused: number
+  overridden: number
   peak: number
-  /** Windows that are over: how many of each class, and what was asked for in them. */
-  readonly windows: Float64Array
-  readonly demands: Float64Array
-  readonly underWay: Map<string, { readonly endAt: number; demand: number }>
+  windows: Float64Array
+  demands: Float64Array
 }
 
-function newUse(definition: LimitDefinition): Use {
-  const [windows, demands] = [new Float64Array(classes), new Float64Array(classes)]
-  return { definition, asked: 0, refused: 0, peak: 0, windows, demands, underWay: new Map() }
+function nothing(): Sums {
+  const [windows, demands] = [new Float64Array(demandClasses), new Float64Array(demandClasses)]
+  return { isNew: false, asked: 0, refused: 0, overridden: 0, peak: 0, windows, demands }
 }
 
-function count(use: Use, key: string, cost: number, now: number): void {
-  let current = use.underWay.get(key)
-  if (current !== undefined && current.endAt <= now) {
-    close(use, key, current.demand)
-    current = undefined
-  }
-  if (current !== undefined) current.demand += cost
-  else {
-    dropOldest(use)
-    current = { endAt: now + use.definition.windowMs, demand: cost }
-    use.underWay.set(key, current)
-  }
-  use.peak = Math.max(use.peak, current.demand)
+/** A window of one key, as this instance sees it. */
+interface Window {
+  readonly endAt: number
+  /** What this instance was asked for, and what of it the store has granted and has not. */
+  demand: number
+  granted: number
+  refused: number
+  /** What the store granted here in the window before, if that was just before. */
+  readonly grantedBefore: number
+  /** The most that was granted to all instances, as a decision had it. */
+  level: number
+  /** How it was counted when it was last settled. */
+  settled: { readonly of: number; readonly windows: number; readonly demand: number } | undefined
+}
+
+function windowOf(use: Use, key: string, now: number): Window {
+  const { underWay, definition } = use
+  const current = underWay.get(key)
+  if (current !== undefined && now < current.endAt) return current
+  if (current !== undefined) end(use, key, current)
+  if (underWay.size >= keysMax) endOldest(use)
+  const followsAt = current === undefined ? -Infinity : current.endAt + definition.windowMs
+  const grantedBefore = current !== undefined && now < followsAt ? current.granted : 0
+  const endAt = now + definition.windowMs
+  const window: Window = { endAt, demand: 0, granted: 0, refused: 0, grantedBefore, level: 0, settled: undefined }
+  underWay.set(key, window)
+  return window
 }
 
 /** Windows of one limit are equally long, so the one that began first is over first. */
-function dropOldest({ underWay, ...use }: Use): void {
-  if (underWay.size < keysMax) return
-  for (const [key, { demand }] of underWay) return close({ ...use, underWay }, key, demand)
+function endOldest(use: Use): void {
+  for (const [key, window] of use.underWay) return end(use, key, window)
 }
 
-function close({ underWay, windows, demands }: Use, key: string, demand: number): void {
-  underWay.delete(key)
-  const of = classOf(demand)
-  windows[of] = (windows[of] ?? 0) + 1
-  demands[of] = (demands[of] ?? 0) + demand
+function end(use: Use, key: string, window: Window): void {
+  settle(use, window)
+  use.underWay.delete(key)
 }
 
-function classOf(demand: number): number {
-  return Math.min(classes - 1, Math.ceil(Math.log(Math.max(1, demand)) / Math.log(classRatio)))
+/** What was decided without the store says nothing of what was granted to all. */
+function count(window: Window, cost: number, { allowed, degraded }: Decision, level: number): void {
+  window.demand += cost
+  if (degraded) return
+  if (allowed) window.granted += cost
+  else window.refused += cost
+  window.level = Math.max(window.level, level)
 }
 
-function proposal(name: string, use: Use, sinceAt: number): LimitSuggestion {
-  const { definition, asked, refused, peak } = use
-  const windows = Float64Array.from(use.windows)
-  const demands = Float64Array.from(use.demands)
-  for (const { demand } of use.underWay.values()) {
-    const of = classOf(demand)
-    windows[of] = (windows[of] ?? 0) + 1
-    demands[of] = (demands[of] ?? 0) + demand
-  }
-  const suggested = asked === 0 ? definition.limit : limitFor(windows, peak)
-  const over = (sum: number, demand: number, of: number): number =>
-    sum + Math.max(0, demand - (windows[of] ?? 0) * suggested)
-  return {
-    name,
-    ...definition,
-    sinceAt,
-    asked,
-    refused,
-    peak,
-    suggested,
-    wouldHaveRefused: Math.round(demands.reduce(over, 0)),
-  }
+/** Counts a window as far as it has got, instead of as far as it had got. */
+function settle(use: Use, window: Window): void {
+  const { demand, settled } = window
+  if (settled?.demand === demand) return
+  const ofAll = demandOfAll(window)
+  const counted = { of: demandClass(ofAll), windows: demand / ofAll, demand }
+  if (settled !== undefined) add(use, settled, -1)
+  add(use, counted, 1)
+  window.settled = counted
+  use.peak = Math.max(use.peak, Math.round(ofAll))
 }
 
-function limitFor(windows: Float64Array, peak: number): number {
-  const wanted = windows.reduce((sum, each) => sum + each, 0) * quantile
-  let seen = 0
-  const of = windows.findIndex((each) => (seen += each) >= wanted)
-  return Math.max(1, Math.ceil(Math.min(peak, classRatio ** of) * headroom))
+function add({ windows, demands }: Use, { of, ...counted }: NonNullable<Window['settled']>, sign: 1 | -1): void {
+  windows[of] = (windows[of] ?? 0) + sign * counted.windows
+  demands[of] = (demands[of] ?? 0) + sign * counted.demand
+}
+
+/**
+ * What the key asked all instances for: what they granted, and as much more than this one refused as its part of what was
+ * granted is smaller. Grants of its window before count as its own, so that this is rather too little than too much.
+ */
+function demandOfAll({ demand, granted, grantedBefore, refused, level }: Window): number {
+  const own = granted + grantedBefore
+  const share = own === 0 ? 1 : Math.min(1, own / Math.max(1, level))
+  return Math.max(demand, level + refused / share)
 }

@@ -42,16 +42,20 @@ export interface Decision {
   headers(): Record<string, string>
 }
 
-/** What a limit was used for as long as this instance knows, and what it could be instead. */
+/** What a limit was used for, and what it could be instead. */
 export interface LimitSuggestion {
   readonly name: string
   readonly limit: number
   readonly windowMs: number
+  /** Whose use it is: that of all instances that share the store, or of this one, since the store could not be asked. */
+  readonly scope: 'fleet' | 'instance'
   /** Since when uses were recorded, ms since the epoch. */
   readonly sinceAt: number
-  /** What was asked for in all, what of it was refused: sums of costs. */
+  /** What was asked for in all, what of it this limit refused: sums of costs. */
   readonly asked: number
   readonly refused: number
+  /** What keys with a limit of their own asked for, which is in none of the other figures. */
+  readonly overridden: number
   /** The most that one key asked for in one window. */
   readonly peak: number
   /** What 99 of 100 busy windows of a key stay within, and a fifth more. The limit as it is while there is no use to go by. */
@@ -87,7 +91,7 @@ export interface Limiter {
    * granted before counts until the window is over in which it was. @throws ConfigError, UnavailableError
    */
   override(key: string, limits: Readonly<Record<string, LimitDefinition | null>>): Promise<void>
-  /** A limit for each name, from what this instance was asked for. */
+  /** A limit for each name, from what was asked for. Never rejects for want of the store. */
   suggest(): Promise<readonly LimitSuggestion[]>
   /** Ends what it opened. */
   close?(): Promise<void>

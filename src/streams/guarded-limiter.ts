@@ -2,13 +2,14 @@ import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/erro
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Clock } from '../ports/clock.ts'
 import { makeDecision, tellDecision } from '../ports/decision.ts'
-import { limitUsage } from '../ports/limit-usage.ts'
+import type { UsageStore } from '../ports/limit-use.ts'
 import type { Decision, LimitDefinition, Limiter, LimitNames, LimitStore } from '../ports/limiter.ts'
 import { type AskedLimit, checkKey, readNames } from '../ports/limits.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { rememberedRefusals } from './remembered-refusals.ts'
 import { sharedDeadline } from './shared-deadline.ts'
+import { sharedUsage } from './shared-usage.ts'
 import { storeWatch } from './store-watch.ts'
 
 /** While the store cannot be asked: allow everything, refuse everything, or let each instance limit by itself. */
@@ -29,12 +30,12 @@ export interface GuardOptions {
    * Default: every error does.
    */
   readonly isOutage?: ((error: unknown) => boolean) | undefined
+  /** Where instances add up what limits are used for. Default: nowhere, and each knows its own use. */
+  readonly usage?: UsageStore | undefined
 }
 
 /** With `closed`, when to come back, in ms: the store is asked again by then. */
 const closedRetryMs = 1_000
-/** What is wrong with single keys is said no more often, in ms. */
-const sayAgainMs = 60_000
 
 /**
  * A limiter that is never in the way: it answers within `deadlineMs`, and says so (`degraded`) when the store did not;
@@ -46,39 +47,47 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   const { limits, deadlineMs, onUnavailable, local, clock, random, logger, isOutage = () => true } = options
   const watch = storeWatch({ clock, random, logger })
   const refusals = rememberedRefusals(clock)
-  const usage = limitUsage(limits)
-  const sinceAt = clock.now()
   const booked = new WeakMap<Decision, { readonly key: string; readonly by: LimitStore; readonly decision: Decision }>()
 
   /** Answers that had not come when a request passed without them. */
   const late = new WeakMap<Decision, LateAnswer>()
   const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
 
-  let sayAt = -Infinity
-  const sayOfKey = (key: string, error: unknown): void => {
-    if (clock.monotonic() < sayAt) return
-    sayAt = clock.monotonic() + sayAgainMs
-    logger.warn({ err: error, key }, 'the store of the limiter answers, and not about this key')
-  }
-
   /** What the store says, or `undefined` when it does not in time. @throws ConfigError */
-  const ask = async (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> => {
+  const ask = async <T>(
+    question: () => Promise<T>,
+    failed: (error: unknown, ofAll: boolean) => void,
+  ): Promise<T | undefined> => {
     if (!watch.mayAsk()) return undefined
     try {
-      const decision = await inTime(question)
+      const answer = await inTime(question)
       watch.succeeded()
-      return decision
+      return answer
     } catch (error) {
-      if (!(error instanceof ConfigError) && isOutage(error)) {
-        watch.failed(error)
-        return undefined
-      }
-      watch.succeeded()
+      const ofAll = !(error instanceof ConfigError) && isOutage(error)
+      if (ofAll) watch.failed(error)
+      else watch.succeeded()
       if (error instanceof ConfigError) throw error
-      sayOfKey(key, error)
+      failed(error, ofAll)
       return undefined
     }
   }
+
+  const sayOfKey = saidRarely(clock, (facts) =>
+    logger.warn(facts, 'the store of the limiter answers, and not about this key'),
+  )
+  const askOf = (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> =>
+    ask(question, (err, ofAll) => ofAll || sayOfKey({ err, key }))
+
+  const sayOfUsage = saidRarely(clock, (facts) => logger.warn(facts, 'what limits are used for cannot be shared'))
+
+  const usage = sharedUsage({
+    limits,
+    store: options.usage,
+    ask: (question) => ask(question, (err) => sayOfUsage({ err })),
+    clock,
+    random,
+  })
 
   const standIn = async (key: string, asked: readonly AskedLimit[], books: boolean): Promise<Decision> => {
     if (onUnavailable !== 'local') return withoutStore(asked, onUnavailable === 'open')
@@ -96,7 +105,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     if (remembered !== undefined) return told(key, asked, remembered)
     const generation = refusals.generation
     let answer: Promise<Decision> | undefined
-    const decision = await ask(key, () => (answer = store.check(key, asked)))
+    const decision = await askOf(key, () => (answer = store.check(key, asked)))
     if (decision === undefined) {
       const instead = await standIn(key, asked, true)
       if (answer !== undefined) settleLate(key, instead, answer)
@@ -122,7 +131,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     })
 
   const told = (key: string, asked: readonly AskedLimit[], decision: Decision): Decision => {
-    usage.record(key, asked, decision.allowed, clock.monotonic())
+    usage.record(key, asked, decision)
     tellDecision(key, decision)
     return decision
   }
@@ -145,7 +154,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     async peek(key, names) {
       const asked = readNames(names, limits)
       checkKey(key)
-      return (await ask(key, () => store.peek(key, asked))) ?? standIn(key, asked, false)
+      return (await askOf(key, () => store.peek(key, asked))) ?? standIn(key, asked, false)
     },
     async refund(decision) {
       const unanswered = late.get(decision)
@@ -159,10 +168,23 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     },
     reset: (key, names) => change(key, (limiter) => limiter.reset(key, names)),
     override: (key, given) => change(key, (limiter) => limiter.override(key, given)),
-    suggest: async () => usage.suggest(sinceAt),
+    suggest: () => usage.suggest(),
     async close() {
+      await usage.close()
       unheeded(() => store.close?.())
     },
+  }
+}
+
+const sayAgainMs = 60_000
+
+/** Says the same no more than once a minute. */
+function saidRarely(clock: Clock, say: (facts: object) => void): (facts: object) => void {
+  let sayAt = -Infinity
+  return (facts) => {
+    if (clock.monotonic() < sayAt) return
+    sayAt = clock.monotonic() + sayAgainMs
+    say(facts)
   }
 }
 

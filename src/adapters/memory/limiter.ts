@@ -4,6 +4,7 @@ import { count, parseOptions } from '../../kernel/options.ts'
 import { type Clock, isClock, systemClock } from '../../ports/clock.ts'
 import { makeDecision, tellDecision } from '../../ports/decision.ts'
 import { limitUsage } from '../../ports/limit-usage.ts'
+import { addUses, type LimitUse } from '../../ports/limit-use.ts'
 import type { Decision, LimitDefinition, Limiter, Limits } from '../../ports/limiter.ts'
 import {
   type AskedLimit,
@@ -15,6 +16,7 @@ import {
   readOverrides,
 } from '../../ports/limits.ts'
 import { isRandom, type Random } from '../../ports/random.ts'
+import { suggestLimits } from '../../ports/suggest-limits.ts'
 import { at, book, countsUntil, emptyWindow, giveBack, look, type WindowState } from '../../ports/sliding-window.ts'
 
 export interface MemoryLimiterOptions {
@@ -52,19 +54,20 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
   const limits = checkLimits(given.limits ?? defaultLimits)
   const windows = newWindows(keysMax)
   const overrides = new Map<string, Map<string, LimitDefinition>>()
-  const usage = limitUsage(limits)
   const sinceAt = clock.now()
+  const usage = limitUsage(sinceAt)
+  const used = new Map<string, LimitUse>()
   const bookings = new WeakMap<Decision, Booking>()
 
   const decide = (key: string, names: Parameters<Limiter['check']>[1], books: boolean): Decision => {
     checkKey(key)
     const now = clock.monotonic()
     const own = overrides.get(key)
-    const asked = readNames(names, limits).map((each) => ({
-      ...each,
-      definition: own?.get(each.name) ?? each.definition,
-    }))
-    const seen = asked.map((each) => lookAt(windows.get(key, each.name), each, now))
+    const asked = readNames(names, limits)
+    const seen = asked.map((each) => {
+      const definition = own?.get(each.name) ?? each.definition
+      return lookAt(windows.get(key, each.name), { ...each, definition }, now)
+    })
     const waitMs = Math.max(...seen.map((each) => each.waitMs))
     const booked = books && waitMs === 0
     const after = booked ? seen.map(bookIn) : seen
@@ -76,7 +79,7 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
       limits: after.map(stateOf),
     })
     if (booked) bookings.set(decision, { key, grants: after.map(grantOf) })
-    if (books) usage.record(key, asked, booked, now)
+    if (books) usage.record(key, asked, decision, now)
     return decision
   }
 
@@ -100,7 +103,10 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
       else if (overrides.has(key) || overrides.size < keysMax) overrides.set(key, own)
       else throw new OverCapacityError('overrides of limits in memory', 'keysMax', keysMax)
     },
-    suggest: async () => usage.suggest(sinceAt),
+    suggest: async () => {
+      addUses(used, usage.take(clock.now()))
+      return suggestLimits([...used.values()], { limits, scope: 'instance', sinceAt })
+    },
   }
 }
 

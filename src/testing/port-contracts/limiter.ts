@@ -171,7 +171,7 @@ const clauses: readonly Clause<Limiter>[] = [
     },
   },
   {
-    says: 'proposes a limit for each name',
+    says: 'proposes a limit for each name, from what it, and who shares its store, was asked for',
     async holds(limiter) {
       await limiter.check(freshName('acme'), 'few')
       const proposals = await limiter.suggest()
@@ -179,7 +179,7 @@ const clauses: readonly Clause<Limiter>[] = [
         proposals.map(({ name }) => name),
         Object.keys(contractLimits),
       )
-      assert.equal(proposals[0]?.asked, 1)
+      assert.ok((proposals[0]?.asked ?? 0) >= 1)
     },
   },
 ]
