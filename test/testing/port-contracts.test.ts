@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { memoryLetters } from '../../src/adapters/memory/letters.ts'
+import type { LetterStore } from '../../src/ports/letter-store.ts'
 import { memoryDeadLetters } from '../../src/memory-dead-letters.ts'
 import { memoryLog } from '../../src/adapters/memory/event-log.ts'
 import type { DeadLetters } from '../../src/streams/dead-letter-queue.ts'
@@ -104,6 +106,105 @@ describe('the contract of the event log is broken by a log', () => {
   })
 })
 
+describe('the contract of a letter store is broken by a store', () => {
+  const plants: readonly [what: string, sentence: RegExp, change: (store: LetterStore) => Partial<LetterStore>][] = [
+    ['that forgets what is gone', /gone for good/, ({ sweep }) => ({ remove: () => sweep(Infinity) })],
+    [
+      'that replaces whatever is there',
+      /has the version that is given/,
+      ({ get, replace }) => ({
+        replace: async (letter) => replace(letter, (await get(letter.header.id))?.header.version ?? 0),
+      }),
+    ],
+    [
+      'that pages by creation alone',
+      /of the same instant/,
+      ({ page }) => ({
+        async page(filter, options) {
+          const { items, ...rest } = await page(filter, options)
+          return { ...rest, items: items.filter((each, n) => each.header.createdAt !== items[n - 1]?.header.createdAt) }
+        },
+      }),
+    ],
+    ['that sweeps the last instant, too', /keeps the rest/, ({ sweep }) => ({ sweep: (before) => sweep(before + 1) })],
+    [
+      'that feeds whoever comes',
+      /once for each cursor/,
+      ({ jobs }) => ({
+        jobs: {
+          ...jobs,
+          feed: async (id, _cursor, ids, next) => jobs.feed(id, (await jobs.get(id))?.cursor, ids, next),
+        },
+      }),
+    ],
+    [
+      'that lets a stale worker complete a letter',
+      /settles and renews nothing/,
+      ({ jobs, remove }) => ({
+        jobs: {
+          ...jobs,
+          async settle(id, turn, outcome, next) {
+            const answer = await jobs.settle(id, turn, outcome, next)
+            if (answer === 'lost') await remove(['acme.a'])
+            return answer
+          },
+        },
+      }),
+    ],
+    [
+      'that has no leases',
+      /the letter is taken by the next/,
+      ({ jobs }) => ({ jobs: { ...jobs, take: (id, how) => jobs.take(id, { ...how, leaseMs: 1e9 }) } }),
+    ],
+    [
+      'that overwrites an edit',
+      /has changed meanwhile/,
+      ({ jobs, get }) => ({
+        jobs: {
+          ...jobs,
+          async settle(id, turn, outcome, next) {
+            const { header } = (next && (await get(next.header.id))) ?? {}
+            return jobs.settle(
+              id,
+              turn,
+              outcome,
+              next && header && { ...next, header: { ...next.header, version: header.version + 1 } },
+            )
+          },
+        },
+      }),
+    ],
+    [
+      'that counts no slots',
+      /gives each letter its slot/,
+      ({ jobs }) => ({
+        jobs: {
+          ...jobs,
+          async take(id, how) {
+            const taken = await jobs.take(id, how)
+            return taken && { ...taken, work: taken.work.map((work) => ({ ...work, dueInMs: 0 })) }
+          },
+        },
+      }),
+    ],
+    ['that never pauses', /is paused nobody takes/, ({ jobs }) => ({ jobs: { ...jobs, pause: async () => {} } })],
+  ]
+
+  test.each(plants)(
+    '%s',
+    async (_what, sentence, change) => {
+      const make = (): LetterStore => {
+        const store = memoryLetters()
+        return { ...store, ...change(store) }
+      }
+      expect(await broken((collect) => portContracts.letterStore(collect, make))).toContainEqual(
+        expect.stringMatching(sentence),
+      )
+    },
+    20_000,
+  )
+})
+
 describe('the contract of dead letters is broken by a store', () => {
   const plants: readonly [what: string, sentence: RegExp, change: (queue: DeadLetters) => Partial<DeadLetters>][] = [
     [
@@ -146,6 +247,13 @@ describe('the contract of dead letters is broken by a store', () => {
         },
       }),
     ],
+    ['that edits what has moved on', /of racing ones/, ({ edit }) => ({ edit: (id, change) => edit(id, change) })],
+    ['that removes in a dry run', /a dry run says how many/, ({ purge }) => ({ purge: (letters) => purge(letters) })],
+    [
+      'that counts redrives of nobody',
+      /what fails stays, counted/,
+      ({ redrive }) => ({ redrive: (letters, how) => redrive(letters, { ...how, maxRedrives: 9 }) }),
+    ],
     [
       'that shares what it keeps',
       /does not reach the store/,
@@ -175,6 +283,6 @@ describe('the contract of dead letters is broken by a store', () => {
 
   test('without the bounds that were asked for', async () => {
     const sentences = await broken((collect) => portContracts.deadLetters(collect, () => memoryDeadLetters()))
-    expect(sentences).toHaveLength(2)
+    expect(sentences).toHaveLength(3)
   })
 })

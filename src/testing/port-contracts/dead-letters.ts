@@ -1,8 +1,10 @@
 import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
 import type { TestFunction } from './contract.ts'
+import { changeClauses } from './dead-letters-change.ts'
 import type { DeadLettersBounds } from './dead-letters-clause.ts'
 import { enqueueClauses } from './dead-letters-enqueue.ts'
 import { listClauses } from './dead-letters-list.ts'
+import { redriveClauses } from './dead-letters-redrive.ts'
 
 /**
  * Tries the contract of the port `DeadLetters` on an adapter: one test for each sentence of it. `make` gives an empty
@@ -13,7 +15,7 @@ export function deadLettersContract(
   test: TestFunction,
   make: (bounds: DeadLettersBounds) => DeadLetters | Promise<DeadLetters>,
 ): void {
-  for (const { says, bounds, holds } of [...enqueueClauses, ...listClauses]) {
+  for (const { says, bounds, holds } of [...enqueueClauses, ...listClauses, ...changeClauses, ...redriveClauses]) {
     test(`dead letters: ${says}`, async () => {
       const queue = await make(bounds ?? {})
       try {

@@ -1,5 +1,6 @@
 import { deadLettersContract } from './dead-letters.ts'
 import { eventLogContract } from './event-log.ts'
+import { letterStoreContract } from './letter-store.ts'
 import { limiterContract } from './limiter.ts'
 
 /**
@@ -9,5 +10,11 @@ import { limiterContract } from './limiter.ts'
 export const portContracts: {
   readonly eventLog: typeof eventLogContract
   readonly deadLetters: typeof deadLettersContract
+  readonly letterStore: typeof letterStoreContract
   readonly limiter: typeof limiterContract
-} = Object.freeze({ eventLog: eventLogContract, deadLetters: deadLettersContract, limiter: limiterContract })
+} = Object.freeze({
+  eventLog: eventLogContract,
+  deadLetters: deadLettersContract,
+  letterStore: letterStoreContract,
+  limiter: limiterContract,
+})
