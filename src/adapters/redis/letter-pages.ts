@@ -1,0 +1,157 @@
+import type { LetterFilter } from '../../ports/dead-letters.ts'
+import { letterMatches } from '../../ports/letter-filter.ts'
+import type { LetterPage, LetterStore } from '../../ports/letter-store.ts'
+import type { LetterParts } from '../../ports/letter.ts'
+import { type LetterAsking, listIn, textIn } from './letter-asking.ts'
+import { allKey, cellsOf, letterKey } from './letter-keys.ts'
+import type { LetterOrganizations } from './letter-organizations.ts'
+import { cursorAt, inOrder, type Place, placeAt, placeIn } from './letter-place.ts'
+import { pageScript } from './letter-scripts.ts'
+import { readValue } from './letter-value.ts'
+
+/** What questions about letters need. */
+export interface LetterSources {
+  readonly redis: LetterAsking
+  readonly fleet: string
+  readonly organizations: LetterOrganizations
+}
+
+export interface LetterPages {
+  readonly page: LetterStore['page']
+  /** Some letters that a filter may find, without their bodies, oldest first; its text is not looked at. */
+  heads(
+    filter: LetterFilter,
+    cursor: string | undefined,
+  ): Promise<{ readonly heads: readonly LetterParts[]; readonly next?: string }>
+}
+
+/** Letters that one script looks at, and bytes that it reads, at most. */
+const looksMax = 1_000
+const headsMax = 500
+const bytesMax = 4_194_304
+/** Letters that are read by one command. */
+const readMax = 32
+
+interface Scan {
+  readonly what: 'ids' | 'heads' | 'letters'
+  readonly filter: LetterFilter
+  readonly limit: number
+  readonly place: Place | undefined
+  readonly oldestFirst: boolean
+}
+
+interface Entry extends Place {
+  readonly value: Buffer
+}
+
+/** A part of a listing: `last` is where it goes on, if it may; `more` if it does. */
+interface Part {
+  readonly entries: readonly Entry[]
+  readonly last?: Place
+  readonly more?: boolean
+}
+
+export function letterPages({ redis, fleet, organizations }: LetterSources): LetterPages {
+  const scan = async (organization: string, of: Scan): Promise<Part> => {
+    const { filter, limit, place, oldestFirst, what } = of
+    const { since = '-inf', until = '+inf' } = filter
+    const reply = await redis.script(
+      pageScript,
+      [allKey(fleet, organization)],
+      [
+        ...[limit, Math.max(limit, looksMax), bytesMax, oldestFirst ? 'old' : 'new'],
+        ...[...placeIn(organization, place), since, until, what, ...cellsOf(filter)],
+      ],
+    )
+    const [ended, at, id, ...found] = listIn(reply)
+    const entries = Array.from({ length: found.length / 3 }, (_, index) => {
+      const [entryAt, entryId, value] = found.slice(3 * index, 3 * index + 3)
+      return { at: textIn(entryAt), organization, id: textIn(entryId), value: Buffer.isBuffer(value) ? value : empty }
+    })
+    const end = textIn(ended)
+    if (end === 'end' || textIn(at) === '') return { entries }
+    return { entries, last: { at: textIn(at), organization, id: textIn(id) }, more: end === 'more' }
+  }
+
+  /** Of all organizations side by side: what they gave counts up to the nearest place where one of them stopped. */
+  const scanAll = async (of: Scan): Promise<Part> => {
+    const names = await organizations.all()
+    const each = Math.min(of.limit, Math.ceil((2 * of.limit) / Math.max(1, names.length)) + 2)
+    const parts = await Promise.all(names.map((name) => scan(name, { ...of, limit: each })))
+    const stops = parts.flatMap(({ last }) => (last === undefined ? [] : [last]))
+    const [stop] = stops.toSorted((one, other) => inOrder(one, other, of.oldestFirst))
+    const merged = parts
+      .flatMap(({ entries }) => entries)
+      .toSorted((one, other) => inOrder(one, other, of.oldestFirst))
+      .filter((entry) => stop === undefined || inOrder(entry, stop, of.oldestFirst) <= 0)
+    return { entries: merged, ...(stop === undefined ? {} : { last: stop }) }
+  }
+
+  const scanAny = (of: Scan): Promise<Part> =>
+    of.filter.organization === undefined ? scanAll(of) : scan(of.filter.organization, of)
+
+  /** The letters of entries, without those that went meanwhile. */
+  const read = async (entries: readonly Place[]): Promise<readonly LetterParts[]> => {
+    const commands: Promise<readonly (readonly [Place, unknown])[]>[] = []
+    for (const own of byOrganization(entries))
+      for (let start = 0; start < own.length; start += readMax) {
+        const some = own.slice(start, start + readMax)
+        const keys = some.map(({ organization, id }) => letterKey(fleet, organization, id))
+        const values = redis.command('mget', ...keys).then(listIn)
+        commands.push(values.then((all) => some.map((place, index) => [place, all[index]] as const)))
+      }
+    const byPlace = new Map((await Promise.all(commands)).flat())
+    return entries.flatMap((place) => {
+      const value = byPlace.get(place)
+      return letterIn(place, Buffer.isBuffer(value) ? value : empty)
+    })
+  }
+
+  const pageOf = async (of: Scan, limit: number): Promise<LetterPage> => {
+    const { entries, last, more } = await scanAny(of)
+    const found = of.filter.text === undefined ? entries : entries.filter((entry) => headMatches(entry, of.filter))
+    const some = found.slice(0, limit)
+    const end = found.length > limit ? some.at(-1) : last
+    const items = of.what === 'letters' ? some.flatMap((entry) => letterIn(entry, entry.value)) : await read(some)
+    if (end === undefined) return { items }
+    return { items, next: cursorAt(end), more: found.length > limit || more === true }
+  }
+
+  return {
+    page(filter, { limit, cursor, oldestFirst = false }) {
+      const { organization, text } = filter
+      const what = text !== undefined ? 'heads' : organization === undefined ? 'ids' : 'letters'
+      const scanned = text === undefined ? limit : headsMax
+      const place = cursor === undefined ? undefined : placeAt(cursor)
+      return pageOf({ what, filter, limit: scanned, place, oldestFirst }, limit)
+    },
+    async heads(filter, cursor) {
+      const place = cursor === undefined ? undefined : placeAt(cursor)
+      const { entries, last } = await scanAny({ what: 'heads', filter, limit: headsMax, place, oldestFirst: true })
+      const heads = entries.flatMap((entry) => letterIn(entry, entry.value))
+      return { heads, ...(last === undefined ? {} : { next: cursorAt(last) }) }
+    },
+  }
+}
+
+const empty = Buffer.alloc(0)
+
+function letterIn({ organization, id }: Place, value: Buffer): readonly LetterParts[] {
+  const letter = readValue(organization, id, value)
+  return letter === undefined ? [] : [letter]
+}
+
+function headMatches({ organization, id, value }: Entry, filter: LetterFilter): boolean {
+  const letter = readValue(organization, id, value)
+  return letter !== undefined && letterMatches(letter, filter)
+}
+
+function byOrganization(places: readonly Place[]): Iterable<readonly Place[]> {
+  const all = new Map<string, Place[]>()
+  for (const place of places) {
+    const own = all.get(place.organization)
+    if (own === undefined) all.set(place.organization, [place])
+    else own.push(place)
+  }
+  return all.values()
+}

@@ -1,0 +1,231 @@
+import { letterLua } from './letter-lua.ts'
+import { type Script, script } from './run-script.ts'
+
+/**
+ * Adds a letter. ARGV: id, instant of creation, value, cell, most letters, ms that it is kept, since when the feed is
+ * kept. Returns 1, 0 when there are too many, or the value that is there.
+ */
+export const addScript: Script = script(`${letterLua}
+local key, id = prefix .. 'l:' .. ARGV[1], ARGV[1]
+if not call('SET', key, ARGV[3], 'NX', 'PX', ARGV[6]) then return call('GET', key) end
+if call('ZCARD', all) >= tonumber(ARGV[5]) then
+  call('DEL', key)
+  return 0
+end
+call('ZADD', all, ARGV[2], id)
+index(id, ARGV[2], ARGV[4])
+feed(id, ARGV[4], ARGV[7], ARGV[6])
+return 1
+`)
+
+/** ARGV: id, version before, value, since when the feed is kept, ms that it is. Returns 1 if that version was there. */
+export const replaceScript: Script = script(`${letterLua}
+return replace(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+`)
+
+/** ARGV: ids. Returns how many were there. */
+export const removeScript: Script = script(`${letterLua}
+local removed = 0
+for i = 1, #ARGV do removed = removed + remove(ARGV[i]) end
+return removed
+`)
+
+/**
+ * Drops letters of before an instant. ARGV: the instant, how many at most. Returns how many, and when the oldest of those
+ * that remain was created, if any do. An index without its letter, which expired, is cleaned.
+ */
+export const sweepScript: Script = script(`${letterLua}
+local ids = call('ZRANGEBYSCORE', all, '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
+for i = 1, #ids do
+  local cell = cellOf(ids[i])
+  call('DEL', prefix .. 'l:' .. ids[i])
+  call('ZREM', all, ids[i])
+  if cell then
+    unindex(ids[i], cell)
+  else
+    for _, other in ipairs(call('ZRANGE', prefix .. 'cells', 0, -1)) do unindex(ids[i], other) end
+  end
+end
+return { #ids, call('ZRANGE', all, 0, 0, 'WITHSCORES')[2] }
+`)
+
+/**
+ * How many letters there are in an organization, between two instants. ARGV: since, until.
+ */
+export const countAllScript: Script = script(`${letterLua}
+return call('ZCOUNT', all, ARGV[1], ARGV[2])
+`)
+
+/**
+ * Letters by cell. ARGV: since, until, after which cell, how many cells at most, `cells` (those with the names that follow)
+ * or `begins` (those whose names begin so), names. Returns the last cell that was looked at, or '' at the end, then for each
+ * that holds any: its name, how many, when the oldest was created.
+ */
+export const cellsScript: Script = script(`${letterLua}
+local cells, next = {}, ''
+if ARGV[5] == 'cells' then
+  for i = 6, #ARGV do cells[i - 5] = ARGV[i] end
+else
+  cells = call('ZRANGEBYLEX', prefix .. 'cells', ARGV[3] == '' and '-' or '(' .. ARGV[3], '+', 'LIMIT', 0, ARGV[4])
+  if #cells == tonumber(ARGV[4]) then next = cells[#cells] end
+end
+local function isWanted(cell)
+  if ARGV[5] == 'cells' then return true end
+  for i = 6, #ARGV do
+    if sub(cell, 1, #ARGV[i]) == ARGV[i] then return true end
+  end
+  return false
+end
+local found = { next }
+for _, cell in ipairs(cells) do
+  local key = prefix .. 'i:' .. cell
+  local count = isWanted(cell) and call('ZCOUNT', key, ARGV[1], ARGV[2]) or 0
+  if count > 0 then
+    local size = #found
+    found[size + 1], found[size + 2], found[size + 3] = cell, count, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  end
+end
+return found
+`)
+
+/** How many cells a listing goes through side by side; with more it goes through all letters. */
+const sourcesMax = 64
+
+/**
+ * A part of a listing.
+ *
+ * ARGV: 1 most letters, 2 most to look at, 3 most bytes, 4 `new` or `old` (which come first), 5 and 6 the place behind which
+ * it begins (instant, id; '' when it is at the beginning), 7 since, 8 until, 9 what is read of each: `ids`, `heads` or
+ * `letters`, 10 `all`, `cells` (those with the names that follow) or `begins` (those whose names begin so), 11… names.
+ *
+ * Returns how it ended (`end`: nothing follows, `more`: something does, `cut`: something may), the instant and the id of the
+ * last letter that was looked at, then three values for each that was found: instant, id and what was read.
+ */
+export const pageScript: Script = script(`${letterLua}
+local limit, looksMax, bytesMax = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0
+local newFirst, score, cursor, since, till, what = ARGV[4] == 'new', ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local sinceAt, tillAt = tonumber(since), tonumber(till)
+
+-- As Redis compares: by bytes.
+local function isBefore(one, other)
+  for i = 1, min(#one, #other) do
+    local a, b = string.byte(one, i), string.byte(other, i)
+    if a ~= b then return a < b end
+  end
+  return #one < #other
+end
+
+local function range(key, from, to)
+  if newFirst then return call('ZREVRANGE', key, from, to, 'WITHSCORES') end
+  return call('ZRANGE', key, from, to, 'WITHSCORES')
+end
+
+-- How many come before the place where the listing begins.
+local function rankIn(key)
+  local first = newFirst and call('ZCOUNT', key, '(' .. till, '+inf') or call('ZCOUNT', key, '-inf', '(' .. since)
+  if score == '' then return first end
+  local low = newFirst and call('ZCOUNT', key, '(' .. score, '+inf') or call('ZCOUNT', key, '-inf', '(' .. score)
+  local high = low + call('ZCOUNT', key, score, score)
+  while low < high do
+    local middle = floor((low + high) / 2)
+    local id = range(key, middle, middle)[1]
+    local isBehind = newFirst and isBefore(id, cursor) or not newFirst and isBefore(cursor, id)
+    if isBehind then high = middle else low = middle + 1 end
+  end
+  return max(first, low)
+end
+
+local sources, wanted = {}, nil
+local function addSource(key) sources[#sources + 1] = { key = key, next = rankIn(key), entries = {}, at = 1 } end
+local names = {}
+if ARGV[10] == 'cells' then
+  for i = 11, #ARGV do names[#names + 1] = ARGV[i] end
+elseif ARGV[10] == 'begins' then
+  for i = 11, #ARGV do
+    local from, to = '[' .. ARGV[i], '(' .. sub(ARGV[i], 1, -2) .. ';'
+    for _, cell in ipairs(call('ZRANGEBYLEX', prefix .. 'cells', from, to, 'LIMIT', 0, ${sourcesMax + 1})) do
+      names[#names + 1] = cell
+    end
+  end
+end
+if ARGV[10] == 'all' or #names > ${sourcesMax} then
+  if ARGV[10] == 'begins' then wanted = true end
+  addSource(all)
+else
+  for _, cell in ipairs(names) do addSource(prefix .. 'i:' .. cell) end
+end
+
+local chunk = floor(min(limit, looksMax) / max(1, #sources)) + 2
+local function headOf(source)
+  if source.at > #source.entries then
+    if source.ended then return nil end
+    source.entries, source.at = range(source.key, source.next, source.next + chunk - 1), 1
+    source.next = source.next + chunk
+    source.ended = #source.entries < 2 * chunk
+    if #source.entries == 0 then return nil end
+  end
+  local at = tonumber(source.entries[source.at + 1])
+  if newFirst and at < sinceAt or not newFirst and at > tillAt then return nil end
+  return source.entries[source.at], at
+end
+
+local function nearest()
+  local best, bestId, bestAt
+  for _, source in ipairs(sources) do
+    local id, at = headOf(source)
+    if id then
+      local isNearer = not best
+      if best then
+        if at == bestAt then isNearer = isBefore(id, bestId) ~= newFirst else isNearer = (at < bestAt) ~= newFirst end
+      end
+      if isNearer then best, bestId, bestAt = source, id, at end
+    end
+  end
+  return best
+end
+
+local function isWanted(id)
+  local cell = cellOf(id)
+  for i = 11, #ARGV do
+    if cell and sub(cell, 1, #ARGV[i]) == ARGV[i] then return true end
+  end
+  return false
+end
+
+local function read(id)
+  local key = prefix .. 'l:' .. id
+  if what == 'ids' then return '' end
+  if what == 'letters' then return call('GET', key) end
+  local head = call('GETRANGE', key, 0, 4095)
+  local first = find(head, '\\n', 1, true)
+  local second = first and find(head, '\\n', first + 1, true)
+  if first and not second then
+    head = call('GET', key)
+    second = find(head, '\\n', first + 1, true)
+  end
+  return second and sub(head, 1, second - 1)
+end
+
+local reply, found, looks, bytes = { 'end', '', '' }, 0, 0, 0
+while true do
+  local source = nearest()
+  if not source then break end
+  local id, at = source.entries[source.at], source.entries[source.at + 1]
+  if found == limit then
+    reply[1] = not wanted and call('EXISTS', prefix .. 'l:' .. id) == 1 and 'more' or 'cut'
+    break
+  end
+  if looks == looksMax or bytes >= bytesMax then
+    reply[1] = 'cut'
+    break
+  end
+  source.at, looks, reply[2], reply[3] = source.at + 2, looks + 1, at, id
+  local value = (not wanted or isWanted(id)) and read(id)
+  if value then
+    found, bytes = found + 1, bytes + #value
+    local size = #reply
+    reply[size + 1], reply[size + 2], reply[size + 3] = at, id, value
+  end
+end
+return reply
+`)

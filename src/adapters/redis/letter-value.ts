@@ -1,0 +1,80 @@
+import type { ErrorType } from '../../kernel/classify.ts'
+import type { LetterHeader, LetterParts } from '../../ports/letter.ts'
+import { letterId } from '../../ports/letter.ts'
+import { inKey } from './keys.ts'
+
+/** What stands in place of a letter that was delivered or purged. */
+export const goneValue = 'gone'
+
+/** Which letters an index holds: of one error type, parked or not, on one channel. */
+export interface Cell {
+  readonly errorType: ErrorType
+  readonly parked: boolean
+  readonly channel: string
+}
+
+/** `<errorType>:<0 or 1>:<channel>`, as it stands in the key of the index and in a letter's first line. */
+export function cellName({ errorType, parked, channel }: Cell): string {
+  return `${errorType}:${parked ? 1 : 0}:${inKey(channel).replaceAll('\n', '%0A')}`
+}
+
+export function readCell(name: string): Cell {
+  const [errorType = '', parked = '', channel = ''] = name.split(':')
+  return {
+    errorType: errorType as ErrorType,
+    parked: parked === '1',
+    channel: channel.replaceAll(encoded, decodeURIComponent),
+  }
+}
+
+/** What of a header stands in its JSON: what the key and the first line say is left out, and so is what is as it begins. */
+interface StoredHeader
+  extends
+    Pick<LetterHeader, 'messageId' | 'error' | 'createdAt' | 'edits'>,
+    Partial<Pick<LetterHeader, 'attempts' | 'retryCount' | 'redriveCount' | 'updatedAt'>> {}
+
+/** Three lines: `<version> <cell>`, the rest of the header as JSON, and the payload as JSON. */
+export function writeValue({ header, body }: LetterParts): string {
+  const { messageId, error, attempts, retryCount, redriveCount, createdAt, updatedAt, edits } = header
+  const stored: StoredHeader = {
+    messageId,
+    error,
+    ...(attempts.length === 0 ? {} : { attempts }),
+    ...(retryCount === 0 ? {} : { retryCount }),
+    ...(redriveCount === 0 ? {} : { redriveCount }),
+    createdAt,
+    ...(updatedAt === createdAt ? {} : { updatedAt }),
+    ...(edits === undefined ? {} : { edits }),
+  }
+  return `${header.version} ${cellName(header)}\n${JSON.stringify(stored)}\n${body}`
+}
+
+/** The letter in a value, without its body when that was not read; `undefined` for one that is gone. */
+export function readValue(organization: string, id: string, value: Buffer): LetterParts | undefined {
+  const [first, second] = [value.indexOf(newline), value.indexOf(newline, value.indexOf(newline) + 1)]
+  if (first < 0) return undefined
+  const facts = value.toString('utf8', 0, first)
+  const space = facts.indexOf(' ')
+  const { errorType, parked, channel } = readCell(facts.slice(space + 1))
+  const stored = JSON.parse(value.toString('utf8', first + 1, second < 0 ? value.length : second)) as StoredHeader
+  const header: LetterHeader = {
+    id: letterId(organization, id),
+    organization,
+    channel,
+    messageId: stored.messageId,
+    errorType,
+    error: stored.error,
+    attempts: stored.attempts ?? [],
+    retryCount: stored.retryCount ?? 0,
+    redriveCount: stored.redriveCount ?? 0,
+    parked,
+    version: Number(facts.slice(0, space)),
+    createdAt: stored.createdAt,
+    updatedAt: stored.updatedAt ?? stored.createdAt,
+    ...(stored.edits === undefined ? {} : { edits: stored.edits }),
+  }
+  return { header, body: second < 0 ? '' : value.toString('utf8', second + 1) }
+}
+
+const newline = 10
+const encoded = /%[0-9A-F]{2}/g

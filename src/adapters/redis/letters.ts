@@ -1,0 +1,112 @@
+import { OverCapacityError } from '../../kernel/errors.ts'
+import { shown } from '../../kernel/options.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { letterMatches } from '../../ports/letter-filter.ts'
+import type { LetterStore } from '../../ports/letter-store.ts'
+import { type LetterParts, organizationOf } from '../../ports/letter.ts'
+import type { RedisConnection } from './connection.ts'
+import { type InTime, letterAsking } from './letter-asking.ts'
+import { countLetters, letterRows } from './letter-counts.ts'
+import { allKey, letterKey, ownId } from './letter-keys.ts'
+import { letterOrganizations } from './letter-organizations.ts'
+import { letterPages } from './letter-pages.ts'
+import { addScript, removeScript, replaceScript } from './letter-scripts.ts'
+import { letterSweep } from './letter-sweep.ts'
+import { cellName, goneValue, readValue, writeValue } from './letter-value.ts'
+import { redisRedriveJobs } from './redrive-jobs.ts'
+
+export interface RedisLettersOptions {
+  readonly connection: RedisConnection
+  readonly fleet: string
+  /** How long letters are kept, in ms; Redis itself drops them a day later. */
+  readonly retentionMs: number
+  /** Bounds every command. */
+  readonly inTime: InTime
+  readonly clock: Clock
+}
+
+const dayMs = 86_400_000
+/** Letters that one script removes. */
+const removeMax = 250
+
+/**
+ * Dead letters in Redis 6.2 or later, as a string each with indexes beside it. Each script is about one organization, and
+ * takes a bounded time however many letters there are.
+ */
+export function redisLetters(options: RedisLettersOptions): LetterStore {
+  const { connection, fleet, retentionMs, inTime, clock } = options
+  const redis = letterAsking(connection, inTime)
+  const organizations = letterOrganizations(redis, fleet, clock)
+  const pages = letterPages({ redis, fleet, organizations })
+  const keptMs = Math.ceil(retentionMs) + dayMs
+  /** Since when feeds are kept, and for how long: what scripts that write to them are told. */
+  const feedBounds = (): readonly [number, number] => [Math.max(0, Math.floor(clock.now() - retentionMs)), keptMs]
+
+  return {
+    async add(letter, { lettersMax }) {
+      const { id, organization, createdAt } = letter.header
+      await organizations.announce(organization)
+      const [since, ttlMs] = feedBounds()
+      const reply = await redis.script(
+        addScript,
+        [allKey(fleet, organization)],
+        [ownId(id), createdAt, writeValue(letter), cellName(letter.header), lettersMax, ttlMs, since],
+      )
+      if (reply === 1) return { status: 'added', letter }
+      if (reply === 0) throw new OverCapacityError(`dead letters of ${shown(organization)}`, 'lettersMax', lettersMax)
+      const present = valueIn(organization, id, reply)
+      return present === undefined ? { status: 'gone' } : { status: 'present', letter: present }
+    },
+    async get(id) {
+      const organization = organizationOf(id)
+      if (organization === undefined) return undefined
+      return valueIn(organization, id, await redis.command('get', letterKey(fleet, organization, ownId(id))))
+    },
+    page: pages.page,
+    async count(filter, cursor) {
+      if (filter.text === undefined) return countLetters({ redis, fleet, organizations }, filter, cursor)
+      const { heads, next } = await pages.heads(filter, cursor)
+      const count = heads.filter((letter) => letterMatches(letter, filter)).length
+      return { count, ...(next === undefined ? {} : { next }) }
+    },
+    rows: (filter, cursor) => letterRows({ redis, fleet, organizations }, filter, cursor),
+    async replace(letter, version) {
+      const { id, organization } = letter.header
+      const args = [ownId(id), version, writeValue(letter), ...feedBounds()]
+      return (await redis.script(replaceScript, [allKey(fleet, organization)], args)) === 1
+    },
+    async remove(ids) {
+      const chunks = byOrganization(ids).flatMap(([organization, own]) =>
+        inChunks(own, removeMax).map((chunk) => redis.script(removeScript, [allKey(fleet, organization)], chunk)),
+      )
+      return (await Promise.all(chunks)).reduce<number>((sum, removed) => sum + Number(removed), 0)
+    },
+    sweep: letterSweep({ redis, fleet, organizations }),
+    jobs: redisRedriveJobs({ redis, fleet, feedBounds }),
+    close: async () => connection.close(),
+  }
+}
+
+function valueIn(organization: string, id: string, reply: unknown): LetterParts | undefined {
+  if (!Buffer.isBuffer(reply) || reply.equals(gone)) return undefined
+  return readValue(organization, ownId(id), reply)
+}
+
+const gone = Buffer.from(goneValue)
+
+/** The second halves of ids, by organization; what is no id of a letter is left out. */
+function byOrganization(ids: readonly string[]): readonly (readonly [organization: string, own: readonly string[]])[] {
+  const all = new Map<string, string[]>()
+  for (const id of ids) {
+    const organization = organizationOf(id)
+    if (organization === undefined) continue
+    const own = all.get(organization)
+    if (own === undefined) all.set(organization, [ownId(id)])
+    else own.push(ownId(id))
+  }
+  return [...all]
+}
+
+function inChunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size))
+}
