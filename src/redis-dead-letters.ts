@@ -33,9 +33,9 @@ export const redisDeadLettersDefaults: Readonly<{ fleet: string; deadlineMs: num
  * @throws ConfigError
  */
 export function redisDeadLetters(options: RedisDeadLettersOptions): DeadLetters {
-  const given = parseOptions(schema, options, 'redisDeadLetters')
+  const { url, connection, ...given } = parseOptions(schema, options, 'redisDeadLetters')
   const { clock = systemClock, random = systemRandom } = given
-  return deadLettersOver(redisConnection(given, { clock, random }, 'redisDeadLetters'), given)
+  return deadLettersOver(redisConnection({ url, connection }, { clock, random }, 'redisDeadLetters'), given)
 }
 
 /** Dead letters over a connection, with options that were checked. @throws ConfigError */
