@@ -2,11 +2,12 @@ import type { CommandDef } from 'citty'
 import { disable } from './disable.ts'
 import { forceOpen } from './force-open.ts'
 import { history } from './history.ts'
+import { limits } from './limits.ts'
 import { release } from './release.ts'
 import { status } from './status.ts'
 import { watch } from './watch.ts'
 
-/** Every command by the name that is typed, a file each; a new one is a file and a line here. */
+/** Every command by the name that is typed, a file each; a new one is a file and a line here, or in its group. */
 export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   status,
   watch,
@@ -14,4 +15,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   'force-open': forceOpen,
   disable,
   release,
+  limits,
 })

@@ -15,7 +15,10 @@ export const exitCodeMeanings: readonly (readonly [ExitCode, string])[] = Object
   [exitCodes.fine, 'done; `watch` was ended by SIGINT or SIGTERM'],
   [exitCodes.notClosed, '`status --check`: a breaker is not closed'],
   [exitCodes.usage, 'wrong usage, or an option or setting that cannot be meant'],
-  [exitCodes.unavailable, 'NATS, or the log of the fleet, could not be reached in time'],
-  [exitCodes.nothingThere, 'nothing there: the log does not know the breaker, or it has no order to release'],
+  [exitCodes.unavailable, 'NATS or Redis, or the log of the fleet, could not be reached in time'],
+  [
+    exitCodes.nothingThere,
+    'nothing there: the log does not know the breaker, it has no order to release, or no limit is in use',
+  ],
   [exitCodes.bug, 'a bug in the command'],
 ])

@@ -6,11 +6,12 @@ import { commands } from './commands.ts'
 import { exitCodeMeanings } from './exit-codes.ts'
 import { environment } from './fleet-options.ts'
 import { inColour } from './screen.ts'
+import { storeEnvironment } from './store-options.ts'
 
 export const version: string = (createRequire(import.meta.url)('../../package.json') as { version: string }).version
 
 const root: CommandDef = {
-  meta: { name: 'switchgear', version, description: 'Watch and order the circuit breakers of a fleet' },
+  meta: { name: 'switchgear', version, description: 'Watch and order what the instances of a fleet share' },
   subCommands: { ...commands },
 }
 
@@ -19,8 +20,10 @@ export function mainUsage(on: NodeJS.WriteStream): Promise<string> {
   return usage(on, renderUsage(root))
 }
 
-export function commandUsage(command: CommandDef, on: NodeJS.WriteStream): Promise<string> {
-  return usage(on, renderUsage(command, root))
+/** The help of a command, or of a group of them, which stands in the groups of these names. */
+export function commandUsage(command: CommandDef, groups: readonly string[], on: NodeJS.WriteStream): Promise<string> {
+  const parent = { meta: { name: ['switchgear', ...groups].join(' '), version } }
+  return usage(on, renderUsage(command, parent))
 }
 
 async function usage(on: NodeJS.WriteStream, rendered: Promise<string>): Promise<string> {
@@ -29,7 +32,7 @@ async function usage(on: NodeJS.WriteStream, rendered: Promise<string>): Promise
     '',
     'ENVIRONMENT',
     '',
-    ...environment.map(([name, meaning]) => `  ${name.padEnd(15)}${meaning}`),
+    ...[...environment, ...storeEnvironment].map(([name, meaning]) => `  ${name.padEnd(15)}${meaning}`),
     '',
     'EXIT CODES',
     '',
@@ -51,8 +54,11 @@ export function checkUsage(name: string, { args }: CommandDef, given: readonly s
   const found = parsed(all, given, refuse).length
   const missing = required[found]
   if (missing !== undefined) throw refuse(`<${missing[0].toUpperCase()}> is missing`)
-  if (found > positionals.length)
-    throw refuse(`expected ${positionals.length || 'no'} argument, and there are ${found}`)
+  if (found > positionals.length) throw refuse(`expected ${counted(positionals.length)}, and there are ${found}`)
+}
+
+function counted(positionals: number): string {
+  return positionals > 1 ? `${positionals} arguments` : `${positionals || 'no'} argument`
 }
 
 function parsed(

@@ -12,7 +12,8 @@ describe.concurrent('the command switchgear', () => {
   test('names every command, every variable and every exit code in its help', async () => {
     const { code, stdout } = await runCommand(['--help'])
     expect(code).toBe(0)
-    for (const name of [...commands, 'NATS_PASSWORD', 'EXIT CODES', 'not closed']) expect(stdout).toContain(name)
+    for (const name of [...commands, 'limits', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
+      expect(stdout).toContain(name)
   })
 
   test.each(commands)('explains %s, without asking NATS', async (name) => {
@@ -21,6 +22,20 @@ describe.concurrent('the command switchgear', () => {
     for (const option of ['--fleet', '--servers', '--creds', '--json', '--deadline']) expect(stdout).toContain(option)
     // Nothing but text where nobody looks at colours.
     expect(stdout).not.toContain('\u001b')
+  })
+
+  test.each(['suggest', 'show', 'override', 'reset'])('explains limits %s, without asking Redis', async (name) => {
+    const { code, stdout, stderr } = await runCommand(['limits', name, '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const text of [`switchgear limits ${name}`, '--redis', '--fleet', '--json', '--deadline', '--limits'])
+      expect(stdout).toContain(text)
+  })
+
+  test('explains a group, and shows it where none of its commands is named', async () => {
+    const { code, stdout } = await runCommand(['limits', '--help'])
+    expect(code).toBe(0)
+    for (const name of ['suggest', 'show', 'override', 'reset', 'EXIT CODES']) expect(stdout).toContain(name)
+    expect(await runCommand(['limits'])).toEqual({ code: 2, stdout: '', stderr: `${stdout}\n` })
   })
 
   test('shows how to use it where nothing is typed', async () => {
@@ -56,6 +71,21 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['status', '--servers', 'http://127.0.0.1'], 'natsLog.servers: expected a URL'],
     [['status', '--servers', 'nats://a', '--nats', 'nats://b'], '--nats: it is the same as --servers'],
     [['status', '--user', 'a', '--token', 't'], '`user` does not go with `token`'],
+    [['limits', 'frobnicate'], 'limits frobnicate: there is no such command; expected one of suggest, show'],
+    [['limits', '--json', 'suggest'], 'limits --json: the command comes first'],
+    [['limits', 'suggest', 'x'], 'limits suggest: expected no argument, and there are 1'],
+    [['limits', 'suggest', '--servers', 'x'], "limits suggest: unknown option '--servers'"],
+    [['limits', 'suggest', '--limits', '/nowhere/limits.json'], '--limits: "/nowhere/limits.json" is no file'],
+    [['limits', 'suggest', '--redis', 'http://127.0.0.1'], '--redis: expected redis://host:port'],
+    [['limits', 'suggest', '--fleet', 'a.b'], 'fleet: expected 1 to 64'],
+    [['limits', 'show'], 'limits show: <ORGANIZATION> is missing'],
+    [['limits', 'override', 'acme'], 'limits override: <NAME> is missing'],
+    [['limits', 'override', 'acme', 'email', 'x'], 'expected 2 arguments, and there are 3'],
+    [['limits', 'override', 'acme', 'email'], '--limit: expected --limit and --window, or --none'],
+    [['limits', 'override', 'acme', 'email', '--limit', '5'], '--window: expected --limit and --window, or --none'],
+    [['limits', 'override', 'acme', 'email', '--limit', '0', '--window', '1h'], '--limit: expected a whole number'],
+    [['limits', 'override', 'acme', 'email', '--limit', '5', '--window', '32d'], '--window: expected a duration'],
+    [['limits', 'override', 'acme', 'email', '--none', '--limit', '5'], '--none: it does not go with --limit'],
     [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCommand(args)
@@ -80,6 +110,7 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['status', '--pass', 'hunter2']],
     [['status', 'smtp', 'hunter2']],
     [['status', '--passwd=hunter2']],
+    [['limits', 'suggest', '--redis', 'redis:/ann:hunter2@host:x']],
   ])('no secret is shown: %j', async (args) => {
     const { code, stderr } = await runCommand(args)
     expect(stderr).not.toContain('hunter2')
