@@ -8,6 +8,7 @@ import { type AskedLimit, checkKey, readNames } from '../ports/limits.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { rememberedRefusals } from './remembered-refusals.ts'
+import { saidRarely } from './said-rarely.ts'
 import { sharedDeadline } from './shared-deadline.ts'
 import { sharedUsage } from './shared-usage.ts'
 import { storeWatch } from './store-watch.ts'
@@ -53,41 +54,41 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   const late = new WeakMap<Decision, LateAnswer>()
   const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
 
-  /** What the store says, or `undefined` when it does not in time. @throws ConfigError */
-  const ask = async <T>(
-    question: () => Promise<T>,
-    failed: (error: unknown, ofAll: boolean) => void,
-  ): Promise<T | undefined> => {
+  const sayOfKey = saidRarely(clock, (facts) =>
+    logger.warn(facts, 'the store of the limiter answers, and not about this key'),
+  )
+
+  /** What the store says of a key, or `undefined` when it does not in time. @throws ConfigError */
+  const ask = async (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> => {
     if (!watch.mayAsk()) return undefined
     try {
-      const answer = await inTime(question)
+      const decision = await inTime(question)
       watch.succeeded()
-      return answer
+      return decision
     } catch (error) {
-      const ofAll = !(error instanceof ConfigError) && isOutage(error)
-      if (ofAll) watch.failed(error)
-      else watch.succeeded()
+      if (!(error instanceof ConfigError) && isOutage(error)) {
+        watch.failed(error)
+        return undefined
+      }
+      watch.succeeded()
       if (error instanceof ConfigError) throw error
-      failed(error, ofAll)
+      sayOfKey({ err: error, key })
       return undefined
     }
   }
 
-  const sayOfKey = saidRarely(clock, (facts) =>
-    logger.warn(facts, 'the store of the limiter answers, and not about this key'),
-  )
-  const askOf = (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> =>
-    ask(question, (err, ofAll) => ofAll || sayOfKey({ err, key }))
-
   const sayOfUsage = saidRarely(clock, (facts) => logger.warn(facts, 'what limits are used for cannot be shared'))
 
-  const usage = sharedUsage({
-    limits,
-    store: options.usage,
-    ask: (question) => ask(question, (err) => sayOfUsage({ err })),
-    clock,
-    random,
-  })
+  /** It may stand elsewhere than the limits (a node of a cluster), so it says nothing of whether they can be asked. */
+  const askOfUsage = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
+    if (watch.isPaused()) return undefined
+    return inTime(question).catch((error: unknown) => {
+      sayOfUsage({ err: error })
+      return undefined
+    })
+  }
+
+  const usage = sharedUsage({ limits, store: options.usage, ask: askOfUsage, clock, random })
 
   const standIn = async (key: string, asked: readonly AskedLimit[], books: boolean): Promise<Decision> => {
     if (onUnavailable !== 'local') return withoutStore(asked, onUnavailable === 'open')
@@ -105,7 +106,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     if (remembered !== undefined) return told(key, asked, remembered)
     const generation = refusals.generation
     let answer: Promise<Decision> | undefined
-    const decision = await askOf(key, () => (answer = store.check(key, asked)))
+    const decision = await ask(key, () => (answer = store.check(key, asked)))
     if (decision === undefined) {
       const instead = await standIn(key, asked, true)
       if (answer !== undefined) settleLate(key, instead, answer)
@@ -154,7 +155,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     async peek(key, names) {
       const asked = readNames(names, limits)
       checkKey(key)
-      return (await askOf(key, () => store.peek(key, asked))) ?? standIn(key, asked, false)
+      return (await ask(key, () => store.peek(key, asked))) ?? standIn(key, asked, false)
     },
     async refund(decision) {
       const unanswered = late.get(decision)
@@ -173,18 +174,6 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       await usage.close()
       unheeded(() => store.close?.())
     },
-  }
-}
-
-const sayAgainMs = 60_000
-
-/** Says the same no more than once a minute. */
-function saidRarely(clock: Clock, say: (facts: object) => void): (facts: object) => void {
-  let sayAt = -Infinity
-  return (facts) => {
-    if (clock.monotonic() < sayAt) return
-    sayAt = clock.monotonic() + sayAgainMs
-    say(facts)
   }
 }
 

@@ -68,6 +68,7 @@ export function sharedUsage({ limits, store, ask, clock, random }: SharedUsageOp
     if (timer !== undefined || closed) return
     const run = async (): Promise<void> => {
       timer = undefined
+      collect()
       await ask(() => tellAll(to))
       if (isLeft()) arm(to)
     }

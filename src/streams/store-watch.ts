@@ -11,6 +11,8 @@ const pauseMs = { first: 250, max: 1_000 }
 export interface StoreWatch {
   /** Also counts the one who may try when a pause is over: only one does. */
   mayAsk(): boolean
+  /** Nobody may ask at the moment: for what is of no haste, and tries nothing for the others. */
+  isPaused(): boolean
   succeeded(): void
   failed(error: unknown): void
 }
@@ -26,6 +28,7 @@ export function storeWatch({ clock, random, logger }: { clock: Clock; random: Ra
       trying = true
       return true
     },
+    isPaused: () => failures >= failuresMax && clock.monotonic() < pausedUntil,
     succeeded() {
       if (failures >= failuresMax) logger.info({}, 'the store of the limiter answers again')
       failures = 0
