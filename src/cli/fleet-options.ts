@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ArgsDef } from 'citty'
 import { ConfigError, switchgearDefaults } from '../index.ts'
-import { natsLogDefaults, type NatsLogOptions, type NatsTls } from '../nats.ts'
+import type { NatsLogOptions, NatsTls } from '../nats.ts'
 import { parseDuration } from './duration.ts'
 import { isGiven, textOf, type Given } from './given.ts'
 
@@ -16,13 +16,15 @@ export interface FleetOptions {
 }
 
 const defaultDeadline = '5s'
+/** That of the log, which is not read for the sake of the help. */
+const defaultServers = 'nats://127.0.0.1:4222'
 
 /** The options that every command has which joins a fleet. */
 export const fleetArgs: ArgsDef = {
   fleet: { type: 'string', description: `Name of the fleet (FLEET; ${switchgearDefaults.fleet})`, valueHint: 'name' },
   servers: {
     type: 'string',
-    description: `Where NATS is, several with commas (NATS_URL; ${natsLogDefaults.servers})`,
+    description: `Where NATS is, several with commas (NATS_URL; ${defaultServers})`,
     valueHint: 'url,…',
   },
   nats: { type: 'string', description: 'The same as --servers', valueHint: 'url,…' },
@@ -73,7 +75,7 @@ export function readFleetOptions(given: Given): FleetOptions {
 function serversOf(given: Given): readonly string[] {
   const [servers, nats] = [textOf(given, 'servers'), textOf(given, 'nats')]
   if (servers !== undefined && nats !== undefined) throw new ConfigError('--nats', 'it is the same as --servers')
-  const urls = servers ?? textOf(given, 'nats', 'NATS_URL') ?? natsLogDefaults.servers
+  const urls = servers ?? textOf(given, 'nats', 'NATS_URL') ?? defaultServers
   return urls.split(',').map((url) => url.trim())
 }
 

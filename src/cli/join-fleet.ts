@@ -1,8 +1,8 @@
 import { filter, firstValueFrom, map, tap, timeout, TimeoutError } from 'rxjs'
 import { createSwitchgear, UnavailableError, type Link, type Switchgear } from '../index.ts'
-import { natsLog } from '../nats.ts'
 import { readableDuration } from './duration.ts'
 import type { FleetOptions } from './fleet-options.ts'
+import { openDoor } from './open-door.ts'
 import { observerName } from './operator.ts'
 
 /** The longest that NATS is given for one answer, in ms. */
@@ -14,6 +14,7 @@ const answerMs = 5_000
  */
 export async function joinFleet(options: FleetOptions): Promise<Switchgear> {
   const { fleet, servers, identity, tls, deadlineMs } = options
+  const { natsLog } = await openDoor(() => import('../nats.ts'), '@nats-io/transport-node @nats-io/jetstream')
   const log = natsLog({ servers, ...identity, tls, manage: false, deadlineMs: Math.min(answerMs, deadlineMs) })
   const gear = createSwitchgear({ fleet, instance: observerName(), log })
   try {

@@ -1,9 +1,10 @@
 import type { ArgsDef, CommandDef } from 'citty'
-import { ConfigError, UnavailableError, type Logger } from '../index.ts'
+import { UnavailableError, type Logger } from '../index.ts'
 import type * as Door from '../redis.ts'
 import { readableDuration } from './duration.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { isGiven, type Given } from './given.ts'
+import { openDoor } from './open-door.ts'
 import { screenOn, type Screen } from './screen.ts'
 import { readStoreOptions, storeArgs, type StoreOptions } from './store-options.ts'
 
@@ -40,7 +41,7 @@ export function storeCommand({ name, description, args, prepare }: StoreCommand)
     async run({ args: given }): Promise<ExitCode> {
       const work = prepare(given)
       const options = readStoreOptions(given)
-      const door = await openDoor()
+      const door = await openDoor(() => import('../redis.ts'), 'ioredis')
       const opened: Closable[] = []
       let why: unknown
       const note = (facts: object): void => {
@@ -65,15 +66,6 @@ export function storeCommand({ name, description, args, prepare }: StoreCommand)
         await Promise.all(opened.map(async (store) => store.close?.()))
       }
     },
-  }
-}
-
-/** Who uses breakers alone has no ioredis: it is asked for by those commands only that need it. */
-async function openDoor(): Promise<typeof Door> {
-  try {
-    return await import('../redis.ts')
-  } catch (error) {
-    throw new ConfigError('ioredis', 'this command needs the package: `npm install ioredis`', { cause: error })
   }
 }
 
