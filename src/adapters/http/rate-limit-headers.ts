@@ -18,8 +18,8 @@ export function rateLimitHeaders(
   decided: Decision | readonly Decision[],
   { legacyHeaders = true }: RateLimitHeadersOptions = {},
 ): Record<string, string> {
-  const { headers } = 'allowed' in decided ? decided : together(decided)
-  const wanted = Object.entries(headers()).filter(([name]) => legacyHeaders || !name.startsWith('X-'))
+  const decision = 'allowed' in decided ? decided : together(decided)
+  const wanted = Object.entries(decision.headers()).filter(([name]) => legacyHeaders || !name.startsWith('X-'))
   return Object.fromEntries(wanted)
 }
 
