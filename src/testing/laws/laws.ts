@@ -1,6 +1,7 @@
 import type { Law } from '../law.ts'
 import { autonomyLaws, type AutonomyLawName } from './autonomy.ts'
 import { breakerLaws, type BreakerLawName } from './breaker.ts'
+import { deadLettersLaws, type DeadLettersLawName } from './dead-letters.ts'
 import { fleetLaws, type FleetLawName } from './fleet.ts'
 import { limiterLaws, type LimiterLawName } from './limiter.ts'
 import { probeLaws, type ProbeLawName } from './probe.ts'
@@ -14,6 +15,7 @@ export const laws: Readonly<{
   autonomy: Readonly<Record<AutonomyLawName, Law>>
   retry: Readonly<Record<RetryLawName, Law>>
   limiter: Readonly<Record<LimiterLawName, Law>>
+  deadLetters: Readonly<Record<DeadLettersLawName, Law>>
 }> = Object.freeze({
   breaker: breakerLaws,
   probe: probeLaws,
@@ -21,4 +23,5 @@ export const laws: Readonly<{
   autonomy: autonomyLaws,
   retry: retryLaws,
   limiter: limiterLaws,
+  deadLetters: deadLettersLaws,
 })
