@@ -13,8 +13,55 @@ export type DecisionFacts = Omit<Decision, 'headers'>
 
 /** A decision of these facts. Its headers are made when they are asked for. */
 export function makeDecision(facts: DecisionFacts): Decision {
-  const { allowed, degraded, retryAfterMs, limits } = facts
-  return { allowed, degraded, retryAfterMs, limits, headers: () => headersOf(facts) }
+  return new MadeDecision(facts)
+}
+
+/** Decisions of one store, each with what it booked, if anything; nobody else sees that. */
+export interface Bookings<B extends object> {
+  make(facts: DecisionFacts, booking: B | undefined): Decision
+  /** What a decision of this store booked: once, and `undefined` from then on. */
+  take(decision: Decision): B | undefined
+}
+
+/** A private field, since there is one for each request, and an entry of a WeakMap costs ten times as much. */
+export function bookingsOf<B extends object>(): Bookings<B> {
+  class BookedDecision extends MadeDecision {
+    #booking: B | undefined
+
+    constructor(facts: DecisionFacts, booking: B | undefined) {
+      super(facts)
+      this.#booking = booking
+    }
+
+    static take(decision: Decision): B | undefined {
+      if (!(#booking in decision)) return undefined
+      const booking = decision.#booking
+      decision.#booking = undefined
+      return booking
+    }
+  }
+  return {
+    make: (facts, booking) => new BookedDecision(facts, booking),
+    take: (decision) => BookedDecision.take(decision),
+  }
+}
+
+class MadeDecision implements Decision {
+  readonly allowed: boolean
+  readonly degraded: boolean
+  readonly retryAfterMs: number
+  readonly limits: readonly LimitState[]
+
+  constructor({ allowed, degraded, retryAfterMs, limits }: DecisionFacts) {
+    this.allowed = allowed
+    this.degraded = degraded
+    this.retryAfterMs = retryAfterMs
+    this.limits = limits
+  }
+
+  headers(): Record<string, string> {
+    return headersOf(this)
+  }
 }
 
 /** The draft lets `RateLimit` be left out, and nobody knows what is left while the store cannot be asked. */

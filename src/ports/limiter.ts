@@ -98,4 +98,7 @@ export interface Limiter {
 }
 
 /** A limiter as a store has it: without a deadline, and rejecting with `UnavailableError` while it cannot be asked. */
-export type LimitStore = Omit<Limiter, 'suggest' | 'fleet'>
+export interface LimitStore extends Omit<Limiter, 'suggest' | 'fleet' | 'refund'> {
+  /** Also tells the key that something was given back to; `undefined` when there was nothing to give back. */
+  refund(decision: Decision): Promise<string | undefined>
+}

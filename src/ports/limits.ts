@@ -46,14 +46,15 @@ export function readNames(names: LimitNames, limits: ReadonlyMap<string, LimitDe
   const list: unknown = names
   if (!Array.isArray(list) || list.length === 0 || list.length > namesMax)
     throw new ConfigError('names', `expected a limit's name, or 1 to ${namesMax} of them (given: ${shown(names)})`)
-  const asked = new Map<string, AskedLimit>()
+  const asked: AskedLimit[] = []
   for (const each of list as readonly unknown[]) {
     const { name, cost } = readName(each)
-    const definition = definitionOf(name, limits)
-    const sum = (asked.get(name)?.cost ?? 0) + cost
-    asked.set(name, { name, cost: Math.min(sum, costMax), definition })
+    const index = asked.findIndex((other) => other.name === name)
+    const sum = (asked[index]?.cost ?? 0) + cost
+    const limit = { name, cost: Math.min(sum, costMax), definition: definitionOf(name, limits) }
+    asked.splice(index < 0 ? asked.length : index, 1, limit)
   }
-  return [...asked.values()]
+  return asked
 }
 
 /** @throws ConfigError for a name without a definition */

@@ -22,7 +22,7 @@ export interface GuardOptions {
   readonly deadlineMs: number
   readonly onUnavailable: OnUnavailable
   /** Decides meanwhile with `local`. */
-  readonly local: Limiter
+  readonly local: LimitStore
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -48,8 +48,8 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   const { limits, deadlineMs, onUnavailable, local, clock, random, logger, isOutage = () => true } = options
   const watch = storeWatch({ clock, random, logger })
   const refusals = rememberedRefusals(clock)
-  const booked = new WeakMap<Decision, { readonly key: string; readonly by: LimitStore; readonly decision: Decision }>()
-
+  /** What `local` decided, by what is said of it here. */
+  const standIns = new WeakMap<Decision, Decision>()
   /** Answers that had not come when a request passed without them. */
   const late = new WeakMap<Decision, LateAnswer>()
   const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
@@ -59,22 +59,22 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   )
 
   /** What the store says of a key, or `undefined` when it does not in time. @throws ConfigError */
-  const ask = async (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> => {
-    if (!watch.mayAsk()) return undefined
-    try {
-      const decision = await inTime(question)
-      watch.succeeded()
-      return decision
-    } catch (error) {
-      if (!(error instanceof ConfigError) && isOutage(error)) {
-        watch.failed(error)
+  const ask = (key: string, question: () => Promise<Decision>): Promise<Decision | undefined> => {
+    if (!watch.mayAsk()) return Promise.resolve(undefined)
+    return inTime(question).then(
+      (decision) => {
+        watch.succeeded()
+        return decision
+      },
+      (error: unknown) => {
+        const ofAll = !(error instanceof ConfigError) && isOutage(error)
+        if (ofAll) watch.failed(error)
+        else watch.succeeded()
+        if (error instanceof ConfigError) throw error
+        if (!ofAll) sayOfKey({ err: error, key })
         return undefined
-      }
-      watch.succeeded()
-      if (error instanceof ConfigError) throw error
-      sayOfKey({ err: error, key })
-      return undefined
-    }
+      },
+    )
   }
 
   const sayOfUsage = saidRarely(clock, (facts) => logger.warn(facts, 'what limits are used for cannot be shared'))
@@ -95,7 +95,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     const decision = await (books ? local.check(key, asked) : local.peek(key, asked)).catch(roomForNoMore)
     if (decision === undefined) return withoutStore(asked, true)
     const degraded = makeDecision({ ...decision, degraded: true })
-    if (books && decision.allowed) booked.set(degraded, { key, by: local, decision })
+    standIns.set(degraded, decision)
     return degraded
   }
 
@@ -112,8 +112,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       if (answer !== undefined) settleLate(key, instead, answer)
       return told(key, asked, instead)
     }
-    if (decision.allowed) booked.set(decision, { key, by: store, decision })
-    else if (generation === refusals.generation) refusals.add(key, asked, decision)
+    if (!decision.allowed && generation === refusals.generation) refusals.add(key, asked, decision)
     return told(key, asked, decision)
   }
 
@@ -161,11 +160,10 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       const unanswered = late.get(decision)
       late.delete(decision)
       if (unanswered !== undefined) giveBackLate(unanswered)
-      const booking = booked.get(decision)
-      if (booking === undefined) return
-      booked.delete(decision)
-      await inTime(() => booking.by.refund(booking.decision)).catch(() => {})
-      refusals.forget(booking.key)
+      const instead = standIns.get(decision)
+      const givenBack = instead === undefined ? inTime(() => store.refund(decision)) : local.refund(instead)
+      const key = await givenBack.catch(() => undefined)
+      if (key !== undefined) refusals.forget(key)
     },
     reset: (key, names) => change(key, (limiter) => limiter.reset(key, names)),
     override: (key, given) => change(key, (limiter) => limiter.override(key, given)),

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { OverCapacityError } from '../../kernel/errors.ts'
 import { count, parseOptions } from '../../kernel/options.ts'
 import { type Clock, isClock, systemClock } from '../../ports/clock.ts'
-import { makeDecision, tellDecision } from '../../ports/decision.ts'
+import { bookingsOf, tellDecision } from '../../ports/decision.ts'
 import { limitUsage } from '../../ports/limit-usage.ts'
 import { addUses, type LimitUse } from '../../ports/limit-use.ts'
-import type { Decision, LimitDefinition, Limiter, Limits } from '../../ports/limiter.ts'
+import type { Decision, LimitDefinition, Limiter, Limits, LimitStore } from '../../ports/limiter.ts'
 import {
   type AskedLimit,
   checkKey,
@@ -44,11 +44,14 @@ export function memoryLimiter(options: MemoryLimiterOptions = {}): Limiter {
       tellDecision(key, decision)
       return decision
     },
+    async refund(decision) {
+      await windows.refund(decision)
+    },
   }
 }
 
 /** The same for a limiter that decides with it, and tells by itself what was decided. @throws ConfigError */
-export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
+export function memoryWindows(options: MemoryLimiterOptions = {}): LimitStore & Pick<Limiter, 'suggest'> {
   const given = parseOptions(schema, options, 'memoryLimiter')
   const { clock = systemClock, keysMax = memoryLimiterDefaults.keysMax } = given
   const limits = checkLimits(given.limits ?? defaultLimits)
@@ -57,7 +60,7 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
   const sinceAt = clock.now()
   const usage = limitUsage(sinceAt)
   const used = new Map<string, LimitUse>()
-  const bookings = new WeakMap<Decision, Booking>()
+  const bookings = bookingsOf<Booking>()
 
   const decide = (key: string, names: Parameters<Limiter['check']>[1], books: boolean): Decision => {
     checkKey(key)
@@ -72,13 +75,8 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
     const booked = books && waitMs === 0
     const after = booked ? seen.map(bookIn) : seen
     if (booked || seen.some((each) => each.believed)) windows.set(key, after, now)
-    const decision = makeDecision({
-      allowed: waitMs === 0,
-      degraded: false,
-      retryAfterMs: waitMs,
-      limits: after.map(stateOf),
-    })
-    if (booked) bookings.set(decision, { key, grants: after.map(grantOf) })
+    const facts = { allowed: waitMs === 0, degraded: false, retryAfterMs: waitMs, limits: after.map(stateOf) }
+    const decision = bookings.make(facts, booked ? { key, grants: after.map(grantOf) } : undefined)
     if (books) usage.record(key, asked, decision, now)
     return decision
   }
@@ -87,10 +85,9 @@ export function memoryWindows(options: MemoryLimiterOptions = {}): Limiter {
     check: async (key, names) => decide(key, names, true),
     peek: async (key, names) => decide(key, names, false),
     refund: async (decision) => {
-      const booking = bookings.get(decision)
-      if (booking === undefined) return
-      bookings.delete(decision)
-      windows.giveBack(booking)
+      const booking = bookings.take(decision)
+      if (booking !== undefined) windows.giveBack(booking)
+      return booking?.key
     },
     reset: async (key, names) => windows.forget(checkKey(key), readNamesToForget(names, limits)),
     override: async (key, given) => {

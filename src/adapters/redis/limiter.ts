@@ -1,5 +1,5 @@
 import { UnavailableError } from '../../kernel/errors.ts'
-import { makeDecision } from '../../ports/decision.ts'
+import { type Bookings, bookingsOf } from '../../ports/decision.ts'
 import type { Decision, LimitDefinition, LimitNames, LimitState, LimitStore } from '../../ports/limiter.ts'
 import { type AskedLimit, checkKey, readNames, readNamesToForget, readOverrides } from '../../ports/limits.ts'
 import type { RedisConnection } from './connection.ts'
@@ -20,32 +20,29 @@ export interface RedisWindowsOptions {
  * `UnavailableError` when Redis cannot be asked or does not answer with sense.
  */
 export function redisWindows({ connection, fleet, limits, check = checkScript() }: RedisWindowsOptions): LimitStore {
-  const bookings = new WeakMap<Decision, Booking>()
+  const bookings = bookingsOf<Booking>()
   const parts = new Map([...limits.keys()].map((name) => [name, inKey(name)]))
   const prefixOf = (key: string): string => organizationKey(fleet, 'rl', checkKey(key), '')
 
   const decide = async (key: string, names: LimitNames, books: boolean): Promise<Decision> => {
     const asked = readNames(names, limits)
     const prefix = prefixOf(key)
-    const keys = asked.map(({ name }) => prefix + parts.get(name))
+    const keys = asked.map(({ name }) => prefix + (parts.get(name) ?? inKey(name)))
     const args: Argument[] = [books ? 1 : 0]
     for (const { cost, definition } of asked) args.push(definition.limit, definition.windowMs, cost)
-    const reply = await run(connection, check, keys, args)
-    const standings = readReply(reply, asked)
-    const decision = decisionOf(standings, books)
-    if (books && decision.allowed) bookings.set(decision, { keys, standings })
-    return decision
+    const standings = readReply(await run(connection, check, keys, args), asked)
+    return decisionOf({ key, keys, standings }, books, bookings)
   }
 
   return {
     check: (key, names) => decide(key, names, true),
     peek: (key, names) => decide(key, names, false),
     async refund(decision) {
-      const booking = bookings.get(decision)
-      if (booking === undefined) return
-      bookings.delete(decision)
+      const booking = bookings.take(decision)
+      if (booking === undefined) return undefined
       const args = booking.standings.flatMap(({ since, untilAt, cost }) => [since, untilAt, cost])
       await run(connection, refundScript, booking.keys, args)
+      return booking.key
     },
     async reset(key, names) {
       const prefix = prefixOf(key)
@@ -64,6 +61,7 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
 }
 
 interface Booking {
+  readonly key: string
   readonly keys: readonly string[]
   readonly standings: readonly Standing[]
 }
@@ -110,7 +108,8 @@ function readReply(reply: unknown, asked: readonly AskedLimit[]): readonly Stand
   })
 }
 
-function decisionOf(standings: readonly Standing[], books: boolean): Decision {
+function decisionOf(booking: Booking, books: boolean, bookings: Bookings<Booking>): Decision {
+  const { standings } = booking
   let retryAfterMs = 0
   for (const { waitMs } of standings) retryAfterMs = Math.max(retryAfterMs, waitMs)
   const allowed = retryAfterMs === 0
@@ -119,5 +118,5 @@ function decisionOf(standings: readonly Standing[], books: boolean): Decision {
     const remaining = Math.max(0, isBooked ? left - cost : left)
     return { name, limit, remaining, resetMs: isBooked ? resetAfterMs : resetMs, windowMs, exceeded: waitMs > 0 }
   })
-  return makeDecision({ allowed, degraded: false, retryAfterMs, limits })
+  return bookings.make({ allowed, degraded: false, retryAfterMs, limits }, isBooked ? booking : undefined)
 }

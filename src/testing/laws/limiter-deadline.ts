@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import * as fc from 'fast-check'
-import { memoryLimiter } from '../../adapters/memory/limiter.ts'
+import { memoryWindows } from '../../adapters/memory/limiter.ts'
 import { UnavailableError } from '../../kernel/errors.ts'
 import type { Decision, Limiter, LimitStore } from '../../ports/limiter.ts'
 import { checkLimits } from '../../ports/limits.ts'
@@ -47,7 +47,7 @@ export const deadlineLaw: Law<DeadlineScenario> = {
     const clock = virtualClock()
     const store = unreliable(clock)
     const parts = { limits: checkLimits(limits), deadlineMs, onUnavailable, clock, logger: silentLogger }
-    const local = memoryLimiter({ limits, clock })
+    const local = memoryWindows({ limits, clock })
     const guarded = guardedLimiter(store, { ...parts, local, random: seededRandom(seed) })
     let degraded = 0
     for (const { afterMs, store: manner, call } of questions) {
@@ -78,7 +78,7 @@ function assertFollows(policy: OnUnavailable, { allowed, retryAfterMs }: Decisio
 }
 
 function unreliable(clock: VirtualClock): LimitStore & { manner: Manner; asked: number } {
-  const inner: Limiter = memoryLimiter({ limits, clock })
+  const inner: Limiter = memoryWindows({ limits, clock })
   const store = {
     ...inner,
     manner: { does: 'hang' } as Manner,

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
+import { memoryWindows } from '../../../src/adapters/memory/limiter.ts'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { checkScript } from '../../../src/adapters/redis/limit-scripts.ts'
 import { redisWindows } from '../../../src/adapters/redis/limiter.ts'
@@ -88,7 +88,7 @@ test('Redis decides as the reference model does, whatever is asked, given back, 
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
       let nowUs = startUs
       const clock: Clock = { ...systemClock, monotonic: () => nowUs / 1_000 }
-      const model = memoryLimiter({ limits, clock })
+      const model = memoryWindows({ limits, clock })
       const check = checkScript(testTime)
       const store = redisWindows({ connection, fleet: `model-${(run += 1)}`, limits: checkLimits(limits), check })
       const decisions: { ours: Decision; theirs: Decision }[] = []
