@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { memoryWindows } from '../../src/adapters/memory/limiter.ts'
 import { limitUsage } from '../../src/ports/limit-usage.ts'
 import { addUses, type LimitUse } from '../../src/ports/limit-use.ts'
-import type { LimitSuggestion, Limiter } from '../../src/ports/limiter.ts'
+import type { LimitSuggestion } from '../../src/ports/limiter.ts'
 import { checkLimits, readNames } from '../../src/ports/limits.ts'
 import { suggestLimits } from '../../src/ports/suggest-limits.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
@@ -119,7 +119,7 @@ test('keys with a limit of their own are counted beside, since the limit that is
 test('a limit is said to refuse what it refuses, and not what another one does', async () => {
   const clock: VirtualClock = virtualClock()
   const both = checkLimits({ few: { limit: 1, windowMs: 60_000 }, many: { limit: 100, windowMs: 60_000 } })
-  const limiter: Limiter = memoryWindows({ limits: Object.fromEntries(both), clock })
+  const limiter = memoryWindows({ limits: Object.fromEntries(both), clock })
   for (let call = 0; call < 5; call += 1) await limiter.check('acme', ['few', 'many'])
   expect(await limiter.suggest()).toMatchObject([
     { name: 'few', asked: 5, refused: 4, scope: 'instance' },

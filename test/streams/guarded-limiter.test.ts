@@ -31,7 +31,7 @@ function limiterOver(store: LimitStore, options: Partial<GuardOptions> = {}): Li
 }
 
 /** A store that answers after so long. */
-function slowStore(clock: Clock, afterMs: number): { store: LimitStore; inner: Limiter } {
+function slowStore(clock: Clock, afterMs: number): { store: LimitStore; inner: LimitStore } {
   const inner = memoryWindows({ limits, clock })
   const check: LimitStore['check'] = async (key, names) => {
     await clock.sleep(afterMs)

@@ -78,7 +78,7 @@ function assertFollows(policy: OnUnavailable, { allowed, retryAfterMs }: Decisio
 }
 
 function unreliable(clock: VirtualClock): LimitStore & { manner: Manner; asked: number } {
-  const inner: Limiter = memoryWindows({ limits, clock })
+  const inner = memoryWindows({ limits, clock })
   const store = {
     ...inner,
     manner: { does: 'hang' } as Manner,
