@@ -18,7 +18,7 @@ export function letterKey(fleet: string, organization: string, id: string): stri
   return organizationKey(fleet, 'dl', organization, `l:${id}`)
 }
 
-const errorTypes = Object.keys(retryableByType) as readonly ErrorType[]
+export const errorTypes: readonly ErrorType[] = Object.keys(retryableByType) as readonly ErrorType[]
 
 /** Which indexes a filter is about, as scripts are told: all, those with these names, or those whose names begin so. */
 export function cellsOf({ channel, errorType, parked }: LetterFilter): readonly [how: string, ...names: string[]] {

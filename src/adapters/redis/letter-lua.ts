@@ -14,21 +14,21 @@ local function cellOf(id)
   return cell, version
 end
 
-local function index(id, score, cell)
+local function feedOf(cell) return prefix .. 's:' .. match(cell, '^[^:]*') end
+
+local function enter(id, at, cell, keptMs, isFed)
   local key = prefix .. 'i:' .. cell
-  call('ZADD', key, score, id)
-  if call('ZCARD', key) == 1 then call('ZADD', prefix .. 'cells', 0, cell) end
+  call('ZADD', key, at, id)
+  if isFed then call('XADD', feedOf(cell), '*', 'id', id) end
+  if call('ZCARD', key) == 1 then
+    call('ZADD', prefix .. 'cells', 0, cell)
+    call('PEXPIRE', feedOf(cell), keptMs)
+  end
 end
 
 local function unindex(id, cell)
   local key = prefix .. 'i:' .. cell
   if call('ZREM', key, id) == 1 and call('EXISTS', key) == 0 then call('ZREM', prefix .. 'cells', cell) end
-end
-
-local function feed(id, cell, keptFromMs, ttlMs)
-  local key = prefix .. 's:' .. match(cell, '^[^:]*')
-  call('XADD', key, 'MINID', '~', keptFromMs, '*', 'id', id)
-  call('PEXPIRE', key, ttlMs)
 end
 
 -- A letter goes for good, and leaves for a day that it did.
@@ -42,15 +42,14 @@ local function remove(id)
 end
 
 -- Says whether the letter has that version, and is another then.
-local function replace(id, version, value, keptFromMs, ttlMs)
+local function replace(id, version, value, keptMs)
   local before, stands = cellOf(id)
   if stands ~= version then return 0 end
   local cell = match(value, '^%d+ ([^\\n]*)\\n')
   call('SET', prefix .. 'l:' .. id, value, 'KEEPTTL')
   if cell ~= before then
     unindex(id, before)
-    index(id, call('ZSCORE', all, id), cell)
-    if match(cell, '^[^:]*') ~= match(before, '^[^:]*') then feed(id, cell, keptFromMs, ttlMs) end
+    enter(id, call('ZSCORE', all, id), cell, keptMs, feedOf(cell) ~= feedOf(before))
   end
   return 1
 end

@@ -1,26 +1,40 @@
+import { errorTypes } from './letter-keys.ts'
 import { letterLua } from './letter-lua.ts'
 import { type Script, script } from './run-script.ts'
 
 /**
- * Adds a letter. ARGV: id, instant of creation, value, cell, most letters, ms that it is kept, since when the feed is
- * kept. Returns 1, 0 when there are too many, or the value that is there.
+ * Adds letters. ARGV: ms that they are kept, since when feeds are (or '' where they were cut not long ago), then for each
+ * letter: id, instant of creation, value, cell, how many there may be. Returns for each 1, 0 when there are too many, or the
+ * value that is there.
  */
 export const addScript: Script = script(`${letterLua}
-local key, id = prefix .. 'l:' .. ARGV[1], ARGV[1]
-if not call('SET', key, ARGV[3], 'NX', 'PX', ARGV[6]) then return call('GET', key) end
-if call('ZCARD', all) >= tonumber(ARGV[5]) then
-  call('DEL', key)
-  return 0
+local keptMs, since, answers = ARGV[1], ARGV[2], {}
+for i = 3, #ARGV, 5 do
+  local id, at, cell = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+  local key = prefix .. 'l:' .. id
+  if not call('SET', key, ARGV[i + 2], 'NX', 'PX', keptMs) then
+    answers[#answers + 1] = call('GET', key)
+  elseif call('ZCARD', all) >= ARGV[i + 4] + 0 then
+    call('DEL', key)
+    answers[#answers + 1] = 0
+  else
+    call('ZADD', all, at, id)
+    enter(id, at, cell, keptMs, true)
+    answers[#answers + 1] = 1
+  end
 end
-call('ZADD', all, ARGV[2], id)
-index(id, ARGV[2], ARGV[4])
-feed(id, ARGV[4], ARGV[7], ARGV[6])
-return 1
+if since ~= '' then
+  for _, errorType in ipairs({ ${errorTypes.map((type) => `'${type}'`).join(', ')} }) do
+    call('XTRIM', prefix .. 's:' .. errorType, 'MINID', '~', since)
+    call('PEXPIRE', prefix .. 's:' .. errorType, keptMs)
+  end
+end
+return answers
 `)
 
-/** ARGV: id, version before, value, since when the feed is kept, ms that it is. Returns 1 if that version was there. */
+/** ARGV: id, version before, value, ms that feeds are kept. Returns 1 if that version was there. */
 export const replaceScript: Script = script(`${letterLua}
-return replace(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+return replace(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 `)
 
 /** ARGV: ids. Returns how many were there. */

@@ -30,15 +30,18 @@ export function readCell(name: string): Cell {
 /** What of a header stands in its JSON: what the key and the first line say is left out, and so is what is as it begins. */
 interface StoredHeader
   extends
-    Pick<LetterHeader, 'messageId' | 'error' | 'createdAt' | 'edits'>,
-    Partial<Pick<LetterHeader, 'attempts' | 'retryCount' | 'redriveCount' | 'updatedAt'>> {}
+    Pick<LetterHeader, 'messageId' | 'createdAt' | 'edits'>,
+    Partial<Pick<LetterHeader, 'attempts' | 'retryCount' | 'redriveCount' | 'updatedAt'>> {
+  /** `frames` is a stack that begins with the name and the message, without these. */
+  readonly error: LetterHeader['error'] & { readonly frames?: string }
+}
 
 /** Three lines: `<version> <cell>`, the rest of the header as JSON, and the payload as JSON. */
 export function writeValue({ header, body }: LetterParts): string {
   const { messageId, error, attempts, retryCount, redriveCount, createdAt, updatedAt, edits } = header
   const stored: StoredHeader = {
     messageId,
-    error,
+    error: storedError(error),
     ...(attempts.length === 0 ? {} : { attempts }),
     ...(retryCount === 0 ? {} : { retryCount }),
     ...(redriveCount === 0 ? {} : { redriveCount }),
@@ -63,7 +66,7 @@ export function readValue(organization: string, id: string, value: Buffer): Lett
     channel,
     messageId: stored.messageId,
     errorType,
-    error: stored.error,
+    error: readError(stored.error),
     attempts: stored.attempts ?? [],
     retryCount: stored.retryCount ?? 0,
     redriveCount: stored.redriveCount ?? 0,
@@ -74,6 +77,16 @@ export function readValue(organization: string, id: string, value: Buffer): Lett
     ...(stored.edits === undefined ? {} : { edits: stored.edits }),
   }
   return { header, body: second < 0 ? '' : value.toString('utf8', second + 1) }
+}
+
+function storedError(error: LetterHeader['error']): StoredHeader['error'] {
+  const { stack, ...rest } = error
+  const beginning = `${error.name}: ${error.message}`
+  return stack?.startsWith(beginning) === true ? { ...rest, frames: stack.slice(beginning.length) } : error
+}
+
+function readError({ frames, ...error }: StoredHeader['error']): LetterHeader['error'] {
+  return frames === undefined ? error : { ...error, stack: `${error.name}: ${error.message}${frames}` }
 }
 
 const newline = 10

@@ -1,18 +1,17 @@
-import { OverCapacityError } from '../../kernel/errors.ts'
-import { shown } from '../../kernel/options.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { letterMatches } from '../../ports/letter-filter.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
 import { type LetterParts, organizationOf } from '../../ports/letter.ts'
 import type { RedisConnection } from './connection.ts'
+import { letterAdding } from './letter-adding.ts'
 import { type InTime, letterAsking } from './letter-asking.ts'
 import { countLetters, letterRows } from './letter-counts.ts'
 import { allKey, letterKey, ownId } from './letter-keys.ts'
 import { letterOrganizations } from './letter-organizations.ts'
 import { letterPages } from './letter-pages.ts'
-import { addScript, removeScript, replaceScript } from './letter-scripts.ts'
+import { removeScript, replaceScript } from './letter-scripts.ts'
 import { letterSweep } from './letter-sweep.ts'
-import { cellName, goneValue, readValue, writeValue } from './letter-value.ts'
+import { goneValue, readValue, writeValue } from './letter-value.ts'
 import { redisRedriveJobs } from './redrive-jobs.ts'
 
 export interface RedisLettersOptions {
@@ -39,24 +38,10 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
   const organizations = letterOrganizations(redis, fleet, clock)
   const pages = letterPages({ redis, fleet, organizations })
   const keptMs = Math.ceil(retentionMs) + dayMs
-  /** Since when feeds are kept, and for how long: what scripts that write to them are told. */
   const feedBounds = (): readonly [number, number] => [Math.max(0, Math.floor(clock.now() - retentionMs)), keptMs]
 
   return {
-    async add(letter, { lettersMax }) {
-      const { id, organization, createdAt } = letter.header
-      await organizations.announce(organization)
-      const [since, ttlMs] = feedBounds()
-      const reply = await redis.script(
-        addScript,
-        [allKey(fleet, organization)],
-        [ownId(id), createdAt, writeValue(letter), cellName(letter.header), lettersMax, ttlMs, since],
-      )
-      if (reply === 1) return { status: 'added', letter }
-      if (reply === 0) throw new OverCapacityError(`dead letters of ${shown(organization)}`, 'lettersMax', lettersMax)
-      const present = valueIn(organization, id, reply)
-      return present === undefined ? { status: 'gone' } : { status: 'present', letter: present }
-    },
+    add: letterAdding({ redis, fleet, organizations, feedBounds, clock }),
     async get(id) {
       const organization = organizationOf(id)
       if (organization === undefined) return undefined
@@ -72,7 +57,7 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
     rows: (filter, cursor) => letterRows({ redis, fleet, organizations }, filter, cursor),
     async replace(letter, version) {
       const { id, organization } = letter.header
-      const args = [ownId(id), version, writeValue(letter), ...feedBounds()]
+      const args = [ownId(id), version, writeValue(letter), keptMs]
       return (await redis.script(replaceScript, [allKey(fleet, organization)], args)) === 1
     },
     async remove(ids) {
@@ -82,7 +67,7 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
       return (await Promise.all(chunks)).reduce<number>((sum, removed) => sum + Number(removed), 0)
     },
     sweep: letterSweep({ redis, fleet, organizations }),
-    jobs: redisRedriveJobs({ redis, fleet, feedBounds }),
+    jobs: redisRedriveJobs({ redis, fleet, keptMs }),
     close: async () => connection.close(),
   }
 }

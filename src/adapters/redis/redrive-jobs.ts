@@ -24,15 +24,15 @@ import type { Argument, Script } from './run-script.ts'
 export interface RedisRedriveJobsOptions {
   readonly redis: LetterAsking
   readonly fleet: string
-  /** Since when feeds of letters are kept, and for how many ms. */
-  readonly feedBounds: () => readonly [number, number]
+  /** How long letters and their feeds are kept, in ms. */
+  readonly keptMs: number
 }
 
 /** Plans that are remembered: they may be long, and never change. */
 const plansMax = 100
 
 /** Redrives in Redis: letters wait in a stream, and workers take them as consumers of one group. */
-export function redisRedriveJobs({ redis, fleet, feedBounds }: RedisRedriveJobsOptions): RedriveJobs {
+export function redisRedriveJobs({ redis, fleet, keptMs }: RedisRedriveJobsOptions): RedriveJobs {
   const plans = new Map<string, RedrivePlan>()
 
   /** Runs a script about a job; `undefined` for what is no id of one. */
@@ -97,7 +97,7 @@ export function redisRedriveJobs({ redis, fleet, feedBounds }: RedisRedriveJobsO
     },
     async settle(id, turn, outcome, next) {
       const change = next === undefined ? ['', ''] : [next.header.version - 1, writeValue(next)]
-      const reply = await about(settleScript, id, [turn, outcome, ...change, ...feedBounds()])
+      const reply = await about(settleScript, id, [turn, outcome, ...change, keptMs])
       if (!Array.isArray(reply)) return textIn(reply) === 'changed' ? 'changed' : 'lost'
       const job = await jobIn(id, reply)
       if (job === undefined) throw new UnavailableError('Redis', `the redrive ${id} is gone`)

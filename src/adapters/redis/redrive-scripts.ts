@@ -183,14 +183,14 @@ return held
 `)
 
 /**
- * ARGV: job, turn, outcome, the version that is replaced, what it is replaced by or '', since when the feed is kept, ms that
- * it is. Returns the facts of the job, `lost` or `changed`.
+ * ARGV: job, turn, outcome, the version that is replaced, what it is replaced by or '', ms that feeds are kept. Returns the
+ * facts of the job, `lost` or `changed`.
  */
 export const settleScript: Script = script(`${jobLua}
 local turn, outcome, value = ARGV[2], ARGV[3], ARGV[5]
 if not isHeld(turn) then return 'lost' end
 local entry, id = partsOf(turn)
-if value ~= '' and cellOf(id) and replace(id, ARGV[4], value, ARGV[6], ARGV[7]) == 0 then return 'changed' end
+if value ~= '' and cellOf(id) and replace(id, ARGV[4], value, ARGV[6]) == 0 then return 'changed' end
 if outcome == 'delivered' then remove(id) end
 settled(entry)
 call('DEL', claimKey(id))

@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { redisLetters } from '../../../src/adapters/redis/letters.ts'
 import { systemClock } from '../../../src/ports/clock.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { redisDeadLetters, type RedisDeadLettersOptions } from '../../../src/redis.ts'
+import { redisDeadLetters } from '../../../src/redis-dead-letters.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 
