@@ -51,7 +51,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   /** What `local` decided, by what is said of it here. */
   const standIns = new WeakMap<Decision, Decision>()
   /** Answers that had not come when a request passed without them. */
-  const late = new WeakMap<Decision, LateAnswer>()
+  const late = new WeakMap<Decision, Promise<Decision>>()
   const inTime = sharedDeadline(clock, deadlineMs, 'the store of the limiter')
 
   const sayOfKey = saidRarely(clock, (facts) =>
@@ -109,7 +109,7 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
     const decision = await ask(key, () => (answer = store.check(key, asked)))
     if (decision === undefined) {
       const instead = await standIn(key, asked, true)
-      if (answer !== undefined) settleLate(key, instead, answer)
+      if (answer !== undefined) settleLate(instead, answer)
       return told(key, asked, instead)
     }
     if (!decision.allowed && generation === refusals.generation) refusals.add(key, asked, decision)
@@ -117,17 +117,15 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
   }
 
   /** What the store books too late stands while the request passed, and is given back with it, or because it did not. */
-  const settleLate = (key: string, instead: Decision, answer: Promise<Decision>): void => {
-    if (instead.allowed) late.set(instead, { key, answer })
-    else giveBackLate({ key, answer })
+  const settleLate = (instead: Decision, answer: Promise<Decision>): void => {
+    if (instead.allowed) late.set(instead, answer)
+    else giveBackLate(answer)
   }
 
-  const giveBackLate = ({ key, answer }: LateAnswer): void =>
+  const giveBackLate = (answer: Promise<Decision>): void =>
     unheeded(async () => {
-      const decision = await answer
-      if (!decision.allowed) return
-      await store.refund(decision)
-      refusals.forget(key)
+      const key = await store.refund(await answer)
+      if (key !== undefined) refusals.forget(key)
     })
 
   const told = (key: string, asked: readonly AskedLimit[], decision: Decision): Decision => {
@@ -173,11 +171,6 @@ export function guardedLimiter(store: LimitStore, options: GuardOptions): Limite
       unheeded(() => store.close?.())
     },
   }
-}
-
-interface LateAnswer {
-  readonly key: string
-  readonly answer: Promise<Decision>
 }
 
 /** What one instance has no room for is not limited by it, which is what there is without it. */
