@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from 'switchgear'
+import type { Channels } from './channels/channels.ts'
 import { emailChannel } from './channels/email.ts'
 import { type HttpSender, httpSender } from './channels/http-sender.ts'
 import { slackChannel } from './channels/slack.ts'
@@ -8,11 +9,11 @@ import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
-import { type Channels, deliverMessage } from './delivery/deliver-message.ts'
-import { createDispatcher } from './delivery/dispatcher.ts'
+import { openDeadLetters } from './dead-letters/open-dead-letters.ts'
+import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
-import { watchStore } from './delivery/store-watch.ts'
+import { drainDeadlineMs, startDelivery } from './delivery/start-delivery.ts'
 import { alertIntake } from './intake/accept-alerts.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
 import { createOpened, type Opened } from './opened.ts'
@@ -22,9 +23,6 @@ import type { Settings } from './settings.ts'
 import { type AlertStore, openAlertStore } from './store/alert-store.ts'
 import { openPglite } from './store/pglite.ts'
 import { openPostgres } from './store/postgres.ts'
-
-/** How long stopping may take until what is being sent is handed back, in ms. Longer than an attempt may take. */
-export const drainDeadlineMs = 15_000
 
 /** The service, listening. */
 export interface Service {
@@ -46,7 +44,7 @@ export async function serve(settings: Settings): Promise<Service> {
   // Without a configuration nobody asked for mail to made-up addresses, also where mail is set up.
   const organizations = organizationsOf(config.file, config.path === undefined ? {} : settings)
   const logger = createLogger(settings.logLevel, { fleet: settings.fleet, instance: settings.instance })
-  const engine = createEngine(config.file.engine ?? {}, { fleet: settings.fleet, instance: settings.instance, logger })
+  const engine = await openEngine(config, settings, logger)
   warn(config, settings, logger)
 
   const opened = createOpened()
@@ -78,12 +76,10 @@ async function start({ settings, config, organizations, logger, engine, opened }
   opened.add(() => http.close())
   const channels = openChannels(settings, http)
   opened.add(() => Promise.all(Object.values(channels).map((channel) => channel.close())))
-  const holds = createHolds()
-  const deliver = deliverMessage({ ...engine, organizations, channels, holds })
-  const dispatcher = createDispatcher({ store, holds, logger, deliver })
-  opened.add(() => dispatcher.drain(drainDeadlineMs))
-  const watch = watchStore({ store, dispatcher, holds, logger })
-  opened.add(() => watch.stop())
+  const parts = { store, engine, organizations, channels, holds: createHolds(), logger, opened }
+  const dispatcher = startDelivery(parts)
+  const redrives = startRedrives(parts)
+  opened.add(() => Promise.all([dispatcher, redrives].map((worker) => worker.drain(drainDeadlineMs))))
   const intake = alertIntake({
     organizations,
     insert: (requests) => store.insert(requests),
@@ -97,6 +93,8 @@ async function start({ settings, config, organizations, logger, engine, opened }
     intake,
     store,
     breakers: engine.gear.breakers,
+    deadLetters: engine.gear.deadLetters,
+    redrives,
     logger,
     isStopping: () => stopping !== undefined,
   })
@@ -118,6 +116,18 @@ async function listen(app: FastifyInstance, settings: Settings): Promise<string>
     throw listenError(error, settings)
   }
   return urlOf(app.server.address(), settings.host)
+}
+
+/** The engine, and the queue of dead letters, which is the engine's to close. */
+async function openEngine({ file }: LoadedConfig, settings: Settings, logger: ServiceLogger): Promise<Engine> {
+  const { fleet, instance } = settings
+  const deadLetters = openDeadLetters(settings)
+  try {
+    return createEngine(file.engine ?? {}, { fleet, instance, logger, deadLetters })
+  } catch (error) {
+    await deadLetters.close?.()
+    throw error
+  }
 }
 
 async function openStore(settings: Settings, logger: ServiceLogger): Promise<AlertStore> {

@@ -1,17 +1,23 @@
 import { classify, type ClassifiedError, type Outcome, type RetryPolicy, type Switchgear } from 'switchgear'
-import type { Channel, Sending } from '../channels/channel.ts'
+import type { Sending } from '../channels/channel.ts'
+import { type Channels, sendBy } from '../channels/channels.ts'
 import { outboxMessage } from '../channels/outbox.ts'
 import { isOutbox } from '../config/destination.ts'
-import { type Organizations, type Receiver, receiverOf, type Target } from '../config/organizations.ts'
+import { type Organizations, type Receiver, receiverOf } from '../config/organizations.ts'
 import type { OutcomeRecord } from '../store/record-outcomes.ts'
 import type { Claimed } from '../store/stored-alert.ts'
+import { askedToWait } from './asked-to-wait.ts'
 import { type AttemptLog, attemptLog } from './attempt-log.ts'
-import { AskedToWaitError, ExpiredError, HandedBackError, HeldBackError } from './delivery-errors.ts'
+import {
+  AskedToWaitError,
+  DestinationRefusedError,
+  ExpiredError,
+  HandedBackError,
+  HeldBackError,
+  ReceiverGoneError,
+} from './delivery-errors.ts'
 import type { Holds } from './holds.ts'
 import { classifyDelivery } from './judge-delivery.ts'
-
-/** The ways out, by the kind of a receiver's target. */
-export type Channels = { readonly [Kind in Exclude<Target['kind'], 'outbox'>]?: Channel<Kind> }
 
 export interface DeliverOptions {
   readonly gear: Pick<Switchgear, 'safeCall'>
@@ -41,7 +47,12 @@ export interface Delivered {
   readonly record: OutcomeRecord
   /** How long the destination is to be left alone, in ms from now. */
   readonly holdMs?: number
+  /** Why it has failed for good: there where the record says `deadLettered`. */
+  readonly failure?: Failure
 }
+
+/** What a dead letter says of why. */
+export type Failure = Pick<ClassifiedError, 'type' | 'retryable' | 'name' | 'message'>
 
 /** How long a message waits that found no room for another breaker, in ms. */
 const noRoomWaitMs = 1_000
@@ -56,10 +67,13 @@ export function deliverMessage(options: DeliverOptions): Deliver {
   const { organizations } = options
   return async (delivery) => {
     const { message } = delivery
+    if (message.leftMs <= 0) return expired(message)
     const receiver = receiverOf(organizations, message.alert.organization, message.receiver)
-    if (receiver === undefined) return { record: letter(message, 'invalid', 'the receiver is no longer configured') }
+    if (receiver === undefined) return hopeless(message, new ReceiverGoneError(message.receiver))
     if (receiver.destination !== message.destination)
-      return { record: { ...untouched(message), dueInMs: movedWaitMs, destination: receiver.destination } }
+      return {
+        record: { ...untouched(message), state: 'pending', dueInMs: movedWaitMs, destination: receiver.destination },
+      }
     if (isOutbox(receiver.destination)) return { record: intoOutbox(message, receiver) }
     return send(options, delivery, receiver)
   }
@@ -85,9 +99,9 @@ async function send(options: DeliverOptions, delivery: Delivery, receiver: Recei
     )
     return delivered(message, outcome, log, recipients)
   } catch (error) {
-    const { type, message: text } = classify(error)
-    log.failed(text)
-    return { record: { ...letter(message, type, text), attempts: log.records, ...rowsOf(recipients) } }
+    const failure = classify(error)
+    log.failed(failure.message)
+    return final({ id: message.id, attempts: log.records, ...rowsOf(recipients) }, failure)
   }
 }
 
@@ -118,7 +132,7 @@ async function attempt({ channels, holds, organizations }: DeliverOptions, conte
   log.begin()
   delivery.sending += 1
   try {
-    await dispatch(channels, {
+    await sendBy(channels, {
       messageId: message.id,
       alert: message.alert,
       receiver: receiver.name,
@@ -141,35 +155,6 @@ async function attempt({ channels, holds, organizations }: DeliverOptions, conte
   }
 }
 
-function dispatch(channels: Channels, sending: Sending): Promise<void> {
-  switch (sending.target.kind) {
-    case 'email':
-      return channelOf(channels.email).send({ ...sending, target: sending.target })
-    case 'slack':
-      return channelOf(channels.slack).send({ ...sending, target: sending.target })
-    case 'webhook':
-      return channelOf(channels.webhook).send({ ...sending, target: sending.target })
-    case 'outbox':
-      return Promise.resolve()
-  }
-}
-
-function channelOf<C>(channel: C | undefined): C {
-  if (channel === undefined) throw new TypeError('the channel was not opened')
-  return channel
-}
-
-/**
- * An answer that says when to come back: 429 and 503 with a `Retry-After` that can be understood. Nobody is made to wait
- * longer than messages are worth sending.
- */
-function askedToWait(error: unknown, waitMsMax: number): AskedToWaitError | undefined {
-  const { status, retryAfterMs } = classify(error)
-  if (!(error instanceof Error) || retryAfterMs === undefined || retryAfterMs <= 0) return undefined
-  if (status !== 429 && status !== 503) return undefined
-  return new AskedToWaitError(Math.min(retryAfterMs, waitMsMax), status, error)
-}
-
 function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, recipients: Recipients): Delivered {
   const facts = { id: message.id, attempts: log.records, ...rowsOf(recipients) }
   switch (outcome.status) {
@@ -179,7 +164,7 @@ function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, re
     case 'refused':
       // Nobody knows how the attempt under way would have ended.
       log.failed('it was broken off: the service was stopping')
-      return { record: { ...facts, ...refused(outcome) } }
+      return refused(outcome, facts)
     case 'failed':
     case 'deadLettered': {
       const { error } = outcome
@@ -189,30 +174,24 @@ function delivered(message: Claimed, outcome: Outcome<void>, log: AttemptLog, re
   }
 }
 
-function refused(
-  outcome: Extract<Outcome<void>, { status: 'refused' }>,
-): Pick<OutcomeRecord, 'state'> & Partial<OutcomeRecord> {
+type Facts = Pick<OutcomeRecord, 'id' | 'attempts' | 'reached' | 'refused'>
+
+function refused(outcome: Extract<Outcome<void>, { status: 'refused' }>, facts: Facts): Delivered {
   switch (outcome.reason) {
-    case 'breakerOpen': {
-      const wait = outcome.retryAfterMs
-      const rest = wait !== undefined && Number.isFinite(wait) ? ` for another ${Math.ceil(wait / 1_000)} s` : ''
-      return { state: 'deadLettered', reason: 'circuit_open', lastError: `the destination's breaker is open${rest}` }
-    }
+    case 'breakerOpen':
+      return final(facts, classify(new DestinationRefusedError(outcome.retryAfterMs)))
     case 'rateLimited':
-      return { state: 'refused', reason: 'rateLimited' }
+      return { record: { ...facts, state: 'refused', reason: 'rateLimited' } }
     case 'overCapacity':
-      return { state: 'pending', dueInMs: noRoomWaitMs }
+      return { record: { ...facts, state: 'pending', dueInMs: noRoomWaitMs } }
     case 'aborted':
     case 'closing':
-      return { state: 'pending', dueInMs: 0 }
+      return { record: { ...facts, state: 'pending', dueInMs: 0 } }
   }
 }
 
-function failed(
-  error: ClassifiedError,
-  facts: Pick<OutcomeRecord, 'id' | 'attempts' | 'reached' | 'refused'>,
-): Delivered {
-  const { cause, message, type } = error
+function failed(error: ClassifiedError, facts: Facts): Delivered {
+  const { cause, message } = error
   if (cause instanceof AskedToWaitError)
     return {
       record: { ...facts, state: 'pending', dueInMs: cause.waitMs, lastError: message },
@@ -220,15 +199,29 @@ function failed(
     }
   if (cause instanceof HeldBackError) return { record: { ...facts, state: 'pending', dueInMs: cause.leftMs } }
   if (cause instanceof HandedBackError) return { record: { ...facts, state: 'pending', dueInMs: 0 } }
-  return { record: { ...facts, state: 'deadLettered', reason: type, lastError: message } }
+  return final(facts, error)
 }
 
-function untouched({ id, attempts, reached }: Claimed): OutcomeRecord {
-  return { id, state: 'pending', attempts, reached }
+/** The end of a message that was not delivered. */
+function final(facts: Facts, failure: Failure): Delivered {
+  const { type, message } = failure
+  return { record: { ...facts, state: 'deadLettered', reason: type, lastError: message }, failure }
 }
 
-function letter(message: Claimed, reason: string, lastError: string): OutcomeRecord {
-  return { ...untouched(message), state: 'deadLettered', reason, lastError }
+function hopeless(message: Claimed, error: Error): Delivered {
+  return final(untouched(message), classify(error))
+}
+
+/** What it failed of before it was too late says more than that it was. */
+function expired(message: Claimed): Delivered {
+  const failure = classify(new ExpiredError(), { classify: classifyDelivery })
+  const { record } = final(untouched(message), failure)
+  const before = message.attempts.findLast(({ error }) => error !== undefined)?.error
+  return { record: before === undefined ? record : { ...record, lastError: before }, failure }
+}
+
+function untouched({ id, attempts, reached, refused: by }: Claimed): Facts {
+  return { id, attempts, reached, refused: by }
 }
 
 function intoOutbox(message: Claimed, receiver: Receiver): OutcomeRecord {

@@ -39,3 +39,26 @@ export class HandedBackError extends Error {
     this.name = 'HandedBackError'
   }
 }
+
+/** The breaker of the destination is open: nothing was sent. */
+export class DestinationRefusedError extends Error {
+  readonly type = 'circuit_open'
+  readonly retryable = false
+
+  constructor(retryAfterMs: number | undefined) {
+    const known = retryAfterMs !== undefined && Number.isFinite(retryAfterMs)
+    super(`the destination's breaker is open${known ? ` for another ${Math.ceil(retryAfterMs / 1_000)} s` : ''}`)
+    this.name = 'DestinationRefusedError'
+  }
+}
+
+/** Nobody has this name any more: the configuration has changed since the alert was accepted. */
+export class ReceiverGoneError extends Error {
+  readonly type = 'invalid'
+  readonly retryable = false
+
+  constructor(receiver: string) {
+    super(`the receiver "${receiver}" is no longer configured`)
+    this.name = 'ReceiverGoneError'
+  }
+}

@@ -125,10 +125,9 @@ export function createDispatcher({ store, deliver, holds, logger }: DispatcherOp
       well = record.state === 'delivered'
       if (holdMs !== undefined) await keepHold(message.destination, holdMs)
       await recorder.record(record)
-      if (record.state === 'deadLettered') logger.warn(factsOf(message, record), 'a message was dead-lettered')
       if (record.state === 'pending') alarms.set(record.destination ?? message.destination, record.dueInMs ?? 0)
     } catch (error) {
-      logger.error({ error, ...factsOf(message, {}) }, 'a message could not be worked on')
+      logger.error({ error, message: message.id }, 'a message could not be worked on')
     } finally {
       inFlight.delete(message.id)
       shares.returned(message.destination, well)
@@ -175,9 +174,4 @@ function countBy(messages: readonly Claimed[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { destination } of messages) counts.set(destination, (counts.get(destination) ?? 0) + 1)
   return counts
-}
-
-function factsOf({ id, alert, receiver, destination }: Claimed, record: object): object {
-  const { reason, lastError } = record as { reason?: string; lastError?: string }
-  return { message: id, organization: alert.organization, alert: alert.id, receiver, destination, reason, lastError }
 }

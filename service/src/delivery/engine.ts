@@ -2,9 +2,9 @@ import {
   type BreakerOptions,
   ConfigError,
   createSwitchgear,
-  type Logger,
   type RetryPolicy,
   type Switchgear,
+  type SwitchgearOptions,
 } from 'switchgear'
 import type { EngineConfig } from '../config/schema.ts'
 import { judgeDelivery } from './judge-delivery.ts'
@@ -25,7 +25,7 @@ export interface Engine {
  */
 export function createEngine(
   config: EngineConfig,
-  options: { readonly fleet: string; readonly instance: string; readonly logger: Logger },
+  options: Pick<SwitchgearOptions, 'fleet' | 'instance' | 'logger' | 'deadLetters'>,
 ): Engine {
   const given = { default: {}, ...config.breakers }
   const breakers = Object.fromEntries(Object.entries(given).map(([name, of]) => [name, withJudge(of)]))

@@ -14,18 +14,26 @@ const writeEveryMs = 10
  * Writes outcomes, those that come at the same time in one statement. While the store is away it tries again: a message
  * whose outcome is lost would be sent twice.
  */
-export interface OutcomeRecorder {
+export interface Recorder<T> {
   /** Resolves when it is written, or when the recorder was told to give up. */
-  record(outcome: OutcomeRecord): Promise<void>
+  record(outcome: T): Promise<void>
   /** Ends all trying again. */
   giveUp(): void
 }
 
-export function outcomeRecorder(store: Pick<AlertStore, 'record'>, logger: Logger): OutcomeRecorder {
+export function outcomeRecorder(store: Pick<AlertStore, 'record'>, logger: Logger): Recorder<OutcomeRecord> {
+  return recorder((records) => store.record(records), logger)
+}
+
+/** A recorder of anything that has an id. */
+export function recorder<T extends { readonly id: string }>(
+  write: (records: readonly T[]) => Promise<void>,
+  logger: Logger,
+): Recorder<T> {
   const stop = new AbortController()
-  const commits = groupCommit<OutcomeRecord, true>({
+  const commits = groupCommit<T, true>({
     async commit(records) {
-      await store.record(records)
+      await write(records)
       return records.map(() => true as const)
     },
     sizeOf: () => 1,
@@ -41,7 +49,7 @@ export function outcomeRecorder(store: Pick<AlertStore, 'record'>, logger: Logge
           await commits.submit(outcome)
           return
         } catch (error) {
-          logger.error({ error, message: outcome.id, state: outcome.state }, 'an outcome could not be written')
+          logger.error({ error, message: outcome.id }, 'an outcome could not be written')
           if (stop.signal.aborted) return
           await sleep(delayMs, undefined, { signal: stop.signal }).catch(() => {})
         }

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { type Complaint, complaints } from '../config/check-shape.ts'
 import {
   type AlertDraft,
   alertDraftSchema,
@@ -12,6 +11,7 @@ import {
 import { nameText } from '../intake/plain-text.ts'
 import type { AlertView } from '../store/find-alert.ts'
 import { type Caller, allow, scopeOf } from './access.ts'
+import { check, checkBody, checkName } from './check-request.ts'
 import { callerOf } from './guard-routes.ts'
 import { Problem } from './problem.ts'
 import { problemSchema } from './problem-schema.ts'
@@ -51,9 +51,8 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
 
 function checkDrafts(request: FastifyRequest): readonly AlertDraft[] {
   const body = request.body
-  if (body === undefined) throw new Problem(415, 'expected content-type: application/json', { kind: 'not-json' })
   if (Array.isArray(body)) return check(alertDraftsSchema, body)
-  const draft = check(alertDraftSchema, body)
+  const draft = checkBody(alertDraftSchema, body)
   const key = request.headers['idempotency-key']
   if (draft.id !== undefined || key === undefined) return [draft]
   return [{ ...draft, id: checkName('idempotency-key', unquoted(String(key))) }]
@@ -64,25 +63,8 @@ function unquoted(key: string): string {
   return key.length > 2 && key.startsWith('"') && key.endsWith('"') ? key.slice(1, -1) : key
 }
 
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  throw invalid(complaints(result.error))
-}
-
-function invalid(errors: readonly Complaint[]): Problem {
-  const [first, ...others] = errors
-  const place = first === undefined || first.path === '' ? 'the body' : first.path
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  return new Problem(400, `${place}: ${first?.message ?? 'is not valid'}${more}`, { kind: 'invalid', errors })
-}
-
 function refusal(status: number, kind: string, path: string, message: string): Problem {
   return new Problem(status, `${path}: ${message}; nothing was stored`, { kind, errors: [{ path, message }] })
-}
-
-function checkName(where: string, value: unknown): string {
-  return check(z.record(z.string(), nameText), { [where]: value })[where] ?? ''
 }
 
 function one(found: readonly AlertView[], id: string, caller: Caller): AlertView {

@@ -1,5 +1,6 @@
-import type { BreakerState, Logger } from 'switchgear'
+import type { BreakerState, DeadLetters, Logger } from 'switchgear'
 import type { Organizations } from '../config/organizations.ts'
+import type { RedriveDesk } from '../dead-letters/redrive-desk.ts'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { Access } from './access.ts'
@@ -14,6 +15,8 @@ export interface ServerOptions {
   readonly intake: AlertIntake
   readonly store: Pick<AlertStore, 'find' | 'outbox' | 'ping'>
   readonly breakers: BreakerList
+  readonly deadLetters: DeadLetters
+  readonly redrives: Pick<RedriveDesk, 'start' | 'get' | 'list' | 'cancel'>
   readonly logger: Logger
   /** Whether the service is stopping: it takes nothing more in. */
   readonly isStopping: () => boolean

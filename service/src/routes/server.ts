@@ -6,10 +6,12 @@ import { guardRoutes } from './guard-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { breakerRoutes } from './breaker-routes.ts'
 import { answerClientError } from './client-error.ts'
+import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
 import { problemOf } from './problem-of.ts'
+import { redriveRoutes } from './redrive-routes.ts'
 import type { ServerOptions } from './server-options.ts'
 
 /** A body may be as large as this, in bytes. */
@@ -22,7 +24,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const app = Fastify({
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
-    routerOptions: { maxParamLength: 1_024 },
+    routerOptions: { maxParamLength: 4_096 },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
@@ -54,6 +56,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     alertRoutes(guarded, options)
     outboxRoutes(guarded, options)
     breakerRoutes(guarded, options)
+    deadLetterRoutes(guarded, options)
+    redriveRoutes(guarded, options)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app

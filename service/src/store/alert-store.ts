@@ -1,12 +1,21 @@
-import { type Backlog, claimMessages, findBacklog, releaseClaims, renewLeases, type Wanted } from './claim-messages.ts'
+import {
+  type Backlog,
+  claimExpired,
+  claimMessages,
+  findBacklog,
+  releaseClaims,
+  renewLeases,
+  type Wanted,
+} from './claim-messages.ts'
 import type { Database } from './database.ts'
 import { type AlertView, findAlerts } from './find-alert.ts'
 import { findHolds, type Hold, keepHold } from './holds.ts'
-import { expireMessages, forgetTheOld } from './housekeeping.ts'
+import { forgetTheOld } from './housekeeping.ts'
 import { type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
 import { migrate } from './migrations.ts'
 import { listOutbox, type OutboxPage } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes } from './record-outcomes.ts'
+import { isDelivered, recordRedriven, type Redriven } from './record-redriven.ts'
 import { type DestinationOf, redirectMessages } from './redirect-messages.ts'
 import type { Claimed } from './stored-alert.ts'
 
@@ -20,13 +29,15 @@ export interface AlertStore {
   insert(requests: readonly (readonly NewAlert[])[]): Promise<readonly Intake[]>
   find(id: string, organization: string | undefined): Promise<readonly AlertView[]>
   claim(wanted: readonly Wanted[]): Promise<readonly Claimed[]>
+  claimExpired(count: number): Promise<readonly Claimed[]>
   renew(ids: readonly string[]): Promise<void>
   record(records: readonly OutcomeRecord[]): Promise<void>
+  recordRedriven(redriven: readonly Redriven[]): Promise<void>
+  isDelivered(organization: string, messageId: string): Promise<boolean>
   redirect(destinationOf: DestinationOf): Promise<void>
   backlog(): Promise<readonly Backlog[]>
   hold(hold: Hold, reason: string): Promise<void>
   holds(): Promise<readonly Hold[]>
-  expire(): Promise<number>
   outbox(options: {
     readonly organization?: string
     readonly limit: number
@@ -69,13 +80,15 @@ function storeOver(database: Database, { worker, leaseMs = leaseMsDefault }: Ale
     insert: (requests) => insertAlerts(database, requests),
     find: (id, organization) => findAlerts(database, id, organization),
     claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
+    claimExpired: (count) => claimExpired(database, worker, leaseMs, count),
     renew: (ids) => renewLeases(database, worker, leaseMs, ids),
     record: (records) => recordOutcomes(database, worker, records),
+    recordRedriven: (redriven) => recordRedriven(database, redriven),
+    isDelivered: (organization, messageId) => isDelivered(database, organization, messageId),
     redirect: (destinationOf) => redirectMessages(database, destinationOf),
     backlog: () => findBacklog(database),
     hold: (hold, reason) => keepHold(database, hold, reason),
     holds: () => findHolds(database),
-    expire: () => expireMessages(database),
     outbox: (given) => listOutbox(database, given),
     async tidy() {
       await forgetTheOld(database)

@@ -23,6 +23,9 @@ export async function claimMessages(
   return rows.map(claimedOf)
 }
 
+const claimedColumns = `r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.refused,
+  r.expires_at - ${nowMs} AS left_ms, ${alertColumns}`
+
 const claimStatement = `
   WITH picked AS MATERIALIZED (
     SELECT due.id
@@ -38,8 +41,32 @@ const claimStatement = `
   SET claimed_by = $2, due_at = ${nowMs} + $3::bigint
   FROM picked, alerts a
   WHERE r.id = picked.id AND a.organization = r.organization AND a.id = r.alert_id
-  RETURNING r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.refused, r.expires_at - ${nowMs} AS left_ms,
-    ${alertColumns}`
+  RETURNING ${claimedColumns}`
+
+/**
+ * Claims messages that have waited longer than their organization lets them, at most `count`, those first that have
+ * waited longest. One that a worker is sending at this moment is that worker's to judge.
+ */
+export async function claimExpired(
+  database: Queryable,
+  worker: string,
+  leaseMs: number,
+  count: number,
+): Promise<readonly Claimed[]> {
+  const rows = await database.query(claimExpiredStatement, [count, worker, leaseMs])
+  return rows.map(claimedOf)
+}
+
+const claimExpiredStatement = `
+  WITH picked AS MATERIALIZED (
+    SELECT id FROM receivers
+    WHERE state = 'pending' AND expires_at <= ${nowMs} AND (claimed_by IS NULL OR due_at <= ${nowMs})
+    ORDER BY expires_at LIMIT $1::integer FOR UPDATE SKIP LOCKED)
+  UPDATE receivers r
+  SET claimed_by = $2, due_at = ${nowMs} + $3::bigint
+  FROM picked, alerts a
+  WHERE r.id = picked.id AND a.organization = r.organization AND a.id = r.alert_id
+  RETURNING ${claimedColumns}`
 
 function claimedOf(row: Row): Claimed {
   return {

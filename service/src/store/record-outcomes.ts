@@ -19,6 +19,8 @@ export interface OutcomeRecord {
   readonly destination?: string
   /** What goes to the outbox. */
   readonly outbox?: unknown
+  /** The dead letter of a message that has failed for good. */
+  readonly letterId?: string
 }
 
 /**
@@ -37,7 +39,7 @@ export async function recordOutcomes(
 const recordStatement = `
   WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text, state text, reason text, last_error text, attempts jsonb,
-      reached jsonb, refused jsonb, due_in_ms bigint, destination text, outbox jsonb)),
+      reached jsonb, refused jsonb, due_in_ms bigint, destination text, outbox jsonb, letter_id text)),
   kept AS (
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
     SELECT r.id, r.organization, r.alert_id, r.name, r.channel, given.outbox, ${nowMs}
@@ -51,6 +53,7 @@ const recordStatement = `
     reached = given.reached,
     refused = coalesce(given.refused, r.refused),
     destination = coalesce(given.destination, r.destination),
+    letter_id = coalesce(given.letter_id, r.letter_id),
     claimed_by = NULL,
     due_at = CASE WHEN given.state = 'pending' THEN ${nowMs} + coalesce(given.due_in_ms, 0) ELSE r.due_at END,
     settled_at = CASE WHEN given.state = 'pending' THEN NULL ELSE ${nowMs} END
@@ -69,10 +72,11 @@ function rowOf(record: OutcomeRecord): object {
     due_in_ms: record.dueInMs === undefined ? undefined : Math.ceil(record.dueInMs),
     destination: record.destination,
     outbox: record.outbox,
+    letter_id: record.letterId,
   }
 }
 
 /** Errors quote what other servers say, and that may hold what PostgreSQL cannot: it must not hold up the outcome. */
-function storable(_key: string, value: unknown): unknown {
+export function storable(_key: string, value: unknown): unknown {
   return typeof value === 'string' ? value.replaceAll('\0', '\uFFFD').toWellFormed() : value
 }

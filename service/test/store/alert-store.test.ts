@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../../test/servers/until.ts'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
 import type { Database } from '../../src/store/database.ts'
 import type { NewAlert, NewReceiver } from '../../src/store/insert-alerts.ts'
@@ -266,12 +267,81 @@ describe.each([
       expect(backlog.find((waiting) => waiting.destination === destination)?.dueInMs).toBeLessThanOrEqual(0)
   })
 
-  it('dead-letters what waited longer than it may, also where the destination is held back', async () => {
+  it('gives what waited longer than it may to one worker, also where the destination is held back', async () => {
     const given = alert({ maxAgeMs: 50 })
-    await store.hold({ destination: given.receivers[0]?.destination ?? '', leftMs: 60_000 }, '429')
+    const { id, destination } = given.receivers[0] ?? receiver()
+    await store.hold({ destination, leftMs: 60_000 }, '429')
     await store.insert([[given]])
-    await expect.poll(() => store.expire().then(() => stateOf(given.id)), { timeout: 20_000 }).toEqual(['deadLettered'])
-    expect((await store.find(given.id, 'acme'))[0]?.receivers[0]).toMatchObject({ reason: 'expired' })
+    const claimed = await until('it to be too old', async () => {
+      const both = await Promise.all([store.claimExpired(100), other.claimExpired(100)])
+      const own = both.flat().filter((message) => message.id === id)
+      return own.length > 0 ? own : undefined
+    })
+    expect(claimed).toMatchObject([{ id, alert: { id: given.id }, receiver: 'ops', destination }])
+    expect(claimed[0]?.leftMs).toBeLessThanOrEqual(0)
+    expect((await store.claimExpired(100)).filter((message) => message.id === id)).toEqual([])
+  })
+
+  it('gives what is too old again when the worker that claimed it died', async () => {
+    const given = alert({ maxAgeMs: 50 })
+    const id = given.receivers[0]?.id ?? ''
+    await store.insert([[given]])
+    const claimedBy = (worker: AlertStore) =>
+      until('it to be claimed', async () => (await worker.claimExpired(100)).find((message) => message.id === id))
+    await claimedBy(brief)
+    expect(await claimedBy(other)).toMatchObject({ id })
+  })
+
+  it('leaves what is too old to the worker that is sending it', async () => {
+    const destination = unique('email:host')
+    const given = alert({ maxAgeMs: 50, receivers: [receiver({ destination })] })
+    await store.insert([[given]])
+    const [claimed] = await store.claim([{ destination, count: 1 }])
+    const late = alert({ maxAgeMs: 50 })
+    await store.insert([[late]])
+    await until('the other to be too old, and so both', async () =>
+      (await other.claimExpired(100)).find(({ alert: { id } }) => id === late.id),
+    )
+    await store.record([{ id: claimed?.id ?? '', state: 'delivered', attempts: [], reached: [] }])
+    expect(await stateOf(given.id)).toEqual(['delivered'])
+  })
+
+  it('keeps the id of a letter, and makes its message delivered when it was sent again', async () => {
+    const given = alert()
+    const { id, destination } = given.receivers[0] ?? receiver()
+    await store.insert([[given]])
+    await store.claim([{ destination, count: 1 }])
+    const letterId = `acme.${id}`
+    await store.record([
+      { id, state: 'deadLettered', reason: 'rejected', attempts: [{ at: 1 }], reached: [], letterId },
+    ])
+    expect(await store.isDelivered('acme', id)).toBe(false)
+    const facts = { id, alertId: given.id, receiver: 'ops', channel: 'email' as const, attempt: { at: 2 } }
+    await store.recordRedriven([{ ...facts, organization: 'globex' }])
+    expect(await stateOf(given.id)).toEqual(['deadLettered'])
+    await store.recordRedriven([{ ...facts, organization: 'acme' }])
+    await store.recordRedriven([{ ...facts, organization: 'acme' }])
+    const [found] = await store.find(given.id, 'acme')
+    expect(found?.receivers).toMatchObject([{ state: 'delivered', letterId, attempts: [{ at: 1 }, { at: 2 }] }])
+    expect(found?.receivers[0]).not.toHaveProperty('reason')
+    expect(await store.isDelivered('acme', id)).toBe(true)
+    expect(await store.isDelivered('globex', id)).toBe(false)
+  })
+
+  it('keeps what a redrive put into the outbox, once', async () => {
+    const organization = unique('outboxed')
+    const facts = {
+      id: unique('message'),
+      alertId: 'a',
+      receiver: 'ops',
+      channel: 'email' as const,
+      attempt: { at: 2 },
+    }
+    await store.recordRedriven([{ ...facts, organization, outbox: { to: [] } }])
+    await store.recordRedriven([{ ...facts, organization, outbox: { to: [] } }])
+    expect((await store.outbox({ organization, limit: 10 })).items).toMatchObject([
+      { id: facts.id, message: { to: [] } },
+    ])
   })
 
   it('keeps silenced receivers, and sends them nothing', async () => {

@@ -1,0 +1,54 @@
+import { BreakerOpenError, OverCapacityError, type RedriveBreaker, type Switchgear } from 'switchgear'
+import { isOutbox } from '../config/destination.ts'
+import { AskedToWaitError, HeldBackError } from '../delivery/delivery-errors.ts'
+import type { Holds } from '../delivery/holds.ts'
+
+/** How long a job waits where there is no room for another breaker, in ms. */
+const noRoomWaitMs = 1_000
+
+/**
+ * The breaker of a destination, together with the wait that the destination asked for: a redrive pauses for either, and
+ * spends nothing. The outbox has none, since nothing can fail there.
+ */
+export function guardDestination(
+  destination: string,
+  { gear, holds }: { readonly gear: Pick<Switchgear, 'breaker'>; readonly holds: Holds },
+): RedriveBreaker {
+  if (isOutbox(destination)) return unguarded
+  let breaker: RedriveBreaker
+  try {
+    breaker = gear.breaker(destination)
+  } catch (error) {
+    if (error instanceof OverCapacityError) return closedFor(destination, noRoomWaitMs)
+    throw error
+  }
+  return {
+    refusedForMs() {
+      const heldMs = holds.leftMs(destination)
+      return heldMs > 0 ? heldMs : breaker.refusedForMs?.()
+    },
+    async run(work, options) {
+      try {
+        return await breaker.run(work, options)
+      } catch (error) {
+        if (error instanceof AskedToWaitError) throw waiting(destination, error.waitMs)
+        if (error instanceof HeldBackError) throw waiting(destination, error.leftMs)
+        throw error
+      }
+    },
+  }
+}
+
+/** Lets everything through. */
+export const unguarded: RedriveBreaker = {
+  run: async (work, { signal = new AbortController().signal } = {}) => work({ signal }),
+}
+
+function closedFor(destination: string, waitMs: number): RedriveBreaker {
+  return { refusedForMs: () => waitMs, run: async () => Promise.reject(waiting(destination, waitMs)) }
+}
+
+function waiting(breaker: string, retryAfterMs: number): BreakerOpenError {
+  const because = 'it asked to be left alone'
+  return new BreakerOpenError({ breaker, mode: 'open', retryAfterMs, retryAt: Date.now() + retryAfterMs, because })
+}

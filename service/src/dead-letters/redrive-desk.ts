@@ -1,0 +1,139 @@
+import type { DeadLetters, LettersGiven, Logger, Redrive, RedriveBounds, RedriveEvent } from 'switchgear'
+import { regularly } from '../delivery/regularly.ts'
+import type { Resender } from './resender.ts'
+
+/** Jobs that one instance works on at the same time, and letters of each. */
+const jobsMax = 16
+const lettersAtOnce = 8
+
+/** How often jobs are looked for that others have started, or left behind, in ms. */
+const lookMs = 5_000
+
+/** Organizations whose jobs are asked for at the same time. */
+const asksAtOnce = 50
+const listMax = 100
+
+export interface RedriveDeskOptions {
+  readonly deadLetters: Pick<DeadLetters, 'redrives' | 'stats'>
+  readonly resender: Resender
+  /** Organizations that may have jobs, also when they have no letters any more. */
+  readonly organizations: { keys(): Iterable<string> }
+  readonly logger: Logger
+}
+
+/** Starts redrives, and works on all that there are, whoever started them. */
+export interface RedriveDesk {
+  /** A job for each organization that has any of the letters; this instance works on them at once. */
+  start(letters: LettersGiven, bounds: RedriveBounds): Promise<readonly Redrive[]>
+  get(id: string): Promise<Redrive | undefined>
+  /** Those of one organization, or of all, newest first, at most 100. */
+  list(organization: string | undefined): Promise<readonly Redrive[]>
+  /** Ends a job; what is just being sent is still settled. */
+  cancel(id: string): Promise<void>
+  /** Begins nothing more, finishes what is being sent, and gives back the rest. */
+  drain(deadlineMs: number): Promise<void>
+}
+
+export function redriveDesk({ deadLetters, resender, organizations, logger }: RedriveDeskOptions): RedriveDesk {
+  const { redrives } = deadLetters
+  const working = new Map<string, Worker>()
+  const stopping = new AbortController()
+  const looking = regularly(lookMs, 'redrives could not be looked for', look, logger)
+  void looking.now()
+
+  return {
+    async start(letters, bounds) {
+      const jobs = await redrives.start(letters, await boundsOfEach(letters, bounds))
+      for (const { id } of jobs) work(id)
+      return jobs
+    },
+    get: (id) => redrives.get(id),
+    async list(organization) {
+      const found = organization === undefined ? await all() : await redrives.list(organization)
+      return found.toSorted((a, b) => b.startedAt - a.startedAt).slice(0, listMax)
+    },
+    cancel: async (id) => void (await redrives.cancel(id)),
+    async drain(deadlineMs) {
+      resender.finishWhatIsSent()
+      stopping.abort()
+      await looking.stop()
+      await Promise.all([...working.values()].map(({ ended }) => ended))
+      await resender.drain(deadlineMs)
+    },
+  }
+
+  /** A rate is of all letters together, and each job keeps to its own. */
+  async function boundsOfEach(letters: LettersGiven, bounds: RedriveBounds): Promise<RedriveBounds> {
+    const { ratePerSecond } = bounds
+    if (ratePerSecond === undefined) return bounds
+    const owners = isIds(letters)
+      ? letters.map((id) => id.split('.', 1)[0])
+      : (await deadLetters.stats(letters)).rows.map(({ organization }) => organization)
+    return { ...bounds, ratePerSecond: ratePerSecond / Math.max(1, new Set(owners).size) }
+  }
+
+  async function look(): Promise<void> {
+    if (working.size >= jobsMax) return
+    for (const { id, state } of await all()) if (state === 'running') work(id)
+  }
+
+  async function all(): Promise<readonly Redrive[]> {
+    const names = new Set(organizations.keys())
+    for (const row of (await deadLetters.stats()).rows) names.add(row.organization)
+    const found: Redrive[] = []
+    for (const some of chunks([...names], asksAtOnce))
+      found.push(...(await Promise.all(some.map((name) => redrives.list(name)))).flat())
+    return found
+  }
+
+  function work(id: string): void {
+    if (stopping.signal.aborted || working.has(id) || working.size >= jobsMax) return
+    const job = redrives.work(id, { ...resender.how, concurrency: lettersAtOnce, signal: stopping.signal })
+    let leave = (): void => {}
+    const ended = new Promise<void>((resolve) => {
+      const end = (): void => {
+        working.delete(id)
+        resolve()
+      }
+      const subscription = job.subscribe({
+        next(event) {
+          tell(event, logger)
+          // It waits longer than until the next look: somebody else may have the place.
+          if (event.status === 'paused' && event.untilAt - Date.now() > lookMs) leave()
+        },
+        error(error: unknown) {
+          logger.error({ error, redrive: id }, 'a redrive cannot go on')
+          end()
+        },
+        complete: end,
+      })
+      leave = () => {
+        subscription.unsubscribe()
+        end()
+      }
+    })
+    working.set(id, { ended })
+  }
+}
+
+function isIds(letters: LettersGiven): letters is readonly string[] {
+  return Array.isArray(letters)
+}
+
+interface Worker {
+  readonly ended: Promise<void>
+}
+
+function tell(event: RedriveEvent, logger: Logger): void {
+  const { jobId: redrive, done, total } = event
+  if (event.status === 'paused')
+    logger.info({ redrive, done, total, untilAt: event.untilAt }, 'a redrive waits for its destination')
+  else if (event.status === 'failed' || event.status === 'parked') {
+    const { letterId: letter, status, error } = event
+    logger.warn({ redrive, letter, status, error: error?.message, type: error?.type }, 'a letter failed again')
+  } else logger.info({ redrive, letter: event.letterId, status: event.status, done, total }, 'a letter was redriven')
+}
+
+function* chunks<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size)
+}
