@@ -7,16 +7,15 @@ const serverTime = "redis.call('TIME')"
  * Checks all limits of a request and books all of them or none; the same rule as `ports/sliding-window.ts`, in ticks of 10
  * microseconds.
  *
- * KEYS: a key for each limit. ARGV: 1 to book or 0, then for each limit its number, window in ms and cost. Returns eight
- * doubles for each limit: limit, window in ms, what was left before, ticks until all would be left before, ms to wait (−1:
+ * KEYS: a key for each limit. ARGV: 1 to book or 0, then for each limit its number, window in ms, ms that its key is kept,
+ * and cost. Returns eight doubles for each limit: limit, window in ms, what was left before, ticks until all would be left before, ms to wait (−1:
  * for ever), until which tick a booking counts, ticks until all is left after it, and the base tick of the key that it is
  * in.
  *
  * A key holds a header (base tick, last tick, sum of what counts, form), then its own limit and window where those are
  * overridden (8 bytes), then cells in the order in which they end: until when it counts, as ticks after the base (5 bytes),
- * and how much (1 byte, or 4 with a limit above 100). So 100 grants take 621 bytes. It expires a sixtieth of the window
- * after the window, and at least a second, so that a clock that steps forth and back by less forgets nothing; with a limit
- * of its own, 90 days after the last grant.
+ * and how much (1 byte, or 4 with a limit above 100). So 100 grants take 621 bytes. It is kept longer where what
+ * it holds counts longer, and with a limit of its own for 90 days after the last grant.
  * @param time Lua that gives the time; another one only in tests of a clock that steps back
  */
 export function checkScript(time: string = serverTime): Script {
@@ -31,8 +30,8 @@ local stored = count == 1 and { call('GET', KEYS[1]) } or call('MGET', unpack(KE
 local values, ttls, replies = {}, {}, {}
 
 for i = 1, count do
-  local at, state = 3 * i, stored[i]
-  local limit, window, cost = ARGV[at - 1] + 0, ARGV[at] + 0, ARGV[at + 1] + 0
+  local at, state = 4 * i, stored[i]
+  local limit, window, ttl, cost = ARGV[at - 2] + 0, ARGV[at - 1] + 0, ARGV[at], ARGV[at + 1] + 0
   local now, nowCeil, base, used, form, cells, resetAt = wall, wallCeil, wall, 0, 6, '', wall
   local size, format, from, own, lastEnds, lastGranted = 6, '>I5B', 22, ''
   if state then
@@ -115,12 +114,13 @@ for i = 1, count do
     used, resetAt = used + cost, max(resetAt, untilAt)
     values[i] = packCell('>ddI4B', since, nowCeil, used, own == '' and newSize or newSize + ${overridden})
       .. own .. before .. packCell(newFormat, untilAt - since, cell) .. after
-    if own == '' then
-      local spare = max(ceil(window / 60), 1000) + ceil((now - wall) / 100)
-      ttls[i] = max(window + spare, ceil((resetAt - wall) / 100))
-    else
-      ttls[i] = ${overrideTtlMs}
+    -- A text, where it can be: Redis takes longer to write a number than to look for a key.
+    if own ~= '' then
+      ttl = '${overrideTtlMs}'
+    elseif now > wall or resetAt - wall > ttl * 100 then
+      ttl = max(ttl + ceil((now - wall) / 100), ceil((resetAt - wall) / 100))
     end
+    ttls[i] = ttl
   end
   replies[i] = packCell('>dddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wall, since)
 end

@@ -5,7 +5,7 @@ import { type AskedLimit, checkKey, readNames, readNamesToForget, readOverrides 
 import type { RedisConnection } from './connection.ts'
 import { inKey, organizationKey } from './keys.ts'
 import { checkScript, overrideScript, refundScript, resetScript } from './limit-scripts.ts'
-import { type Argument, run, type Script } from './run-script.ts'
+import { run, type Script } from './run-script.ts'
 
 export interface RedisWindowsOptions {
   readonly connection: RedisConnection
@@ -21,15 +21,19 @@ export interface RedisWindowsOptions {
  */
 export function redisWindows({ connection, fleet, limits, check = checkScript() }: RedisWindowsOptions): LimitStore {
   const bookings = bookingsOf<Booking>()
-  const parts = new Map([...limits.keys()].map((name) => [name, inKey(name)]))
+  const written = new Map([...limits].map(([name, definition]) => [name, writtenLimit(name, definition)]))
   const prefixOf = (key: string): string => organizationKey(fleet, 'rl', checkKey(key), '')
 
   const decide = async (key: string, names: LimitNames, books: boolean): Promise<Decision> => {
     const asked = readNames(names, limits)
     const prefix = prefixOf(key)
-    const keys = asked.map(({ name }) => prefix + (parts.get(name) ?? inKey(name)))
-    const args: Argument[] = [books ? 1 : 0]
-    for (const { cost, definition } of asked) args.push(definition.limit, definition.windowMs, cost)
+    const keys: string[] = []
+    const args = [books ? '1' : '0']
+    for (const { name, cost, definition } of asked) {
+      const { key, facts } = written.get(name) ?? writtenLimit(name, definition)
+      keys.push(prefix + key)
+      args.push(...facts, String(cost))
+    }
     const standings = readReply(await run(connection, check, keys, args), asked)
     return decisionOf({ key, keys, standings }, books, bookings)
   }
@@ -46,18 +50,33 @@ export function redisWindows({ connection, fleet, limits, check = checkScript() 
     },
     async reset(key, names) {
       const prefix = prefixOf(key)
-      const keys = readNamesToForget(names, limits).map((name) => prefix + parts.get(name))
+      const keys = readNamesToForget(names, limits).map((name) => prefix + inKey(name))
       await run(connection, resetScript, keys, [])
     },
     async override(key, given) {
       const prefix = prefixOf(key)
       const overrides = readOverrides(given, limits)
-      const keys = overrides.map(([name]) => prefix + parts.get(name))
+      const keys = overrides.map(([name]) => prefix + inKey(name))
       const args = overrides.flatMap(([, of]) => [of?.limit ?? 0, of?.windowMs ?? 0])
       await run(connection, overrideScript, keys, args)
     },
     close: async () => connection.close(),
   }
+}
+
+/** A limit as the script is told of it. */
+interface WrittenLimit {
+  readonly key: string
+  readonly facts: readonly [limit: string, windowMs: string, ttlMs: string]
+}
+
+/**
+ * Its key expires a sixtieth of the window after the window, and at least a second, so that a clock that steps forth and
+ * back by less forgets nothing.
+ */
+function writtenLimit(name: string, { limit, windowMs }: LimitDefinition): WrittenLimit {
+  const ttlMs = windowMs + Math.max(1_000, Math.ceil(windowMs / 60))
+  return { key: inKey(name), facts: [String(limit), String(windowMs), String(ttlMs)] }
 }
 
 interface Booking {

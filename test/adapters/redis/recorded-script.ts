@@ -35,7 +35,7 @@ export function readRecord(line: string): Recorded {
   const count = answer.length / 8
   const asked = Array.from({ length: count }, (_, index) => {
     const name = keys[index]?.split(':').at(-1) ?? ''
-    const [limit, windowMs, cost] = argv.slice(3 * index + 1, 3 * index + 4)
+    const [limit, windowMs, , cost] = argv.slice(4 * index + 1, 4 * index + 5)
     return { name, limit: Number(limit), windowMs: Number(windowMs), cost: Number(cost) }
   })
   const passed = asked.every((_, index) => answer[8 * index + 4] === 0)
