@@ -4,6 +4,7 @@ import { isOutage } from '../../../src/adapters/redis/outage.ts'
 import { UnavailableError } from '../../../src/kernel/errors.ts'
 import { redisLimiter } from '../../../src/redis.ts'
 import { startRedis } from '../../servers/start-redis.ts'
+import { until } from '../../servers/until.ts'
 
 let server: Awaited<ReturnType<typeof startRedis>>
 let client: Redis
@@ -55,3 +56,30 @@ test('a key of one organization that another program wrote is no reason to let a
   expect(await limiter.check('initech', 'email')).toMatchObject({ allowed: false, degraded: false })
   await limiter.close?.()
 })
+
+test.each([
+  ['closed', 1],
+  ['open', 0],
+] as const)(
+  'with %s, %d is left when Redis booked a request that it answered too late',
+  async (onUnavailable, left) => {
+    const limits = { email: { limit: 1, windowMs: 60_000 } }
+    const place = { url: server.url, fleet: `late-${onUnavailable}`, limits }
+    const [hasty, patient] = [
+      redisLimiter({ ...place, onUnavailable, deadlineMs: 50 }),
+      redisLimiter({ ...place, deadlineMs: 5_000 }),
+    ]
+    await until('a connection', async () => !(await hasty.peek('acme', 'email')).degraded || undefined)
+    await client.call('CLIENT', 'PAUSE', '250')
+    const decision = await hasty.check('acme', 'email')
+    expect(decision).toMatchObject({ degraded: true, allowed: onUnavailable === 'open' })
+    const remaining = async (): Promise<number | undefined> =>
+      (await patient.peek('acme', 'email')).limits[0]?.remaining
+    // Redis takes commands in the order in which they came: the booking is done before this one.
+    await patient.peek('acme', 'email')
+    expect(await until('what is left', async () => ((await remaining()) === left ? left : undefined))).toBe(left)
+    await hasty.refund(decision)
+    await until('the refund', async () => (await remaining()) === 1 || undefined)
+    await Promise.all([hasty.close?.(), patient.close?.()])
+  },
+)
