@@ -121,7 +121,7 @@ async function listen(app: FastifyInstance, settings: Settings): Promise<string>
 /** The engine, and the queue of dead letters, which is the engine's to close. */
 async function openEngine({ file }: LoadedConfig, settings: Settings, logger: ServiceLogger): Promise<Engine> {
   const { fleet, instance } = settings
-  const deadLetters = openDeadLetters(settings)
+  const deadLetters = openDeadLetters(settings, logger)
   try {
     return createEngine(file.engine ?? {}, { fleet, instance, logger, deadLetters })
   } catch (error) {

@@ -13,6 +13,8 @@ export interface Settings {
   /** PostgreSQL; without it PGlite in `dataDir`. */
   readonly databaseUrl?: string
   readonly dataDir: string
+  /** Where dead letters are shared; several nodes of one Cluster. At least one, where it is there. */
+  readonly redisUrls?: readonly string[]
   readonly smtp?: SmtpSettings
   readonly slackWebhookUrl?: string
   readonly webhookAllowPrivate: boolean
@@ -20,7 +22,7 @@ export interface Settings {
   /** The file that `SWITCHGEAR_CONFIG` names. */
   readonly configFile?: string
   readonly logLevel: string
-  /** Variables that are set and that nothing listens to yet. */
+  /** Variables that are set and that nothing listens to yet, or not to all of it. */
   readonly notActive: readonly string[]
 }
 
@@ -48,6 +50,9 @@ export function readSettings(environment: Environment): Settings {
   }
   const databaseUrl = optionalUrl('DATABASE_URL', read('DATABASE_URL'), ['postgres:', 'postgresql:'])
   const slackWebhookUrl = optionalUrl('SLACK_WEBHOOK_URL', read('SLACK_WEBHOOK_URL'), ['https:', 'http:'])
+  const redisUrls = read('REDIS_URL')
+    ?.split(',')
+    .map((url) => redisUrl(url.trim()))
   const configFile = read('SWITCHGEAR_CONFIG')
   const smtp = smtpSettings(read('SMTP_URL'), read('MAIL_FROM'))
   return {
@@ -61,7 +66,11 @@ export function readSettings(environment: Environment): Settings {
     webhookAllowPrivate: flag('WEBHOOK_ALLOW_PRIVATE', read('WEBHOOK_ALLOW_PRIVATE')),
     tokens: tokens(read('SWITCHGEAR_TOKENS')),
     logLevel: logLevel(read('LOG_LEVEL') ?? 'info'),
-    notActive: ['NATS_URL', 'REDIS_URL'].filter((name) => read(name) !== undefined),
+    notActive: [
+      ...(read('NATS_URL') === undefined ? [] : ['NATS_URL']),
+      ...(redisUrls === undefined ? [] : ['REDIS_URL for limits and the cache']),
+    ],
+    ...(redisUrls === undefined ? {} : { redisUrls }),
     ...(databaseUrl === undefined ? {} : { databaseUrl: databaseUrl.href }),
     ...(slackWebhookUrl === undefined ? {} : { slackWebhookUrl: slackWebhookUrl.href }),
     ...(smtp === undefined ? {} : { smtp }),
@@ -105,6 +114,12 @@ function optionalUrl(name: string, value: string | undefined, protocols: readonl
   }
   const expected = protocols.map((protocol) => `${protocol}//…`).join(' or ')
   throw new ConfigError(name, `expected a URL that begins with ${expected}`)
+}
+
+function redisUrl(value: string): string {
+  const url = optionalUrl('REDIS_URL', value, ['redis:', 'rediss:'])
+  if (url === undefined || url.hostname === '') throw new ConfigError('REDIS_URL', 'one of its URLs names no host')
+  return url.href
 }
 
 function isDecodable(text: string): boolean {

@@ -154,8 +154,8 @@ describe('the configuration', () => {
 
   it('is accepted with what has no effect yet, and the service says so', () => {
     const file = parseConfig(example, 'example')
-    expect(notActive(file, { notActive: ['REDIS_URL'] })).toEqual([
-      'REDIS_URL',
+    expect(notActive(file, { notActive: ['NATS_URL'] })).toEqual([
+      'NATS_URL',
       'organizations.acme.routes.0.groupBy',
       'organizations.acme.limits',
     ])
@@ -248,6 +248,15 @@ describe('the settings', () => {
     expect(settings).toMatchObject({ port: 0, webhookAllowPrivate: true, notActive: ['NATS_URL'] })
   })
 
+  it('take one Redis, or several nodes of a Cluster', () => {
+    expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({
+      redisUrls: ['redis://a:6379'],
+      notActive: ['REDIS_URL for limits and the cache'],
+    })
+    const { redisUrls } = readSettings({ REDIS_URL: 'redis://a:6379, rediss://u:p@b:6380' })
+    expect(redisUrls).toEqual(['redis://a:6379', 'rediss://u:p@b:6380'])
+  })
+
   it.each([
     ['PORT', '70000'],
     ['PORT', 'http'],
@@ -261,6 +270,9 @@ describe('the settings', () => {
     ['SMTP_URL', 'smtp://us%er:hunter2@relay.example'],
     ['DATABASE_URL', 'postgres://user:hunter2%@h/d'],
     ['MAIL_FROM', 'nobody'],
+    ['REDIS_URL', 'http://u:hunter2@h'],
+    ['REDIS_URL', 'redis://h:6379, hunter2'],
+    ['REDIS_URL', 'redis://h,'],
     ['LOG_LEVEL', 'loud'],
   ])('refuse %s=%s, naming the variable and no secret', (name, value) => {
     const error = thrownBy(() => readSettings({ [name]: value }))

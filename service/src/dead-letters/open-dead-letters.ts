@@ -1,7 +1,15 @@
-import { type DeadLetters, memoryDeadLetters } from 'switchgear'
+import { type DeadLetters, type Logger, memoryDeadLetters } from 'switchgear'
+import { redisDeadLetters } from 'switchgear/redis'
 import type { Settings } from '../settings.ts'
 
-/** Where letters are kept: in Redis, shared by all instances, or in files of this one. */
-export function openDeadLetters(_settings: Settings): DeadLetters {
-  return memoryDeadLetters({})
+/**
+ * Where letters are kept: in Redis, which all instances share, with a file beside it for the time that Redis is away; or
+ * else in files of this process alone.
+ * @throws ConfigError
+ */
+export function openDeadLetters({ redisUrls, fleet }: Settings, logger: Logger): DeadLetters {
+  if (redisUrls === undefined) return memoryDeadLetters({ logger })
+  const [first, ...others] = redisUrls
+  const url = others.length === 0 && first !== undefined ? first : redisUrls
+  return redisDeadLetters({ url, fleet, logger })
 }

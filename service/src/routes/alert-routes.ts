@@ -52,7 +52,7 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
 function checkDrafts(request: FastifyRequest): readonly AlertDraft[] {
   const body = request.body
   if (Array.isArray(body)) return check(alertDraftsSchema, body)
-  const draft = checkBody(alertDraftSchema, body)
+  const draft = checkBody(alertDraftSchema, request)
   const key = request.headers['idempotency-key']
   if (draft.id !== undefined || key === undefined) return [draft]
   return [{ ...draft, id: checkName('idempotency-key', unquoted(String(key))) }]

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { type Complaint, complaints } from '../config/check-shape.ts'
 import { nameText } from '../intake/plain-text.ts'
@@ -11,8 +12,9 @@ export function check<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 /** The body, which has to be there. @throws Problem 415 or 400 */
-export function checkBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  if (body === undefined) throw new Problem(415, 'expected content-type: application/json', { kind: 'not-json' })
+export function checkBody<T>(schema: z.ZodType<T>, { body, headers }: FastifyRequest): T {
+  if (headers['content-type'] === undefined)
+    throw new Problem(415, 'expected content-type: application/json', { kind: 'not-json' })
   return check(schema, body)
 }
 

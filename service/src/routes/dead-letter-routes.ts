@@ -37,20 +37,20 @@ export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: ServerOp
   })
   app.patch<{ Params: { id: string } }>('/v1/dead-letters/:id', { schema: patchSchema }, async (request) => {
     const id = ownId(callerOf(request), request.params.id, 'dead letter')
-    const { version, ...change } = checkBody(editSchema, request.body)
+    const { version, ...change } = checkBody(editSchema, request)
     return found(id, await askQueue(() => deadLetters.edit(id, change, { version })))
   })
   app.post('/v1/dead-letters/purge', { schema: purgeRouteSchema }, async (request) => {
-    const { dryRun, ...chosen } = checkBody(purgeSchema, request.body)
+    const { dryRun, ...chosen } = checkBody(purgeSchema, request)
     const letters = ownLetters(callerOf(request), chosen)
     return { count: await askQueue(() => deadLetters.purge(letters, { dryRun })) }
   })
   app.post('/v1/dead-letters/park', { schema: parkSchema }, async (request) => {
-    const letters = ownLetters(callerOf(request), checkBody(chosenSchema, request.body))
+    const letters = ownLetters(callerOf(request), checkBody(chosenSchema, request))
     return { count: await askQueue(() => deadLetters.park(letters)) }
   })
   app.post('/v1/dead-letters/unpark', { schema: unparkSchema }, async (request) => {
-    const letters = ownLetters(callerOf(request), checkBody(chosenSchema, request.body))
+    const letters = ownLetters(callerOf(request), checkBody(chosenSchema, request))
     return { count: await askQueue(() => deadLetters.unpark(letters)) }
   })
 }

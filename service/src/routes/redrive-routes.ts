@@ -16,7 +16,7 @@ export function redriveRoutes(app: FastifyInstance, { redrives, isStopping }: Se
   app.post('/v1/dead-letters/redrive', { schema: startSchema }, async (request, reply) => {
     const caller = callerOf(request)
     if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
-    const { ids, filter, ...bounds } = checkBody(redriveBodySchema, request.body)
+    const { ids, filter, ...bounds } = checkBody(redriveBodySchema, request)
     const chosen = { ...(ids === undefined ? {} : { ids }), ...(filter === undefined ? {} : { filter }) }
     const letters = ownLetters(caller, chosen)
     const [first, ...others] = await askQueue(() => redrives.start(letters, bounds))
