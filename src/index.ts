@@ -71,7 +71,9 @@ export type {
 } from './streams/redrive-options.ts'
 export type { LetterStats } from './streams/dead-letter-queue-reading.ts'
 export type { Letter, LetterAttempt, LetterDraft, LetterEdit, LetterFilter, Page } from './ports/dead-letters.ts'
-export type { LetterStore } from './ports/letter-store.ts'
+export type { Added, LetterBounds, LetterPage, LetterStore } from './ports/letter-store.ts'
+export type { LetterHeader, LetterParts } from './ports/letter.ts'
+export type { RedriveJob, RedriveJobs, RedriveOutcome, RedrivePlan, RedriveWork, Taken } from './ports/redrive-jobs.ts'
 export type {
   Decision,
   LimitDefinition,

@@ -62,7 +62,7 @@ export interface Taken {
  * Each method is one step. All reject with `UnavailableError` while the store cannot be asked.
  */
 export interface RedriveJobs {
-  /** Idempotent by id. Jobs are forgotten a day after their last change. */
+  /** Idempotent by id. Jobs are forgotten a day after their last change. @throws OverCapacityError for a bound of its own */
   start(plan: RedrivePlan): Promise<void>
   get(id: string): Promise<RedriveJob | undefined>
   /** Jobs of an organization that are not forgotten, newest first, at most 100. */

@@ -48,6 +48,7 @@ export function redriveWorker(parts: WorkerParts, jobId: string, plan: WorkerPla
 }
 
 async function work(run: RedriveRun, unsubscribed: () => boolean): Promise<void> {
+  if (run.halting.signal.aborted) return
   const leases = keepLeases(run)
   try {
     const job = await run.ask(() => run.store.jobs.get(run.jobId))

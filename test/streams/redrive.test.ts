@@ -1,9 +1,11 @@
 import { getEventListeners } from 'node:events'
+import * as fc from 'fast-check'
 import { firstValueFrom, lastValueFrom, take, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
+import { BreakerOpenError, ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
 import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
 import type { Letter } from '../../src/ports/dead-letters.ts'
+import { behind } from '../../src/testing/laws/dead-letters-subject.ts'
 import { createSwitchgear } from '../../src/switchgear.ts'
 import { outcomes, redriveRig, watch } from './redrive-rig.ts'
 
@@ -467,4 +469,53 @@ test('an observer that takes the first event and leaves is no trouble', async ()
   expect(first).toMatchObject({ status: 'delivered', done: 1, total: 30 })
   await clock.advanceBy(10)
   expect(clock.pendingTimers).toBe(0)
+})
+
+test('whenever it is unsubscribed from, no timer and no listener is left, and another worker finishes the job', async () => {
+  const cases = fc.record({
+    seed: fc.nat(),
+    atMs: fc.nat({ max: 30_000 }),
+    takesMs: fc.nat({ max: 5_000 }),
+    ratePerSecond: fc.constantFrom(undefined, 1, 50),
+    breakerOpens: fc.boolean(),
+    isLimited: fc.boolean(),
+    outage: fc.record({ fromMs: fc.nat({ max: 20_000 }), forMs: fc.nat({ max: 20_000 }) }),
+    byAbort: fc.boolean(),
+  })
+  const property = fc.asyncProperty(cases, async (given) => {
+    const { atMs, takesMs, ratePerSecond, breakerOpens, isLimited, outage, byAbort } = given
+    let startedAt = 0
+    const sinceMs = () => clock.monotonic() - startedAt - outage.fromMs
+    const isAway = () => startedAt > 0 && sinceMs() >= 0 && sinceMs() < outage.forMs
+    const { clock, queue, fill } = redriveRig((store) =>
+      behind(store, (call) => (isAway() ? Promise.reject(new UnavailableError('store', 'away')) : call())),
+    )
+    await fill(8)
+    const limiter = memoryLimiter({ clock, limits: { email: { limit: 3, windowMs: 5_000 } } })
+    const refusal = { breaker: 'smtp', mode: 'open', retryAfterMs: 3_000, retryAt: 0, because: '' } as const
+    let calls = 0
+    const to = async (_letter: Letter, { signal }: { readonly signal: AbortSignal }) => {
+      calls += 1
+      if (breakerOpens && calls === 3) throw new BreakerOpenError(refusal)
+      await clock.sleep(takesMs, { signal })
+      if (calls % 5 === 0) throw new Error('again')
+    }
+    const caller = new AbortController()
+    const limit = isLimited ? { limit: { limiter, names: 'email' } } : {}
+    startedAt = clock.monotonic()
+    const retry = { maxAttempts: 2, deadlineMs: 10_000 }
+    const how = { to, retry, concurrency: 3, signal: caller.signal, ratePerSecond, ...limit }
+    const { subscription } = watch(queue.redrive({}, how))
+    await clock.advanceBy(atMs)
+    if (byAbort) caller.abort()
+    else subscription.unsubscribe()
+    await clock.settle()
+    expect(clock.pendingTimers).toBe(0)
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0)
+    await clock.advanceBy(60_000)
+    for (const { id, state } of await queue.redrives.list('acme'))
+      if (state !== 'done') await clock.runUntil(watch(queue.redrives.work(id, { to: async () => {} })).ended)
+    for (const job of await queue.redrives.list('acme')) expect([job.state, job.done]).toEqual(['done', job.total])
+  })
+  await fc.assert(property, { numRuns: 300 })
 })

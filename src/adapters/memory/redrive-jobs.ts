@@ -1,3 +1,4 @@
+import { OverCapacityError } from '../../kernel/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { LetterParts } from '../../ports/letter.ts'
 import type { RedriveJob, RedriveJobs, RedriveOutcome, RedrivePlan, RedriveWork } from '../../ports/redrive-jobs.ts'
@@ -11,6 +12,7 @@ export interface JobLetters {
 
 /** How long a job is kept after its last change. */
 const keptMs = 86_400_000
+const jobsMax = 10_000
 const listMax = 100
 /** Letters that one taking skips at most. */
 const skipsMax = 1_000
@@ -48,8 +50,13 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
 
   const find = (id: string): Job | undefined => {
     const now = clock.monotonic()
-    for (const [key, job] of jobs) if (job.changedAt + keptMs < now) jobs.delete(key)
+    for (const job of jobs.values()) if (job.changedAt + keptMs < now) forget(job)
     return jobs.get(id)
+  }
+
+  const forget = (job: Job): void => {
+    for (const turn of job.turns.keys()) release(job, turn)
+    jobs.delete(job.plan.id)
   }
 
   const change = (job: Job): void => {
@@ -129,7 +136,9 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
 
   return {
     async start(plan) {
-      if (find(plan.id) === undefined) jobs.set(plan.id, newJob(plan, clock.monotonic()))
+      if (find(plan.id) !== undefined) return
+      if (jobs.size >= jobsMax) throw new OverCapacityError('redrives in memory', 'jobsMax', jobsMax)
+      jobs.set(plan.id, newJob(plan, clock.monotonic()))
     },
     async get(id) {
       const job = find(id)
