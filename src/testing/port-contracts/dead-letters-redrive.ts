@@ -81,13 +81,9 @@ export const redriveClauses: readonly DeadLettersClause[] = [
       assert.equal(sent.length, 40)
       assert.equal(new Set(sent).size, 40)
       const jobs = await queue.redrives.list('acme')
-      assert.deepEqual(
-        jobs.map(({ state, done, failed }) => [state, done, failed]),
-        [
-          ['done', 40, 0],
-          ['done', 40, 0],
-        ],
-      )
+      // The second is about those that were left when it began.
+      for (const { state, done, total, failed } of jobs) assert.deepEqual([state, done, failed], ['done', total, 0])
+      assert.equal(jobs.at(-1)?.done, 40)
       assert.equal(
         jobs.reduce((sum, { delivered }) => sum + delivered, 0),
         40,
