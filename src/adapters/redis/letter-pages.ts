@@ -25,9 +25,9 @@ export interface LetterPages {
   ): Promise<{ readonly heads: readonly LetterParts[]; readonly next?: string }>
 }
 
-/** Letters that one script looks at, and bytes that it reads, at most. */
-const looksMax = 1_000
-const headsMax = 500
+/** Letters that one script finds, letters that it looks at, and bytes that it reads, at most. */
+const foundMax = 250
+const looksMax = 500
 const bytesMax = 4_194_304
 /** Letters that are read by one command. */
 const readMax = 32
@@ -59,7 +59,7 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
       pageScript,
       [allKey(fleet, organization)],
       [
-        ...[limit, Math.max(limit, looksMax), bytesMax, oldestFirst ? 'old' : 'new'],
+        ...[Math.min(limit, foundMax), looksMax, bytesMax, oldestFirst ? 'old' : 'new'],
         ...[...placeIn(organization, place), since, until, what, ...cellsOf(filter)],
       ],
     )
@@ -121,13 +121,13 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
     page(filter, { limit, cursor, oldestFirst = false }) {
       const { organization, text } = filter
       const what = text !== undefined ? 'heads' : organization === undefined ? 'ids' : 'letters'
-      const scanned = text === undefined ? limit : headsMax
+      const scanned = text === undefined ? limit : foundMax
       const place = cursor === undefined ? undefined : placeAt(cursor)
       return pageOf({ what, filter, limit: scanned, place, oldestFirst }, limit)
     },
     async heads(filter, cursor) {
       const place = cursor === undefined ? undefined : placeAt(cursor)
-      const { entries, last } = await scanAny({ what: 'heads', filter, limit: headsMax, place, oldestFirst: true })
+      const { entries, last } = await scanAny({ what: 'heads', filter, limit: foundMax, place, oldestFirst: true })
       const heads = entries.flatMap((entry) => letterIn(entry, entry.value))
       return { heads, ...(last === undefined ? {} : { next: cursorAt(last) }) }
     },

@@ -149,8 +149,27 @@ local function rankIn(key)
   return max(first, low)
 end
 
+local chunk
+-- Makes the next letter of a source its head; says whether there is one.
+local function advance(source)
+  source.place = source.place + 2
+  if source.place > #source.entries then
+    if source.ended then return false end
+    source.entries, source.place = range(source.key, source.next, source.next + chunk - 1), 1
+    source.next, source.ended = source.next + chunk, #source.entries < 2 * chunk
+    if #source.entries == 0 then return false end
+  end
+  source.id, source.score = source.entries[source.place], source.entries[source.place + 1]
+  source.at = tonumber(source.score)
+  if newFirst then return source.at >= sinceAt end
+  return source.at <= tillAt
+end
+
 local sources, wanted = {}, nil
-local function addSource(key) sources[#sources + 1] = { key = key, next = rankIn(key), entries = {}, at = 1 } end
+local function addSource(key)
+  local source = { key = key, next = rankIn(key), entries = {}, place = 1 }
+  if advance(source) then sources[#sources + 1] = source end
+end
 local names = {}
 if ARGV[10] == 'cells' then
   for i = 11, #ARGV do names[#names + 1] = ARGV[i] end
@@ -162,40 +181,26 @@ elseif ARGV[10] == 'begins' then
     end
   end
 end
-if ARGV[10] == 'all' or #names > ${sourcesMax} then
-  if ARGV[10] == 'begins' then wanted = true end
+local isAll = ARGV[10] == 'all' or #names > ${sourcesMax}
+chunk = floor(min(limit, looksMax) / max(1, isAll and 1 or #names)) + 2
+if isAll then
+  wanted = ARGV[10] == 'begins'
   addSource(all)
 else
   for _, cell in ipairs(names) do addSource(prefix .. 'i:' .. cell) end
 end
 
-local chunk = floor(min(limit, looksMax) / max(1, #sources)) + 2
-local function headOf(source)
-  if source.at > #source.entries then
-    if source.ended then return nil end
-    source.entries, source.at = range(source.key, source.next, source.next + chunk - 1), 1
-    source.next = source.next + chunk
-    source.ended = #source.entries < 2 * chunk
-    if #source.entries == 0 then return nil end
-  end
-  local at = tonumber(source.entries[source.at + 1])
-  if newFirst and at < sinceAt or not newFirst and at > tillAt then return nil end
-  return source.entries[source.at], at
-end
-
 local function nearest()
-  local best, bestId, bestAt
-  for _, source in ipairs(sources) do
-    local id, at = headOf(source)
-    if id then
-      local isNearer = not best
-      if best then
-        if at == bestAt then isNearer = isBefore(id, bestId) ~= newFirst else isNearer = (at < bestAt) ~= newFirst end
-      end
-      if isNearer then best, bestId, bestAt = source, id, at end
+  local best, which = sources[1], 1
+  for i = 2, #sources do
+    local other = sources[i]
+    if other.at == best.at then
+      if isBefore(other.id, best.id) ~= newFirst then best, which = other, i end
+    elseif (other.at < best.at) ~= newFirst then
+      best, which = other, i
     end
   end
-  return best
+  return best, which
 end
 
 local function isWanted(id)
@@ -221,10 +226,9 @@ local function read(id)
 end
 
 local reply, found, looks, bytes = { 'end', '', '' }, 0, 0, 0
-while true do
-  local source = nearest()
-  if not source then break end
-  local id, at = source.entries[source.at], source.entries[source.at + 1]
+while #sources > 0 do
+  local source, which = nearest()
+  local id, at = source.id, source.score
   if found == limit then
     reply[1] = not wanted and call('EXISTS', prefix .. 'l:' .. id) == 1 and 'more' or 'cut'
     break
@@ -233,7 +237,8 @@ while true do
     reply[1] = 'cut'
     break
   end
-  source.at, looks, reply[2], reply[3] = source.at + 2, looks + 1, at, id
+  if not advance(source) then table.remove(sources, which) end
+  looks, reply[2], reply[3] = looks + 1, at, id
   local value = (not wanted or isWanted(id)) and read(id)
   if value then
     found, bytes = found + 1, bytes + #value

@@ -4,7 +4,7 @@ import type { LetterSources } from './letter-pages.ts'
 import { sweepScript } from './letter-scripts.ts'
 
 /** Letters that one script drops. */
-const dropsMax = 250
+const dropsMax = 100
 
 /**
  * Drops old letters of one organization after the other. Whose oldest letter is known not to be old is passed over, so that

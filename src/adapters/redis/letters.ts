@@ -26,7 +26,7 @@ export interface RedisLettersOptions {
 
 const dayMs = 86_400_000
 /** Letters that one script removes. */
-const removeMax = 250
+const removeMax = 50
 
 /**
  * Dead letters in Redis 6.2 or later, as a string each with indexes beside it. Each script is about one organization, and
