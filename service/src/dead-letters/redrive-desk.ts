@@ -1,4 +1,12 @@
-import type { DeadLetters, LettersGiven, Logger, Redrive, RedriveBounds, RedriveEvent } from 'switchgear'
+import {
+  type DeadLetters,
+  type LettersGiven,
+  type Logger,
+  type Redrive,
+  type RedriveBounds,
+  type RedriveEvent,
+  UnavailableError,
+} from 'switchgear'
 import { regularly } from '../delivery/regularly.ts'
 import type { Resender } from './resender.ts'
 
@@ -6,8 +14,9 @@ import type { Resender } from './resender.ts'
 const jobsMax = 16
 const lettersAtOnce = 8
 
-/** How often jobs are looked for that others have started, or left behind, in ms. */
+/** How often jobs are looked for that others have started, or left behind, in ms; sooner where that failed. */
 const lookMs = 5_000
+const lookAgainMs = 1_000
 
 /** Organizations whose jobs are asked for at the same time. */
 const asksAtOnce = 50
@@ -38,7 +47,9 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   const { redrives } = deadLetters
   const working = new Map<string, Worker>()
   const stopping = new AbortController()
-  const looking = regularly(lookMs, 'redrives could not be looked for', look, logger)
+  const looking = regularly(lookAgainMs, 'redrives could not be looked for', look, logger)
+  let nextLookAt = 0
+  let failing = false
   void looking.now()
 
   return {
@@ -73,8 +84,16 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   }
 
   async function look(): Promise<void> {
-    if (working.size >= jobsMax) return
-    for (const { id, state } of await all()) if (state === 'running') work(id)
+    if (working.size >= jobsMax || performance.now() < nextLookAt) return
+    try {
+      for (const { id, state } of await all()) if (state === 'running') work(id)
+      nextLookAt = performance.now() + lookMs
+      failing = false
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      if (!failing) logger.warn({ error }, 'the dead letters cannot be asked: redrives wait for them')
+      failing = true
+    }
   }
 
   async function all(): Promise<readonly Redrive[]> {
