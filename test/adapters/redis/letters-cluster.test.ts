@@ -79,7 +79,7 @@ describe('a cluster of three masters and three replicas', () => {
     const master = await cluster.masterOf(`sg:${fleet}:dl:{acme}:t`)
     const enqueued: string[] = []
     /** As callers do: again, with the same id, until it is stored. */
-    const enqueue = (nth: number): Promise<void> =>
+    const enqueue = (nth: number): Promise<true> =>
       until(
         'a letter to be stored',
         async () => {
@@ -87,7 +87,7 @@ describe('a cluster of three masters and three replicas', () => {
           return true as const
         },
         30_000,
-      ).then(() => {})
+      )
     await Promise.all(Array.from({ length: 500 }, (_, nth) => enqueue(nth)))
     const acknowledged = [...enqueued]
     const observer = new Redis(master.url).on('error', () => {})
