@@ -19,6 +19,7 @@ export interface SeenReceiver {
   readonly state: string
   readonly reason?: string
   readonly lastError?: string
+  readonly letterId?: string
   readonly attempts: readonly { readonly at: number; readonly error?: string }[]
 }
 

@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Server } from '../../test/servers/server-process.ts'
+import { startRedis } from '../../test/servers/start-redis.ts'
+import { until } from '../../test/servers/until.ts'
+import { postAlerts, seeAlert, type SeenReceiver } from './servers/client.ts'
+import { type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
+import { lettersClient } from './servers/letters-client.ts'
+import { type ServiceProcess, startService } from './servers/service-process.ts'
+
+const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
+
+const ends: (() => Promise<unknown> | void)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'switchgear-redis-letters-'))
+  ends.push(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function brokenEndpoint(): Promise<HttpEndpoint> {
+  const endpoint = await startHttpEndpoint((_request, response) => response.writeHead(400).end())
+  ends.push(() => endpoint.close())
+  return endpoint
+}
+
+async function redisAt(port?: number): Promise<Server> {
+  const redis = await startRedis(port === undefined ? {} : { port })
+  ends.push(() => redis.stop())
+  return redis
+}
+
+/** A service whose one receiver is at this endpoint, and whose letters are in this Redis. */
+async function startWith(folder: string, endpoint: HttpEndpoint, redis: Server): Promise<ServiceProcess> {
+  const file = join(folder, 'switchgear.config.json')
+  const receivers = [{ name: 'hook', channel: 'webhook', url: endpoint.url, secret }]
+  writeFileSync(file, JSON.stringify({ organizations: { acme: { receivers } } }))
+  const settings = { SWITCHGEAR_CONFIG: file, WEBHOOK_ALLOW_PRIVATE: '1', REDIS_URL: redis.url }
+  const service = await startService(folder, settings)
+  ends.push(() => service.kill())
+  return service
+}
+
+async function outcomeOf(service: ServiceProcess, id: string): Promise<SeenReceiver> {
+  const alert = { organization: 'acme', id }
+  expect(await postAlerts(service.url, [alert])).toBe(202)
+  return until('the outcome', async () =>
+    (await seeAlert(service.url, alert)).receivers.find(({ state }) => state !== 'pending'),
+  )
+}
+
+describe('dead letters in Redis', { timeout: 120_000 }, () => {
+  it('are those of all instances, and any of them sends them again', async () => {
+    const [endpoint, redis] = [await brokenEndpoint(), await redisAt()]
+    const one = await startWith(makeFolder(), endpoint, redis)
+    const other = await startWith(makeFolder(), endpoint, redis)
+    const { letterId } = await outcomeOf(one, 'a-1')
+    const [letter] = await lettersClient(other.url).letters('?errorType=rejected&channel=webhook')
+    expect(letter).toMatchObject({ id: letterId, payload: { alert: { id: 'a-1' } } })
+    endpoint.answer = (_request, response) => response.end()
+    const id = await lettersClient(other.url).redrive({ filter: {} })
+    await until('it to be delivered', async () =>
+      (await lettersClient(one.url).redriveOf(id)).delivered === 1 ? true : undefined,
+    )
+    expect(endpoint.requests.map(({ headers }) => headers['webhook-id'])).toEqual(
+      Array.from({ length: 2 }, () => letter?.messageId),
+    )
+    expect(await lettersClient(one.url).letters()).toEqual([])
+    expect(await one.terminate()).toBe(0)
+    expect(await other.terminate()).toBe(0)
+  })
+
+  it.each(['goes on', 'is killed and started again'])(
+    'wait in a file while Redis is away, and are there once it is back: the service %s',
+    async (what) => {
+      const [endpoint, redis, folder] = [await brokenEndpoint(), await redisAt(), makeFolder()]
+      let service = await startWith(folder, endpoint, redis)
+      expect(await outcomeOf(service, 'before')).toMatchObject({ state: 'deadLettered' })
+      const { port } = new URL(redis.url)
+      await redis.kill()
+      const startedAt = Date.now()
+      const outcome = await outcomeOf(service, 'away')
+      expect(Date.now() - startedAt).toBeLessThan(5_000)
+      expect(outcome).toMatchObject({
+        state: 'deadLettered',
+        reason: 'rejected',
+        letterId: expect.any(String) as string,
+      })
+      const asked = await lettersClient(service.url).ask('GET', '/v1/dead-letters')
+      expect(asked).toMatchObject({ status: 503, body: { detail: 'the dead letters cannot be reached' } })
+      expect(asked.type).toContain('application/problem+json')
+      if (what !== 'goes on') {
+        await service.kill()
+        service = await startWith(folder, endpoint, redis)
+      }
+      await redisAt(Number(port))
+      const letters = await until(
+        'the letter to be in Redis',
+        async () => {
+          const found = await lettersClient(service.url).letters()
+          return found.length > 0 ? found : undefined
+        },
+        30_000,
+      )
+      expect(letters.map(({ id }) => id)).toEqual([outcome.letterId])
+      endpoint.answer = (_request, response) => response.end()
+      const id = await lettersClient(service.url).redrive({ ids: [outcome.letterId] })
+      await until('it to be delivered', async () =>
+        (await lettersClient(service.url).redriveOf(id)).delivered === 1 ? true : undefined,
+      )
+      expect(await seeAlert(service.url, { organization: 'acme', id: 'away' })).toMatchObject({
+        receivers: [{ state: 'delivered' }],
+      })
+      expect(await service.terminate()).toBe(0)
+    },
+  )
+
+  it('wait in a file while Redis does not answer, and hold up nothing', async () => {
+    const [endpoint, redis] = [await brokenEndpoint(), await redisAt()]
+    const service = await startWith(makeFolder(), endpoint, redis)
+    expect(await outcomeOf(service, 'before')).toMatchObject({ state: 'deadLettered' })
+    process.kill(redis.pid ?? Number.NaN, 'SIGSTOP')
+    try {
+      const startedAt = Date.now()
+      expect(await outcomeOf(service, 'frozen')).toMatchObject({ state: 'deadLettered' })
+      expect(Date.now() - startedAt).toBeLessThan(5_000)
+    } finally {
+      process.kill(redis.pid ?? Number.NaN, 'SIGCONT')
+    }
+    await until('both letters to be in Redis', async () =>
+      (await lettersClient(service.url).letters()).length === 2 ? true : undefined,
+    )
+    expect(await service.terminate()).toBe(0)
+  })
+})
