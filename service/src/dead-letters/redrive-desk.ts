@@ -17,6 +17,8 @@ const lettersAtOnce = 8
 /** How often jobs are looked for that others have started, or left behind, in ms; sooner where that failed. */
 const lookMs = 5_000
 const lookAgainMs = 1_000
+/** How long the next look waits for each organization that this one asked for, in ms: many make it rare, not expensive. */
+const lookMsForEach = 50
 
 /** Organizations whose jobs are asked for at the same time. */
 const asksAtOnce = 50
@@ -60,7 +62,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
     },
     get: (id) => redrives.get(id),
     async list(organization) {
-      const found = organization === undefined ? await all() : await redrives.list(organization)
+      const found = organization === undefined ? (await all()).jobs : await redrives.list(organization)
       return found.toSorted((a, b) => b.startedAt - a.startedAt).slice(0, listMax)
     },
     cancel: async (id) => void (await redrives.cancel(id)),
@@ -86,8 +88,9 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   async function look(): Promise<void> {
     if (working.size >= jobsMax || performance.now() < nextLookAt) return
     try {
-      for (const { id, state } of await all()) if (state === 'running') work(id)
-      nextLookAt = performance.now() + lookMs
+      const { jobs, asked } = await all()
+      for (const { id, state } of jobs) if (state === 'running') work(id)
+      nextLookAt = performance.now() + Math.max(lookMs, asked * lookMsForEach)
       failing = false
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
@@ -96,13 +99,14 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
     }
   }
 
-  async function all(): Promise<readonly Redrive[]> {
+  /** The jobs of all organizations, and how many organizations were asked for. */
+  async function all(): Promise<{ readonly jobs: readonly Redrive[]; readonly asked: number }> {
     const names = new Set(organizations.keys())
     for (const row of (await deadLetters.stats()).rows) names.add(row.organization)
     const found: Redrive[] = []
     for (const some of chunks([...names], asksAtOnce))
       found.push(...(await Promise.all(some.map((name) => redrives.list(name)))).flat())
-    return found
+    return { jobs: found, asked: names.size }
   }
 
   function work(id: string): void {
