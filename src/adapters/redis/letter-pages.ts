@@ -40,8 +40,9 @@ interface Scan {
   readonly oldestFirst: boolean
 }
 
+/** A letter without its body where heads were read, and none where ids were. */
 interface Entry extends Place {
-  readonly value: Buffer
+  readonly letter?: LetterParts | undefined
 }
 
 /** A part of a listing: `last` is where it goes on, if it may; `more` if it does. */
@@ -64,9 +65,11 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
       ],
     )
     const [ended, at, id, ...found] = listIn(reply)
-    const entries = Array.from({ length: found.length / 3 }, (_, index) => {
-      const [entryAt, entryId, value] = found.slice(3 * index, 3 * index + 3)
-      return { at: textIn(entryAt), organization, id: textIn(entryId), value: Buffer.isBuffer(value) ? value : empty }
+    const entries = Array.from({ length: found.length / 2 }, (_, index): Entry => {
+      const [entryId, value] = [textIn(found[2 * index]), found[2 * index + 1]]
+      if (what === 'ids') return { at: textIn(value), organization, id: entryId }
+      const letter = readValue(organization, entryId, value)
+      return { at: String(letter?.header.createdAt), organization, id: entryId, letter }
     })
     const end = textIn(ended)
     if (end === 'end' || textIn(at) === '') return { entries }
@@ -101,18 +104,17 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
         commands.push(values.then((all) => some.map((place, index) => [place, all[index]] as const)))
       }
     const byPlace = new Map((await Promise.all(commands)).flat())
-    return entries.flatMap((place) => {
-      const value = byPlace.get(place)
-      return letterIn(place, Buffer.isBuffer(value) ? value : empty)
-    })
+    return entries.flatMap((place) => readValue(place.organization, place.id, byPlace.get(place)) ?? [])
   }
 
   const pageOf = async (of: Scan, limit: number): Promise<LetterPage> => {
     const { entries, last, more } = await scanAny(of)
-    const found = of.filter.text === undefined ? entries : entries.filter((entry) => headMatches(entry, of.filter))
+    const { text } = of.filter
+    const found =
+      text === undefined ? entries : entries.filter(({ letter }) => letter && letterMatches(letter, of.filter))
     const some = found.slice(0, limit)
     const end = found.length > limit ? some.at(-1) : last
-    const items = of.what === 'letters' ? some.flatMap((entry) => letterIn(entry, entry.value)) : await read(some)
+    const items = of.what === 'letters' ? some.flatMap(({ letter }) => letter ?? []) : await read(some)
     if (end === undefined) return { items }
     return { items, next: cursorAt(end), more: found.length > limit || more === true }
   }
@@ -128,22 +130,10 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
     async heads(filter, cursor) {
       const place = cursor === undefined ? undefined : placeAt(cursor)
       const { entries, last } = await scanAny({ what: 'heads', filter, limit: foundMax, place, oldestFirst: true })
-      const heads = entries.flatMap((entry) => letterIn(entry, entry.value))
+      const heads = entries.flatMap(({ letter }) => letter ?? [])
       return { heads, ...(last === undefined ? {} : { next: cursorAt(last) }) }
     },
   }
-}
-
-const empty = Buffer.alloc(0)
-
-function letterIn({ organization, id }: Place, value: Buffer): readonly LetterParts[] {
-  const letter = readValue(organization, id, value)
-  return letter === undefined ? [] : [letter]
-}
-
-function headMatches({ organization, id, value }: Entry, filter: LetterFilter): boolean {
-  const letter = readValue(organization, id, value)
-  return letter !== undefined && letterMatches(letter, filter)
 }
 
 function byOrganization(places: readonly Place[]): Iterable<readonly Place[]> {

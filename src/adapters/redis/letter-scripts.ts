@@ -113,7 +113,7 @@ const sourcesMax = 64
  * `letters`, 10 `all`, `cells` (those with the names that follow) or `begins` (those whose names begin so), 11… names.
  *
  * Returns how it ended (`end`: nothing follows, `more`: something does, `cut`: something may), the instant and the id of the
- * last letter that was looked at, then three values for each that was found: instant, id and what was read.
+ * last letter that was looked at, then for each that was found its id and what was read: its instant for `ids`.
  */
 export const pageScript: Script = script(`${letterLua}
 local limit, looksMax, bytesMax = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0
@@ -211,10 +211,8 @@ local function isWanted(id)
   return false
 end
 
-local function read(id)
+local function headOf(id)
   local key = prefix .. 'l:' .. id
-  if what == 'ids' then return '' end
-  if what == 'letters' then return call('GET', key) end
   local head = call('GETRANGE', key, 0, 4095)
   local first = find(head, '\\n', 1, true)
   local second = first and find(head, '\\n', first + 1, true)
@@ -226,6 +224,35 @@ local function read(id)
 end
 
 local reply, found, looks, bytes = { 'end', '', '' }, 0, 0, 0
+local function add(id, value)
+  local size = #reply
+  reply[size + 1], reply[size + 2] = id, value
+  found, bytes = found + 1, bytes + #value
+end
+
+-- Letters are read several at once, and few at once where they are large.
+local unread, keys, most = {}, {}, 8
+local function readAll()
+  if #keys == 0 then return end
+  local before = bytes
+  for i, value in ipairs(call('MGET', unpack(keys))) do
+    if value then add(unread[i], value) end
+  end
+  most = max(1, min(100, floor(262144 * #keys / (bytes - before + 1))))
+  unread, keys = {}, {}
+end
+
+local function take(id, at)
+  if what == 'ids' then return add(id, at) end
+  if what == 'letters' then
+    unread[#unread + 1], keys[#keys + 1] = id, prefix .. 'l:' .. id
+    if #keys >= most or found + #keys >= limit then readAll() end
+    return
+  end
+  local head = headOf(id)
+  if head then add(id, head) end
+end
+
 while #sources > 0 do
   local source, which = nearest()
   local id, at = source.id, source.score
@@ -239,12 +266,8 @@ while #sources > 0 do
   end
   if not advance(source) then table.remove(sources, which) end
   looks, reply[2], reply[3] = looks + 1, at, id
-  local value = (not wanted or isWanted(id)) and read(id)
-  if value then
-    found, bytes = found + 1, bytes + #value
-    local size = #reply
-    reply[size + 1], reply[size + 2], reply[size + 3] = at, id, value
-  end
+  if not wanted or isWanted(id) then take(id, at) end
 end
+readAll()
 return reply
 `)

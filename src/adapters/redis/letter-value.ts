@@ -3,9 +3,6 @@ import type { LetterHeader, LetterParts } from '../../ports/letter.ts'
 import { letterId } from '../../ports/letter.ts'
 import { inKey } from './keys.ts'
 
-/** What stands in place of a letter that was delivered or purged. */
-export const goneValue = 'gone'
-
 /** Which letters an index holds: of one error type, parked or not, on one channel. */
 export interface Cell {
   readonly errorType: ErrorType
@@ -19,13 +16,22 @@ export function cellName({ errorType, parked, channel }: Cell): string {
 }
 
 export function readCell(name: string): Cell {
+  const known = cells.get(name)
+  if (known !== undefined) return known
   const [errorType = '', parked = '', channel = ''] = name.split(':')
-  return {
+  const cell: Cell = {
     errorType: errorType as ErrorType,
     parked: parked === '1',
     channel: channel.replaceAll(encoded, decodeURIComponent),
   }
+  if (cells.size >= cellsRemembered) cells.clear()
+  cells.set(name, cell)
+  return cell
 }
+
+const encoded = /%[0-9A-F]{2}/g
+const cells = new Map<string, Cell>()
+const cellsRemembered = 1_000
 
 /** What of a header stands in its JSON: what the key and the first line say is left out, and so is what is as it begins. */
 interface StoredHeader
@@ -36,7 +42,10 @@ interface StoredHeader
   readonly error: LetterHeader['error'] & { readonly frames?: string }
 }
 
-/** Three lines: `<version> <cell>`, the rest of the header as JSON, and the payload as JSON. */
+/**
+ * Three lines: `<version> <cell>`, the rest of the header as JSON, and the payload as JSON. In place of a letter that was
+ * delivered or purged stands `gone`, which is none of these.
+ */
 export function writeValue({ header, body }: LetterParts): string {
   const { messageId, error, attempts, retryCount, redriveCount, createdAt, updatedAt, edits } = header
   const stored: StoredHeader = {
@@ -52,14 +61,15 @@ export function writeValue({ header, body }: LetterParts): string {
   return `${header.version} ${cellName(header)}\n${JSON.stringify(stored)}\n${body}`
 }
 
-/** The letter in a value, without its body when that was not read; `undefined` for one that is gone. */
-export function readValue(organization: string, id: string, value: Buffer): LetterParts | undefined {
-  const [first, second] = [value.indexOf(newline), value.indexOf(newline, value.indexOf(newline) + 1)]
+/** The letter in a value, without its body when that was not read; `undefined` for one that is gone, or was not there. */
+export function readValue(organization: string, id: string, value: unknown): LetterParts | undefined {
+  const text = Buffer.isBuffer(value) ? value.toString() : ''
+  const first = text.indexOf('\n')
   if (first < 0) return undefined
-  const facts = value.toString('utf8', 0, first)
-  const space = facts.indexOf(' ')
-  const { errorType, parked, channel } = readCell(facts.slice(space + 1))
-  const stored = JSON.parse(value.toString('utf8', first + 1, second < 0 ? value.length : second)) as StoredHeader
+  const second = text.indexOf('\n', first + 1)
+  const space = text.indexOf(' ')
+  const { errorType, parked, channel } = readCell(text.slice(space + 1, first))
+  const stored = JSON.parse(text.slice(first + 1, second < 0 ? undefined : second)) as StoredHeader
   const header: LetterHeader = {
     id: letterId(organization, id),
     organization,
@@ -71,12 +81,12 @@ export function readValue(organization: string, id: string, value: Buffer): Lett
     retryCount: stored.retryCount ?? 0,
     redriveCount: stored.redriveCount ?? 0,
     parked,
-    version: Number(facts.slice(0, space)),
+    version: Number(text.slice(0, space)),
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt ?? stored.createdAt,
     ...(stored.edits === undefined ? {} : { edits: stored.edits }),
   }
-  return { header, body: second < 0 ? '' : value.toString('utf8', second + 1) }
+  return { header, body: second < 0 ? '' : text.slice(second + 1) }
 }
 
 function storedError(error: LetterHeader['error']): StoredHeader['error'] {
@@ -88,6 +98,3 @@ function storedError(error: LetterHeader['error']): StoredHeader['error'] {
 function readError({ frames, ...error }: StoredHeader['error']): LetterHeader['error'] {
   return frames === undefined ? error : { ...error, stack: `${error.name}: ${error.message}${frames}` }
 }
-
-const newline = 10
-const encoded = /%[0-9A-F]{2}/g

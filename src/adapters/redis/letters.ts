@@ -1,7 +1,7 @@
 import type { Clock } from '../../ports/clock.ts'
 import { letterMatches } from '../../ports/letter-filter.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
-import { type LetterParts, organizationOf } from '../../ports/letter.ts'
+import { organizationOf } from '../../ports/letter.ts'
 import type { RedisConnection } from './connection.ts'
 import { letterAdding } from './letter-adding.ts'
 import { type InTime, letterAsking } from './letter-asking.ts'
@@ -11,7 +11,7 @@ import { letterOrganizations } from './letter-organizations.ts'
 import { letterPages } from './letter-pages.ts'
 import { removeScript, replaceScript } from './letter-scripts.ts'
 import { letterSweep } from './letter-sweep.ts'
-import { goneValue, readValue, writeValue } from './letter-value.ts'
+import { readValue, writeValue } from './letter-value.ts'
 import { redisRedriveJobs } from './redrive-jobs.ts'
 
 export interface RedisLettersOptions {
@@ -45,7 +45,8 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
     async get(id) {
       const organization = organizationOf(id)
       if (organization === undefined) return undefined
-      return valueIn(organization, id, await redis.command('get', letterKey(fleet, organization, ownId(id))))
+      const own = ownId(id)
+      return readValue(organization, own, await redis.command('get', letterKey(fleet, organization, own)))
     },
     page: pages.page,
     async count(filter, cursor) {
@@ -71,13 +72,6 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
     close: async () => connection.close(),
   }
 }
-
-function valueIn(organization: string, id: string, reply: unknown): LetterParts | undefined {
-  if (!Buffer.isBuffer(reply) || reply.equals(gone)) return undefined
-  return readValue(organization, ownId(id), reply)
-}
-
-const gone = Buffer.from(goneValue)
 
 /** The second halves of ids, by organization; what is no id of a letter is left out. */
 function byOrganization(ids: readonly string[]): readonly (readonly [organization: string, own: readonly string[]])[] {

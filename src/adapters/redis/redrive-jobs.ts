@@ -113,7 +113,7 @@ function workIn(organization: string, found: readonly unknown[]): readonly Redri
   const work: RedriveWork[] = []
   for (let at = 0; at < found.length; at += 4) {
     const [turn, id, value, due] = found.slice(at, at + 4)
-    const letter = Buffer.isBuffer(value) ? readValue(organization, textIn(id), value) : undefined
+    const letter = readValue(organization, textIn(id), value)
     if (letter !== undefined) work.push({ turn: textIn(turn), letter, dueInMs: Number(textIn(due)) })
   }
   return work
