@@ -1,7 +1,8 @@
 import { OverCapacityError } from '../../kernel/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { LetterParts } from '../../ports/letter.ts'
-import type { RedriveJob, RedriveJobs, RedriveOutcome, RedrivePlan, RedriveWork } from '../../ports/redrive-jobs.ts'
+import type { RedriveJob, RedriveJobs, RedriveWork } from '../../ports/redrive-jobs.ts'
+import { doneOf, type Job, newJob, pauseOf, seenJob, type Turn } from './redrive-job.ts'
 
 /** What a job does to letters. */
 export interface JobLetters {
@@ -17,30 +18,6 @@ const listMax = 100
 /** Letters that one taking skips at most. */
 const skipsMax = 1_000
 
-/** A letter in somebody's hands. */
-interface Turn {
-  readonly letterId: string
-  readonly endsAt: number
-}
-
-/** Times are monotonic, except those that the plan has and `pausedUntilAt`. */
-interface Job {
-  readonly plan: RedrivePlan
-  state: 'running' | 'done' | 'cancelled'
-  total: number
-  fed: number
-  fedAll: boolean
-  cursor: string | undefined
-  pause: { readonly endsAt: number; readonly untilAt: number } | undefined
-  readonly counts: Record<RedriveOutcome, number>
-  /** Given back first, then those that nobody has had. */
-  readonly givenBack: string[]
-  readonly waiting: string[]
-  readonly turns: Map<string, Turn>
-  nextSlotAt: number
-  changedAt: number
-}
-
 /** Redrives in the memory of this process. */
 export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJobs {
   const jobs = new Map<string, Job>()
@@ -49,12 +26,13 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
   let turns = 0
 
   const find = (id: string): Job | undefined => {
-    const now = clock.monotonic()
-    for (const job of jobs.values()) if (job.changedAt + keptMs < now) forget(job)
+    const job = jobs.get(id)
+    if (job !== undefined) forgetIfOld(job)
     return jobs.get(id)
   }
 
-  const forget = (job: Job): void => {
+  const forgetIfOld = (job: Job): void => {
+    if (job.changedAt + keptMs >= clock.monotonic()) return
     for (const turn of job.turns.keys()) release(job, turn)
     jobs.delete(job.plan.id)
   }
@@ -64,21 +42,7 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
     if (job.state === 'running' && job.fedAll && doneOf(job) === job.fed) job.state = 'done'
   }
 
-  const seen = (job: Job): RedriveJob => {
-    const { plan, total, fed, fedAll, cursor, counts } = job
-    const pause = pauseOf(job, clock.monotonic())
-    return {
-      ...plan,
-      total,
-      fed,
-      fedAll,
-      ...(cursor === undefined ? {} : { cursor }),
-      state: pause === undefined ? job.state : 'paused',
-      ...(pause === undefined ? {} : { pausedUntilAt: pause.untilAt }),
-      done: doneOf(job),
-      ...counts,
-    }
-  }
+  const seen = (job: Job): RedriveJob => seenJob(job, clock.monotonic())
 
   /** The next letter that is nobody's: given back, left behind, or new. */
   const next = (job: Job): string | undefined => {
@@ -136,7 +100,8 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
 
   return {
     async start(plan) {
-      if (find(plan.id) !== undefined) return
+      for (const job of jobs.values()) forgetIfOld(job)
+      if (jobs.has(plan.id)) return
       if (jobs.size >= jobsMax) throw new OverCapacityError('redrives in memory', 'jobsMax', jobsMax)
       jobs.set(plan.id, newJob(plan, clock.monotonic()))
     },
@@ -145,7 +110,7 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
       return job && seen(job)
     },
     async list(organization) {
-      find('')
+      for (const job of jobs.values()) forgetIfOld(job)
       const own = [...jobs.values()].filter(({ plan }) => plan.organization === organization)
       return own.toReversed().slice(0, listMax).map(seen)
     },
@@ -213,30 +178,4 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
       return true
     },
   }
-}
-
-function newJob(plan: RedrivePlan, now: number): Job {
-  return {
-    plan,
-    state: 'running',
-    total: plan.total,
-    fed: 0,
-    fedAll: false,
-    cursor: undefined,
-    pause: undefined,
-    counts: { delivered: 0, failed: 0, parked: 0, skipped: 0 },
-    givenBack: [],
-    waiting: [],
-    turns: new Map(),
-    nextSlotAt: now,
-    changedAt: now,
-  }
-}
-
-function doneOf({ counts }: Job): number {
-  return counts.delivered + counts.failed + counts.parked + counts.skipped
-}
-
-function pauseOf({ state, pause }: Job, now: number): Job['pause'] {
-  return state === 'running' && pause !== undefined && pause.endsAt > now ? pause : undefined
 }
