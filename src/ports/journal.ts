@@ -19,7 +19,7 @@ export interface Journal {
    */
   append(record: Uint8Array): Promise<void>
   /**
-   * What was appended before the call, oldest first, in parts. What cannot be read is set aside and reported, and the rest
+   * What was appended before, oldest first, in parts: up to the moment when all others were given. What cannot be read is set aside and reported, and the rest
    * still comes. @throws as `append` does
    */
   parts(): AsyncIterable<JournalPart>
@@ -35,6 +35,8 @@ export interface Journal {
 }
 
 export interface JournalPart {
+  /** Tells it from other parts; the same as long as this process has it. */
+  readonly id: string
   /** Records in their order, some at a time. */
   batches(): AsyncIterable<readonly Uint8Array[]>
   /** Keeps a record of this part where nobody reads it again but an operator. Durable when it resolves. */

@@ -46,7 +46,7 @@ const closedRetryMs = 1_000
  */
 export function guardedLimiter(store: LimitStore, options: GuardOptions): Limiter {
   const { limits, deadlineMs, onUnavailable, local, clock, random, logger, isOutage = () => true } = options
-  const watch = storeWatch({ clock, random, logger })
+  const watch = storeWatch({ name: 'the store of the limiter', clock, random, logger })
   const refusals = rememberedRefusals(clock)
   /** What `local` decided, by what is said of it here. */
   const standIns = new WeakMap<Decision, Decision>()

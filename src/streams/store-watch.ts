@@ -17,7 +17,18 @@ export interface StoreWatch {
   failed(error: unknown): void
 }
 
-export function storeWatch({ clock, random, logger }: { clock: Clock; random: Random; logger: Logger }): StoreWatch {
+export function storeWatch({
+  name,
+  clock,
+  random,
+  logger,
+}: {
+  /** Who does not answer, or does again, for the log: `the store of the limiter`. */
+  readonly name: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}): StoreWatch {
   let failures = 0
   let pausedUntil = 0
   let trying = false
@@ -30,7 +41,7 @@ export function storeWatch({ clock, random, logger }: { clock: Clock; random: Ra
     },
     isPaused: () => failures >= failuresMax && clock.monotonic() < pausedUntil,
     succeeded() {
-      if (failures >= failuresMax) logger.info({}, 'the store of the limiter answers again')
+      if (failures >= failuresMax) logger.info({}, `${name} answers again`)
       failures = 0
       trying = false
     },
@@ -42,10 +53,7 @@ export function storeWatch({ clock, random, logger }: { clock: Clock; random: Ra
       const waitMs = Math.min(pauseMs.max, grownMs) * (0.5 + random.next() / 2)
       pausedUntil = clock.monotonic() + waitMs
       if (failures === failuresMax)
-        logger.warn(
-          { err: error },
-          `the store of the limiter does not answer; it is asked again in ${readableMs(waitMs)}`,
-        )
+        logger.warn({ err: error }, `${name} does not answer; it is asked again in ${readableMs(waitMs)}`)
     },
   }
 }

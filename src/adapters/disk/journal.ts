@@ -113,6 +113,7 @@ export function diskJournal({ directory, name, isShared, bytesMax, logger }: Dis
   }
 
   const partOf = (segment: Segment): JournalPart => ({
+    id: segment.path,
     async *batches() {
       try {
         yield* readSegment(segment, logger)
@@ -146,8 +147,11 @@ export function diskJournal({ directory, name, isShared, bytesMax, logger }: Dis
     },
     async *parts() {
       await ready()
+      const older = new Set(files.inOrder())
+      for (const segment of older) yield partOf(segment)
+      // Not before: who comes again and again while nothing can be done makes no file each time.
       await reaching(commits.between(seal))
-      for (const segment of files.inOrder()) yield partOf(segment)
+      for (const segment of files.inOrder()) if (!older.has(segment)) yield partOf(segment)
     },
     async adopt() {
       if (isOpen) await reaching(files.adopt())
