@@ -70,9 +70,9 @@ export function writeLetter(draft: LetterDraft, { at, newId, bodyBytesMax }: Let
 
 /** The letter, with a payload of its own: what is done to it does not reach the store. */
 export function readLetter({ header, body }: LetterParts): Letter {
-  const { error, attempts, edits, ...rest } = header
+  const { error, attempts, edits } = header
   return {
-    ...rest,
+    ...header,
     payload: JSON.parse(body) as unknown,
     error: { ...error },
     attempts: attempts.map((attempt) => ({ ...attempt })),
