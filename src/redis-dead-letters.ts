@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import { redisConnection, type RedisConnection, type RedisPlace } from './adapters/redis/connection.ts'
 import { redisLetters } from './adapters/redis/letters.ts'
+import { isOutage } from './adapters/redis/outage.ts'
 import { checkFleetName } from './kernel/names.ts'
 import { durationMs, parseOptions } from './kernel/options.ts'
 import { systemClock } from './ports/clock.ts'
+import { quietly, silentLogger } from './ports/logger.ts'
 import { systemRandom } from './ports/random.ts'
 import { redisPlaceFields } from './redis-place.ts'
+import { type SpillOptions, spillingTo, spillSchema } from './spill.ts'
 import {
   deadLetterQueueDefaults,
   deadLetterQueueFields,
@@ -19,6 +22,11 @@ export interface RedisDeadLettersOptions extends RedisPlace, DeadLetterQueueOpti
   readonly fleet?: string | undefined
   /** What one command to Redis may take, in ms; 250. */
   readonly deadlineMs?: number | undefined
+  /**
+   * Where letters wait that Redis does not take within `deadlineMs`; they are brought there when it is back, also after a
+   * restart. Default: nowhere, and `enqueue` rejects with `UnavailableError` while Redis is away.
+   */
+  readonly spill?: SpillOptions | undefined
 }
 
 export const redisDeadLettersDefaults: Readonly<{ fleet: string; deadlineMs: number }> = Object.freeze({
@@ -43,17 +51,19 @@ export function deadLettersOver(
   connection: RedisConnection,
   options: Omit<RedisDeadLettersOptions, keyof RedisPlace>,
 ): DeadLetters {
-  const { fleet: name, deadlineMs, ...given } = options
-  const { clock = systemClock, retentionDays = deadLetterQueueDefaults.retentionDays } = given
+  const { fleet: name, deadlineMs = redisDeadLettersDefaults.deadlineMs, spill, ...given } = options
+  const { clock = systemClock, random = systemRandom, retentionDays = deadLetterQueueDefaults.retentionDays } = given
   const fleet = checkFleetName(name ?? redisDeadLettersDefaults.fleet)
   const store = redisLetters({
     connection,
     fleet,
     retentionMs: retentionDays * 86_400_000,
-    inTime: sharedDeadline(clock, deadlineMs ?? redisDeadLettersDefaults.deadlineMs, 'Redis'),
+    inTime: sharedDeadline(clock, deadlineMs, 'Redis'),
     clock,
   })
-  return { ...deadLetterQueue(store, given), fleet }
+  const logger = quietly(given.logger ?? silentLogger)
+  const spilling = spillingTo(spill, store, { fleet, deadlineMs, clock, random, logger, isOutage })
+  return { ...deadLetterQueue(spilling, given), fleet }
 }
 
 /** The options as fields of a schema, beside those of the place. */
@@ -61,6 +71,11 @@ export const redisDeadLettersFields: {
   readonly [K in Exclude<keyof RedisDeadLettersOptions, keyof RedisPlace>]-?: z.ZodOptional<
     z.ZodType<NonNullable<RedisDeadLettersOptions[K]>>
   >
-} = { ...deadLetterQueueFields, fleet: z.string().optional(), deadlineMs: durationMs.optional() }
+} = {
+  ...deadLetterQueueFields,
+  fleet: z.string().optional(),
+  deadlineMs: durationMs.optional(),
+  spill: spillSchema.optional(),
+}
 
 const schema: z.ZodType<RedisDeadLettersOptions> = z.strictObject({ ...redisPlaceFields, ...redisDeadLettersFields })

@@ -1,4 +1,5 @@
 /** The door `switchgear/redis`: what instances share in Redis. */
 export { redisLimiter, redisLimiterDefaults, type RedisLimiterOptions } from './redis-limiter.ts'
 export { redisDeadLetters, redisDeadLettersDefaults, type RedisDeadLettersOptions } from './redis-dead-letters.ts'
+export type { SpillOptions } from './spill.ts'
 export { redisStores, type RedisStores, type RedisStoresOptions } from './redis-stores.ts'
