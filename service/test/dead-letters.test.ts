@@ -11,7 +11,20 @@ import { type MailServer, startMailServer } from './servers/mail-server.ts'
 
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
 const tokens = { acme: 'acme-token', globex: 'globex-token', '*': 'operator-token' }
-const names = ['acme', 'globex', 'mail', 'slow', 'edited', 'moved', 'rated', 'limited', 'poison', 'sick', 'gone']
+const names = [
+  'acme',
+  'globex',
+  'mail',
+  'slow',
+  'edited',
+  'moved',
+  'rated',
+  'limited',
+  'poison',
+  'sick',
+  'gone',
+  'fragile',
+]
 
 /** What each organization's endpoint answers, by its path; 200 unless told. */
 const status = new Map<string, number>()
@@ -20,6 +33,7 @@ let retryAfter: string | undefined
 describe('dead letters over HTTP', () => {
   let folder: string
   let endpoint: HttpEndpoint
+  let fragile: HttpEndpoint
   let mail: MailServer
   let service: Service
   let operator: LettersClient
@@ -41,13 +55,22 @@ describe('dead letters over HTTP', () => {
     const organizations = Object.fromEntries(
       names.map((name) => [
         name,
-        { receivers: [{ name: 'hook', channel: 'webhook', url: `${endpoint.url}/${name}/secret-path`, secret }] },
+        {
+          receivers: [
+            {
+              name: 'hook',
+              channel: 'webhook',
+              url: `${name === 'fragile' ? fragile.url : endpoint.url}/${name}/secret-path`,
+              secret,
+            },
+          ],
+        },
       ]),
     )
     const engine = {
       breakers: {
         default: { failureThreshold: 1_000, timeoutMs: 5_000 },
-        [`email:127.0.0.1:${mail.port}`]: { failureThreshold: 1_000 },
+        [`webhook:127.0.0.1:${fragile.port}`]: { failureThreshold: 2, recoveryTimeoutMs: 1_500 },
       },
       retry: { maxAttempts: 2, baseDelayMs: 10, maxDelayMs: 50 },
     }
@@ -73,12 +96,14 @@ describe('dead letters over HTTP', () => {
       const code = status.get(path.split('/')[1] ?? '') ?? 200
       response.writeHead(code, code === 429 && retryAfter !== undefined ? { 'retry-after': retryAfter } : {}).end()
     })
+    fragile = await startHttpEndpoint((_request, response) => response.writeHead(status.get('fragile') ?? 200).end())
     configure()
     await start()
   })
   afterAll(async () => {
     await service.stop()
     await endpoint.close()
+    await fragile.close()
     await mail.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -324,6 +349,21 @@ describe('dead letters over HTTP', () => {
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(900)
   })
 
+  it('waits while the breaker is open, goes on when it is closed, and spends no redrive', async () => {
+    const letters = [...(await deadLetters('fragile', 3, 500)), ...(await deadLetters('fragile', 3, 500))]
+    expect(letters.slice(3).map(({ errorType }) => errorType)).toEqual(Array.from({ length: 3 }, () => 'circuit_open'))
+    const asked = fragile.requests.length
+    const id = await operator.redrive({ filter: { organization: 'fragile' } })
+    await until('it to be paused', async () => ((await operator.redriveOf(id)).state === 'paused' ? true : undefined))
+    expect(await operator.redriveOf(id)).toMatchObject({ pausedUntilAt: expect.any(Number) as number, done: 0 })
+    expect(fragile.requests.length).toBe(asked)
+    expect((await operator.letters('?organization=fragile')).every(({ redriveCount }) => redriveCount === 0)).toBe(true)
+    status.set('fragile', 200)
+    expect(await settled(operator, id)).toMatchObject({ delivered: 6, failed: 0 })
+    const sent = fragile.requests.slice(asked).map(({ headers }) => String(headers['webhook-id']))
+    expect(sent.toSorted()).toEqual(letters.map(({ messageId }) => messageId).toSorted())
+  })
+
   it('keeps to a rate and a number, and ends when it is told to', async () => {
     await deadLetters('slow', 10)
     status.set('slow', 200)
@@ -445,7 +485,6 @@ describe('dead letters over HTTP', () => {
     ['GET', '/v1/dead-letters/nonsense', undefined, 404],
     ['GET', '/v1/dead-letters/%E0%A4%A', undefined, 400],
     ['GET', '/v1/dead-letters/a%00b.c', undefined, 404],
-    ['GET', `/v1/dead-letters/acme.${'x'.repeat(3_000)}`, undefined, 404],
     ['PATCH', '/v1/dead-letters/acme.none', { channel: 'email' }, 404],
     ['PATCH', '/v1/dead-letters/acme.none', {}, 400],
     ['PATCH', '/v1/dead-letters/acme.none', { channel: 'pigeon' }, 400],
@@ -472,6 +511,12 @@ describe('dead letters over HTTP', () => {
   ])('%s %s with %j is answered %i, with a problem', async (method, path, body, expected) => {
     const answer = await operator.ask(method, path, body)
     expect(answer).toMatchObject({ status: expected, body: { status: expected } })
+    expect(answer.type).toContain('application/problem+json')
+  })
+
+  it.each([200, 1_500, 4_000])('an id of %i characters is one that is not there', async (length) => {
+    const answer = await operator.ask('GET', `/v1/dead-letters/acme.${'x'.repeat(length)}`)
+    expect(answer.status).toBe(404)
     expect(answer.type).toContain('application/problem+json')
   })
 

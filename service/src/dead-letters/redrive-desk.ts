@@ -128,7 +128,10 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
           logger.error({ error, redrive: id }, 'a redrive cannot go on')
           end()
         },
-        complete: end,
+        complete() {
+          logger.info({ redrive: id }, 'the work on a redrive is over')
+          end()
+        },
       })
       leave = () => {
         subscription.unsubscribe()
@@ -147,6 +150,7 @@ interface Worker {
   readonly ended: Promise<void>
 }
 
+/** What arrived is not told one by one, as it is not the first time. */
 function tell(event: RedriveEvent, logger: Logger): void {
   const { jobId: redrive, done, total } = event
   if (event.status === 'paused')
@@ -154,7 +158,7 @@ function tell(event: RedriveEvent, logger: Logger): void {
   else if (event.status === 'failed' || event.status === 'parked') {
     const { letterId: letter, status, error } = event
     logger.warn({ redrive, letter, status, error: error?.message, type: error?.type }, 'a letter failed again')
-  } else logger.info({ redrive, letter: event.letterId, status: event.status, done, total }, 'a letter was redriven')
+  }
 }
 
 function* chunks<T>(all: readonly T[], size: number): Generator<readonly T[]> {
