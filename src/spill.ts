@@ -24,9 +24,15 @@ export const spillSchema: z.ZodType<SpillOptions> = z.strictObject({
 })
 
 /** The store itself where nothing is to spill. */
-export function spillingTo(spill: SpillOptions | undefined, store: LetterStore, options: SpillingOptions): LetterStore {
+export function spillingTo(
+  spill: SpillOptions | undefined,
+  store: LetterStore,
+  options: SpillingOptions & { readonly fleet: string },
+): LetterStore {
   if (spill === undefined) return store
-  const { directory, bytesMax = spillDefaults.bytesMax } = spill
+  const { fleet, ...rest } = options
+  const directory = join(spill.directory, fleet)
+  const bytesMax = spill.bytesMax ?? spillDefaults.bytesMax
   const journal = diskJournal({ directory, name: 'spill', isShared: true, bytesMax, logger: options.logger })
-  return spillingLetters(store, journal, options)
+  return spillingLetters(store, journal, rest)
 }
