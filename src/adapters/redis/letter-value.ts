@@ -84,9 +84,11 @@ export function readValue(organization: string, id: string, value: unknown): Let
     version: Number(text.slice(0, space)),
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt ?? stored.createdAt,
-    ...(stored.edits === undefined ? {} : { edits: stored.edits }),
   }
-  return { header, body: second < 0 ? '' : text.slice(second + 1) }
+  return {
+    header: stored.edits === undefined ? header : { ...header, edits: stored.edits },
+    body: second < 0 ? '' : text.slice(second + 1),
+  }
 }
 
 function storedError(error: LetterHeader['error']): StoredHeader['error'] {
@@ -95,6 +97,9 @@ function storedError(error: LetterHeader['error']): StoredHeader['error'] {
   return stack?.startsWith(beginning) === true ? { ...rest, frames: stack.slice(beginning.length) } : error
 }
 
-function readError({ frames, ...error }: StoredHeader['error']): LetterHeader['error'] {
-  return frames === undefined ? error : { ...error, stack: `${error.name}: ${error.message}${frames}` }
+function readError(stored: StoredHeader['error']): LetterHeader['error'] {
+  // Most have none, and to spread an object costs as much as to parse it.
+  if (stored.frames === undefined) return stored
+  const { frames, ...error } = stored
+  return { ...error, stack: `${error.name}: ${error.message}${frames}` }
 }
