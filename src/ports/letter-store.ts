@@ -61,3 +61,16 @@ export interface LetterStore {
   /** Ends what it opened. */
   close?(): Promise<void>
 }
+
+/** A part of all that a store has: a letter with its place among those of the same instant, or something else as JSON. */
+export type LetterSnapshot =
+  | { readonly letter: LetterParts; readonly arrival: number }
+  | { readonly other: Readonly<Record<string, unknown>> }
+
+/** A store that can be written down, and made anew from that. */
+export interface RestorableLetters extends LetterStore {
+  /** All that is in it at the moment. What it gives does not change any more. */
+  snapshot(): readonly LetterSnapshot[]
+  /** Puts in what a snapshot gave, part by part in its order, into a store that has nothing else. */
+  restore(part: LetterSnapshot): void
+}

@@ -3,8 +3,16 @@ import type { Clock } from '../../ports/clock.ts'
 const goneMs = 86_400_000
 const goneMax = 1_000_000
 
+export interface GoneLetters {
+  add(id: string): void
+  has(id: string): boolean
+  /** Each with the monotonic time until when it is remembered. */
+  snapshot(): readonly (readonly [id: string, until: number])[]
+  restore(entries: readonly (readonly [id: string, until: number])[]): void
+}
+
 /** The ids of letters that were delivered or purged, for a day; the newest 1,000,000. */
-export function goneLetters(clock: Clock): { add(id: string): void; has(id: string): boolean } {
+export function goneLetters(clock: Clock): GoneLetters {
   /** Until when; in the order in which they went. */
   const byId = new Map<string, number>()
 
@@ -25,6 +33,10 @@ export function goneLetters(clock: Clock): { add(id: string): void; has(id: stri
     has(id) {
       forget()
       return byId.has(id)
+    },
+    snapshot: () => [...byId],
+    restore(entries) {
+      for (const [id, until] of entries) byId.set(id, until)
     },
   }
 }

@@ -16,8 +16,8 @@ export interface LetterShelf {
   readonly characters: number
   get(id: string): LetterParts | undefined
   countOf(organization: string): number
-  /** Of an id that is not there. */
-  add(parts: LetterParts): void
+  /** Of an id that is not there. `arrival` where it had one before; else it is the last to arrive. */
+  add(parts: LetterParts, arrival?: number): void
   /** Of an id that is there. */
   replace(parts: LetterParts): void
   takeOff(id: string): boolean
@@ -59,9 +59,10 @@ export function letterShelf(): LetterShelf {
     },
     get: (id) => byId.get(id)?.parts,
     countOf: (organization) => byOrganization.get(organization) ?? 0,
-    add(parts) {
+    add(parts, arrival = arrivals + 1) {
       const { id, organization, createdAt } = parts.header
-      const shelved = { createdAt, arrival: (arrivals += 1), parts }
+      arrivals = Math.max(arrivals, arrival)
+      const shelved = { createdAt, arrival, parts }
       byId.set(id, shelved)
       const last = inOrder.at(-1)
       if (last === undefined || isBefore(last, shelved)) inOrder.push(shelved)

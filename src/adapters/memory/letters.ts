@@ -3,11 +3,11 @@ import { shown } from '../../kernel/options.ts'
 import { type Clock, systemClock } from '../../ports/clock.ts'
 import type { LetterFilter, LetterStatsRow } from '../../ports/dead-letters.ts'
 import { letterMatches } from '../../ports/letter-filter.ts'
-import type { LetterPage, LetterStore } from '../../ports/letter-store.ts'
+import type { LetterPage, LetterSnapshot, RestorableLetters } from '../../ports/letter-store.ts'
 import type { LetterParts } from '../../ports/letter.ts'
-import { goneLetters } from './gone-letters.ts'
-import { letterShelf, type Place, type Shelved, sizeOf } from './letter-shelf.ts'
-import { memoryRedriveJobs } from './redrive-jobs.ts'
+import { type GoneLetters, goneLetters } from './gone-letters.ts'
+import { type LetterShelf, letterShelf, type Place, type Shelved, sizeOf } from './letter-shelf.ts'
+import { memoryRedriveJobs, type RestorableRedriveJobs } from './redrive-jobs.ts'
 
 export interface MemoryLettersOptions {
   /** What all letters together may take, in characters of JSON; the next one is refused. Default 268,435,456. */
@@ -22,7 +22,7 @@ const looksMax = 10_000
 const dropsMax = 1_000
 
 /** Letters in the memory of this process, gone with it. */
-export function memoryLetters(options: MemoryLettersOptions = {}): LetterStore {
+export function memoryLetters(options: MemoryLettersOptions = {}): RestorableLetters {
   const { clock = systemClock } = options
   const charactersMax = options.charactersMax ?? memoryLettersDefaults.charactersMax
   const shelf = letterShelf()
@@ -44,6 +44,8 @@ export function memoryLetters(options: MemoryLettersOptions = {}): LetterStore {
     shelf.replace(letter)
     return true
   }
+
+  const jobs = memoryRedriveJobs({ get: shelf.get, replace, remove }, clock)
 
   return {
     async add(letter, { lettersMax }) {
@@ -86,8 +88,32 @@ export function memoryLetters(options: MemoryLettersOptions = {}): LetterStore {
       for (const id of old) shelf.takeOff(id)
       return old.length
     },
-    jobs: memoryRedriveJobs({ get: shelf.get, replace, remove }, clock),
+    jobs,
+    snapshot: () => snapshotOf(shelf, gone, jobs),
+    restore(part) {
+      if ('letter' in part) shelf.add(part.letter, part.arrival)
+      else restoreOther(part.other, gone, jobs)
+    },
   }
+}
+
+/** Ids of letters that are gone, in one part of a snapshot. */
+const goneTogether = 1_000
+
+function snapshotOf(shelf: LetterShelf, gone: GoneLetters, jobs: RestorableRedriveJobs): readonly LetterSnapshot[] {
+  const parts: LetterSnapshot[] = []
+  for (const { parts: letter, arrival } of shelf.forwards(undefined))
+    if (letter !== undefined) parts.push({ letter, arrival })
+  const ids = gone.snapshot()
+  for (let at = 0; at < ids.length; at += goneTogether)
+    parts.push({ other: { gone: ids.slice(at, at + goneTogether) } })
+  for (const job of jobs.snapshot()) parts.push({ other: { job } })
+  return parts
+}
+
+function restoreOther(other: Readonly<Record<string, unknown>>, gone: GoneLetters, jobs: RestorableRedriveJobs): void {
+  if ('gone' in other) gone.restore(other.gone as ReturnType<GoneLetters['snapshot']>)
+  if ('job' in other) jobs.restore(other.job as ReturnType<RestorableRedriveJobs['snapshot']>[number])
 }
 
 function pageOf(shelved: Iterable<Shelved>, filter: LetterFilter, limit: number): LetterPage {

@@ -18,8 +18,20 @@ const listMax = 100
 /** Letters that one taking skips at most. */
 const skipsMax = 1_000
 
+/** A job as it is written down. */
+interface StoredJob extends Omit<Job, 'turns'> {
+  /** `claims`: the letter is in the hands of this turn, and of no other job's. */
+  readonly turns: readonly (readonly [turn: string, held: Turn, claims: boolean])[]
+}
+
+export interface RestorableRedriveJobs extends RedriveJobs {
+  /** One for each job; JSON that does not change any more. */
+  snapshot(): readonly Readonly<Record<string, unknown>>[]
+  restore(job: Readonly<Record<string, unknown>>): void
+}
+
 /** Redrives in the memory of this process. */
-export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJobs {
+export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RestorableRedriveJobs {
   const jobs = new Map<string, Job>()
   /** By letter, the turn that has it, whichever job it is of. */
   const claims = new Map<string, Turn>()
@@ -177,5 +189,22 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): RedriveJob
       change(job)
       return true
     },
+    snapshot: () =>
+      [...jobs.values()].map((job) => {
+        const held = [...job.turns].map(([turn, of]) => [turn, of, claims.get(of.letterId) === of] as const)
+        const stored: StoredJob = { ...job, counts: { ...job.counts }, turns: held, ...queuesOf(job) }
+        return { ...stored, turnsSoFar: turns }
+      }),
+    restore({ turnsSoFar, ...stored }) {
+      const { turns: held, ...rest } = stored as unknown as StoredJob
+      const job: Job = { ...rest, turns: new Map(held.map(([turn, of]) => [turn, of])) }
+      jobs.set(job.plan.id, job)
+      for (const [, of, isClaim] of held) if (isClaim) claims.set(of.letterId, of)
+      turns = Math.max(turns, turnsSoFar as number)
+    },
   }
+}
+
+function queuesOf({ givenBack, waiting }: Job): Pick<Job, 'givenBack' | 'waiting'> {
+  return { givenBack: [...givenBack], waiting: [...waiting] }
 }
