@@ -4,7 +4,7 @@ import { parseOptions } from '../kernel/options.ts'
 import { systemClock } from '../ports/clock.ts'
 import type { Letter, LetterDraft, LetterFilter, Page } from '../ports/dead-letters.ts'
 import { checkLetterFilter, checkPageLimit } from '../ports/letter-filter.ts'
-import type { LetterStore } from '../ports/letter-store.ts'
+import type { Added, LetterStore } from '../ports/letter-store.ts'
 import { readLetter, writeLetter } from '../ports/letter.ts'
 import { quietly, silentLogger } from '../ports/logger.ts'
 import { systemRandom } from '../ports/random.ts'
@@ -21,6 +21,7 @@ import {
   deadLetterQueueSchema,
 } from './dead-letter-queue-options.ts'
 import { countLetters, letterStats, type LetterStats, listLetters } from './dead-letter-queue-reading.ts'
+import { restoredLetter } from './dead-letter-queue-restoring.ts'
 import { sweeper } from './dead-letter-queue-sweeper.ts'
 import type { RedriveEvent } from './redrive-events.ts'
 import type { RedriveOptions } from './redrive-options.ts'
@@ -42,6 +43,12 @@ export interface DeadLetters {
   /** The fleet whose instances share it; absent where it is no matter of fleets. */
   readonly fleet?: string | undefined
   enqueue(draft: LetterDraft): Promise<Letter>
+  /**
+   * Puts back a letter that `get` or `list` gave, of this queue or another one, as it was: with its id, times, attempts,
+   * redrives and edits. One that is there stays as it is (`present`), and one that was delivered or purged within a day
+   * stays away (`gone`). @throws ConfigError for what is no letter
+   */
+  restore(letter: Letter): Promise<Added['status']>
   get(id: string): Promise<Letter | undefined>
   list(
     filter?: LetterFilter,
@@ -114,6 +121,10 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
       const drafted = writeLetter(draft, { at: clock.now(), newId, bodyBytesMax })
       const added = await (await fresh()).add(drafted, { lettersMax })
       return readLetter(added.status === 'gone' ? drafted : added.letter)
+    },
+    async restore(letter) {
+      const restored = restoredLetter(letter, bodyBytesMax)
+      return (await (await fresh()).add(restored, { lettersMax })).status
     },
     async get(id) {
       const found = await (await fresh()).get(id)

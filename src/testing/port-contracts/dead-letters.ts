@@ -5,6 +5,7 @@ import type { DeadLettersBounds } from './dead-letters-clause.ts'
 import { enqueueClauses } from './dead-letters-enqueue.ts'
 import { listClauses } from './dead-letters-list.ts'
 import { redriveClauses } from './dead-letters-redrive.ts'
+import { restoreClauses } from './dead-letters-restore.ts'
 
 /**
  * Tries the contract of the port `DeadLetters` on an adapter: one test for each sentence of it. `make` gives an empty
@@ -15,7 +16,7 @@ export function deadLettersContract(
   test: TestFunction,
   make: (bounds: DeadLettersBounds) => DeadLetters | Promise<DeadLetters>,
 ): void {
-  for (const { says, bounds, holds } of [...enqueueClauses, ...listClauses, ...changeClauses, ...redriveClauses]) {
+  for (const { says, bounds, holds } of clauses) {
     test(`dead letters: ${says}`, async () => {
       const queue = await make(bounds ?? {})
       try {
@@ -26,3 +27,5 @@ export function deadLettersContract(
     })
   }
 }
+
+const clauses = [...enqueueClauses, ...listClauses, ...changeClauses, ...restoreClauses, ...redriveClauses]
