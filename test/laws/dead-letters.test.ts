@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { OverCapacityError } from '../../src/kernel/errors.ts'
 import type { LetterStore } from '../../src/ports/letter-store.ts'
 import { readLetter, writeLetter } from '../../src/ports/letter.ts'
 import type { DeadLetters } from '../../src/streams/dead-letter-queue.ts'
@@ -141,6 +142,31 @@ describe('the laws of dead letters find', () => {
     ],
   ]
 
+  const spills: readonly [what: string, spill: typeof inMemory.spill][] = [
+    [
+      'a spill that forgets what it took',
+      (store, journal, options) => inMemory.spill(store, { ...journal, append: async () => {} }, options),
+    ],
+    [
+      'a letter that its store refuses in the end, and that is dropped for it',
+      (store, journal, options) => {
+        const add: LetterStore['add'] = (letter, bounds) =>
+          store.add(letter, bounds).catch((error: unknown) => {
+            if (error instanceof OverCapacityError) return { status: 'added', letter }
+            throw error
+          })
+        return inMemory.spill({ ...store, add }, journal, options)
+      },
+    ],
+    [
+      'letters that wait for ever',
+      (store, journal, options) => {
+        const spilling = inMemory.spill(store, { ...journal, async *parts() {} }, options)
+        return { ...spilling, spilled: () => 0 }
+      },
+    ],
+  ]
+
   async function expectBroken(law: DeadLettersLawName, subject: typeof inMemory): Promise<void> {
     const report = await examineLaw(deadLettersLawsOf(subject)[law], { runs: 1_000, seed: 1 })
     expect(report.status, report.message).toBe('failed')
@@ -154,6 +180,14 @@ describe('the laws of dead letters find', () => {
         return { ...sound, ...change(sound) }
       }
       await expectBroken(law, { ...inMemory, queue })
+    },
+    60_000,
+  )
+
+  test.each(spills)(
+    '%s (redisDown)',
+    async (_what, spill) => {
+      await expectBroken('redisDown', { ...inMemory, spill })
     },
     60_000,
   )

@@ -1,9 +1,11 @@
 import { memoryLetters } from '../../adapters/memory/letters.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { LetterDraft } from '../../ports/dead-letters.ts'
+import type { Journal } from '../../ports/journal.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
 import type { DeadLetterQueueOptions } from '../../streams/dead-letter-queue-options.ts'
 import { type DeadLetters, deadLetterQueue } from '../../streams/dead-letter-queue.ts'
+import { type SpillingOptions, spillingLetters } from '../../streams/spilling-letters.ts'
 import { seededRandom } from '../seeded-random.ts'
 
 /** What the laws of dead letters are tried on. */
@@ -12,11 +14,14 @@ export interface DeadLettersSubject {
   readonly letters: (clock: Clock) => LetterStore
   /** A process' queue over it. */
   readonly queue: (store: LetterStore, options: DeadLetterQueueOptions) => DeadLetters
+  /** What keeps letters beside a store that is away. */
+  readonly spill: (store: LetterStore, journal: Journal, options: SpillingOptions) => LetterStore
 }
 
 export const inMemory: DeadLettersSubject = Object.freeze({
   letters: (clock: Clock) => memoryLetters({ clock }),
   queue: deadLetterQueue,
+  spill: spillingLetters,
 })
 
 /** A queue of one process over a store that all have. */
