@@ -7,7 +7,7 @@ import type { LetterPage, LetterSnapshot, RestorableLetters } from '../../ports/
 import type { LetterParts } from '../../ports/letter.ts'
 import { type GoneLetters, goneLetters } from './gone-letters.ts'
 import { type LetterShelf, letterShelf, type Place, type Shelved, sizeOf } from './letter-shelf.ts'
-import { memoryRedriveJobs, type RestorableRedriveJobs } from './redrive-jobs.ts'
+import { memoryRedriveJobs, type RestorableRedriveJobs, type StoredJob } from './redrive-jobs.ts'
 
 export interface MemoryLettersOptions {
   /** What all letters together may take, in characters of JSON; the next one is refused. Default 268,435,456. */
@@ -111,9 +111,13 @@ function snapshotOf(shelf: LetterShelf, gone: GoneLetters, jobs: RestorableRedri
   return parts
 }
 
-function restoreOther(other: Readonly<Record<string, unknown>>, gone: GoneLetters, jobs: RestorableRedriveJobs): void {
-  if ('gone' in other) gone.restore(other.gone as ReturnType<GoneLetters['snapshot']>)
-  if ('job' in other) jobs.restore(other.job as ReturnType<RestorableRedriveJobs['snapshot']>[number])
+function restoreOther(
+  { gone: ids, job }: { readonly gone?: unknown; readonly job?: unknown },
+  gone: GoneLetters,
+  jobs: RestorableRedriveJobs,
+): void {
+  if (ids !== undefined) gone.restore(ids as ReturnType<GoneLetters['snapshot']>)
+  if (job !== undefined) jobs.restore(job as StoredJob)
 }
 
 function pageOf(shelved: Iterable<Shelved>, filter: LetterFilter, limit: number): LetterPage {

@@ -18,16 +18,18 @@ const listMax = 100
 /** Letters that one taking skips at most. */
 const skipsMax = 1_000
 
-/** A job as it is written down. */
-interface StoredJob extends Omit<Job, 'turns'> {
+/** A job as it is written down: JSON that does not change any more. */
+export interface StoredJob {
+  readonly job: Omit<Job, 'turns'>
   /** `claims`: the letter is in the hands of this turn, and of no other job's. */
-  readonly turns: readonly (readonly [turn: string, held: Turn, claims: boolean])[]
+  readonly held: readonly (readonly [turn: string, held: Turn, claims: boolean])[]
+  /** How many turns all jobs have had. */
+  readonly turns: number
 }
 
 export interface RestorableRedriveJobs extends RedriveJobs {
-  /** One for each job; JSON that does not change any more. */
-  snapshot(): readonly Readonly<Record<string, unknown>>[]
-  restore(job: Readonly<Record<string, unknown>>): void
+  snapshot(): readonly StoredJob[]
+  restore(stored: StoredJob): void
 }
 
 /** Redrives in the memory of this process. */
@@ -190,21 +192,15 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       return true
     },
     snapshot: () =>
-      [...jobs.values()].map((job) => {
-        const held = [...job.turns].map(([turn, of]) => [turn, of, claims.get(of.letterId) === of] as const)
-        const stored: StoredJob = { ...job, counts: { ...job.counts }, turns: held, ...queuesOf(job) }
-        return { ...stored, turnsSoFar: turns }
-      }),
-    restore({ turnsSoFar, ...stored }) {
-      const { turns: held, ...rest } = stored as unknown as StoredJob
-      const job: Job = { ...rest, turns: new Map(held.map(([turn, of]) => [turn, of])) }
-      jobs.set(job.plan.id, job)
+      [...jobs.values()].map(({ turns: held, ...job }) => ({
+        job: { ...job, counts: { ...job.counts }, givenBack: [...job.givenBack], waiting: [...job.waiting] },
+        held: [...held].map(([turn, of]) => [turn, of, claims.get(of.letterId) === of] as const),
+        turns,
+      })),
+    restore({ job, held, turns: soFar }) {
+      jobs.set(job.plan.id, { ...job, turns: new Map(held.map(([turn, of]) => [turn, of])) })
       for (const [, of, isClaim] of held) if (isClaim) claims.set(of.letterId, of)
-      turns = Math.max(turns, turnsSoFar as number)
+      turns = Math.max(turns, soFar)
     },
   }
-}
-
-function queuesOf({ givenBack, waiting }: Job): Pick<Job, 'givenBack' | 'waiting'> {
-  return { givenBack: [...givenBack], waiting: [...waiting] }
 }
