@@ -52,8 +52,11 @@ export function letterAdding(parts: LetterAdding): LetterStore['add'] {
       })
       const reply = await redis.script(addScript, [allKey(fleet, organization)], [keptMs, cuts, ...args])
       const answers = listIn(reply)
+      // Where Redis has lost what it had, it lost the announcement that we remember, too.
+      if (answers.includes(2)) await organizations.announce(organization, true)
       for (const [index, one] of waiting.entries()) settle(one, answers[index])
     } catch (error) {
+      organizations.doubt()
       for (const { reject } of waiting) reject(error)
     }
   }
@@ -61,7 +64,7 @@ export function letterAdding(parts: LetterAdding): LetterStore['add'] {
   const sendAll = (): void => {
     const all = batches
     batches = new Map()
-    for (const [organization, batch] of all) void send(organization, batch)
+    for (const [organization, batch] of all) if (batch.waiting.length > 0) void send(organization, batch)
   }
 
   const enter = (one: Waiting): void => {
@@ -85,7 +88,7 @@ export function letterAdding(parts: LetterAdding): LetterStore['add'] {
 
 function settle({ letter, lettersMax, resolve, reject }: Waiting, answer: unknown): void {
   const { id, organization } = letter.header
-  if (answer === 1) return resolve({ status: 'added', letter })
+  if (answer === 1 || answer === 2) return resolve({ status: 'added', letter })
   if (!Buffer.isBuffer(answer))
     return reject(new OverCapacityError(`dead letters of ${shown(organization)}`, 'lettersMax', lettersMax))
   const present = readValue(organization, ownId(id), answer)

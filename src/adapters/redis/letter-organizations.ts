@@ -4,8 +4,10 @@ import { type Script, script } from './run-script.ts'
 
 /** The organizations that have letters, in a key of their own, since it is on another node of a cluster than they are. */
 export interface LetterOrganizations {
-  /** To be waited for before a letter is added: puts its organization in, once a minute. */
-  announce(organization: string): Promise<void>
+  /** To be waited for before a letter is added: puts its organization in, once a minute, or `again`. */
+  announce(organization: string, again?: boolean): Promise<void>
+  /** When Redis did not answer: it may have lost announcements, so that all of them are made again. */
+  doubt(): void
   /** All of them, in order. */
   all(): Promise<readonly string[]>
   /** Takes one out that has no letters, unless one may just be coming. */
@@ -37,10 +39,10 @@ export function letterOrganizations(redis: LetterAsking, fleet: string, clock: C
   const announced = new Map<string, { readonly until: number; readonly heard: Promise<unknown> }>()
 
   return {
-    async announce(organization) {
+    async announce(organization, again = false) {
       const now = clock.monotonic()
       const last = announced.get(organization)
-      if (last !== undefined && last.until > now) {
+      if (!again && last !== undefined && last.until > now) {
         await last.heard
         return
       }
@@ -54,6 +56,7 @@ export function letterOrganizations(redis: LetterAsking, fleet: string, clock: C
         throw error
       }
     },
+    doubt: () => announced.clear(),
     async all() {
       const names = new Set<string>()
       let cursor = '0'

@@ -4,8 +4,8 @@ import { type Script, script } from './run-script.ts'
 
 /**
  * Adds letters. ARGV: ms that they are kept, since when feeds are (or '' where they were cut not long ago), then for each
- * letter: id, instant of creation, value, cell, how many there may be. Returns for each 1, 0 when there are too many, or the
- * value that is there.
+ * letter: id, instant of creation, value, cell, how many there may be. Returns for each 1 (2 for the first of its
+ * organization), 0 when there are too many, or the value that is there.
  */
 export const addScript: Script = script(`${letterLua}
 local keptMs, since, answers = ARGV[1], ARGV[2], {}
@@ -14,13 +14,16 @@ for i = 3, #ARGV, 5 do
   local key = prefix .. 'l:' .. id
   if not call('SET', key, ARGV[i + 2], 'NX', 'PX', keptMs) then
     answers[#answers + 1] = call('GET', key)
-  elseif call('ZCARD', all) >= ARGV[i + 4] + 0 then
-    call('DEL', key)
-    answers[#answers + 1] = 0
   else
-    call('ZADD', all, at, id)
-    enter(id, at, cell, keptMs, true)
-    answers[#answers + 1] = 1
+    local letters = call('ZCARD', all)
+    if letters >= ARGV[i + 4] + 0 then
+      call('DEL', key)
+      answers[#answers + 1] = 0
+    else
+      call('ZADD', all, at, id)
+      enter(id, at, cell, keptMs, true)
+      answers[#answers + 1] = letters == 0 and 2 or 1
+    end
   end
 end
 if since ~= '' then

@@ -1,13 +1,23 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { redisLetters } from '../../../src/adapters/redis/letters.ts'
+import { ConfigError, UnavailableError } from '../../../src/kernel/errors.ts'
 import { systemClock } from '../../../src/ports/clock.ts'
+import type { LetterDraft } from '../../../src/ports/dead-letters.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { redisDeadLetters } from '../../../src/redis-dead-letters.ts'
+import { redisDeadLetters, type RedisDeadLettersOptions } from '../../../src/redis-dead-letters.ts'
+import { redisStores } from '../../../src/redis-stores.ts'
+import type { DeadLetters } from '../../../src/streams/dead-letter-queue.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { startRedisNode } from '../../servers/redis-node.ts'
 import { startRedis } from '../../servers/start-redis.ts'
+import { until } from '../../servers/until.ts'
+import { lagWatch } from './lag-watch.ts'
+
+const dayMs = 86_400_000
 
 let server: Awaited<ReturnType<typeof startRedis>>
 let client: Redis
@@ -22,6 +32,10 @@ afterAll(async () => {
   client.disconnect()
   await server.stop()
 })
+
+function draft(messageId: string): LetterDraft {
+  return { organization: 'acme', channel: 'email', messageId, payload: { text: 'ü' }, error: new Error('failed') }
+}
 
 /** A fleet of its own. */
 function freshFleet(): string {
@@ -40,4 +54,147 @@ describe('the contract of the port', () => {
     redisDeadLetters({ url: server.url, fleet: freshFleet(), deadlineMs: 5_000, ...bounds }),
   )
   portContracts.letterStore(test, () => lettersOf(freshFleet()))
+})
+
+describe('dead letters in Redis', () => {
+  /** One instance of a fleet of its own, which is closed when it was used. */
+  const withQueue = async (
+    use: (queue: DeadLetters, fleet: string) => Promise<void>,
+    options: Omit<RedisDeadLettersOptions, 'url' | 'fleet'> = {},
+  ): Promise<void> => {
+    const fleet = freshFleet()
+    const queue = redisDeadLetters({ url: server.url, fleet, deadlineMs: 5_000, ...options })
+    try {
+      await use(queue, fleet)
+    } finally {
+      await queue.close?.()
+    }
+  }
+
+  test('stand as strings with a time to live, in indexes that hold nothing else, and in a feed', async () => {
+    await withQueue(async (queue, fleet) => {
+      await queue.enqueue({ ...draft('m'), organization: 'or{g}:100%', channel: 'a:b\nc', id: 'one' })
+      const prefix = `sg:${fleet}:dl:{or%7Bg%7D%3A100%25}:`
+      const cell = 'unknown:0:a%3Ab%0Ac'
+      const keys = [`${prefix}l:one`, `${prefix}t`, `${prefix}i:${cell}`, `${prefix}cells`, `${prefix}s:unknown`]
+      expect((await client.keys(`sg:${fleet}:*`)).toSorted()).toEqual([...keys, `sg:${fleet}:dl:orgs`].toSorted())
+      expect((await client.get(`${prefix}l:one`))?.split('\n')).toEqual([
+        `1 ${cell}`,
+        expect.stringContaining('"messageId":"m"'),
+        '{"text":"ü"}',
+      ])
+      for (const key of [`${prefix}l:one`, `${prefix}s:unknown`]) {
+        const ttlMs = await client.pttl(key)
+        expect(ttlMs).toBeGreaterThan(30 * dayMs)
+        expect(ttlMs).toBeLessThanOrEqual(31 * dayMs)
+      }
+      expect((await queue.list({ channel: 'a:b\nc' })).items).toHaveLength(1)
+      expect(await client.xrange(`${prefix}s:unknown`, '-', '+')).toEqual([[expect.any(String), ['id', 'one']]])
+    })
+  })
+
+  test('leave for a day that they were delivered or purged, and nothing else', async () => {
+    await withQueue(async (queue, fleet) => {
+      await queue.enqueue({ ...draft('m'), id: 'one' })
+      await queue.purge({})
+      const tombstone = `sg:${fleet}:dl:{acme}:l:one`
+      expect(await client.get(tombstone)).toBe('gone')
+      expect(await client.pttl(tombstone)).toBeLessThanOrEqual(dayMs)
+      const left = await client.keys(`sg:${fleet}:*`)
+      expect(left.toSorted()).toEqual([tombstone, `sg:${fleet}:dl:{acme}:s:unknown`, `sg:${fleet}:dl:orgs`].toSorted())
+    })
+  })
+
+  test('are dropped when their retention is over, by whoever is there', async () => {
+    const clock = virtualClock({ startAt: Date.now() })
+    await withQueue(
+      async (queue) => {
+        await queue.enqueue({ ...draft('old') })
+        await clock.advanceBy(1.5 * dayMs)
+        await queue.enqueue({ ...draft('new') })
+        expect(await queue.count()).toBe(2)
+        await clock.advanceBy(dayMs)
+        await until('the old one to be dropped', async () => (await queue.count()) === 1 || undefined)
+        expect((await queue.list()).items.map(({ messageId }) => messageId)).toEqual(['new'])
+      },
+      { clock, retentionDays: 2 },
+    )
+  })
+
+  test('are listed for everybody again after Redis has lost everything', async () => {
+    await withQueue(async (queue) => {
+      await queue.enqueue(draft('before'))
+      await client.flushall()
+      await queue.enqueue(draft('after'))
+      expect((await queue.list()).items.map(({ messageId }) => messageId)).toEqual(['after'])
+    })
+  })
+
+  test('go on when Redis has forgotten the scripts', async () => {
+    await withQueue(async (queue) => {
+      await queue.enqueue(draft('m'))
+      await client.script('FLUSH')
+      await queue.enqueue(draft('m'))
+      expect(await queue.count()).toBe(2)
+    })
+  })
+
+  test('of 1 MiB are stored and listed, a few at a time', async () => {
+    await withQueue(async (queue) => {
+      const payload = 'ü'.repeat(524_288)
+      for (let nth = 0; nth < 12; nth += 1) await queue.enqueue({ ...draft(`m${nth}`), payload })
+      const { items, next } = await queue.list({}, { limit: 12 })
+      expect(items.every((letter) => letter.payload === payload)).toBe(true)
+      expect([items.length, next]).toEqual([12, undefined])
+      expect((await queue.list({ organization: 'acme', text: 'failed' })).items).toHaveLength(12)
+    })
+  })
+
+  test('are refused with UnavailableError, in time, while Redis is frozen', async () => {
+    const node = await startRedisNode()
+    const queue = redisDeadLetters({ url: node.url, deadlineMs: 100 })
+    await queue.enqueue(draft('m'))
+    node.freeze()
+    const lag = lagWatch()
+    const startedAt = performance.now()
+    for (const call of [queue.enqueue(draft('m')), queue.list(), queue.count(), queue.get('acme.x')])
+      await expect(call).rejects.toBeInstanceOf(UnavailableError)
+    expect(performance.now() - startedAt).toBeLessThan(250 + 2 * lag())
+    node.thaw()
+    await until('a letter to be taken again', async () => (await queue.enqueue(draft('m'))) && true)
+    await queue.close?.()
+    await node.remove()
+  })
+
+  test.each([
+    {},
+    { url: 'http://127.0.0.1' },
+    { url: 'redis://127.0.0.1', fleet: 'a b' },
+    { url: 'redis://127.0.0.1', deadlineMs: 0 },
+    { url: 'redis://127.0.0.1', spill: {} },
+    { url: 'redis://127.0.0.1', lettersMax: 0 },
+    { url: 'redis://127.0.0.1', retention: 1 },
+  ])('are not made of %o', (options) => {
+    expect(() => redisDeadLetters(options as RedisDeadLettersOptions)).toThrow(ConfigError)
+  })
+})
+
+describe('all stores in Redis', () => {
+  const connections = async (): Promise<number> =>
+    Number(/connected_clients:(\d+)/.exec(await client.info('clients'))?.[1])
+
+  test('share one connection, which is closed with the last of them', async () => {
+    const fleet = freshFleet()
+    const before = await connections()
+    const { limiter, deadLetters } = redisStores({ url: server.url, fleet, deadlineMs: 5_000 })
+    expect([limiter.fleet, deadLetters.fleet]).toEqual([fleet, fleet])
+    await deadLetters.enqueue(draft('m'))
+    expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
+    expect(await connections()).toBe(before + 1)
+    await limiter.close?.()
+    expect(await deadLetters.count()).toBe(1)
+    await deadLetters.close?.()
+    const closed = async (): Promise<true | undefined> => (await connections()) === before || undefined
+    await until('the connection to be closed', closed)
+  })
 })
