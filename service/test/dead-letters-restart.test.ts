@@ -22,11 +22,11 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end()
 })
 
-async function slowEndpoint(): Promise<HttpEndpoint & { status: number }> {
+async function slowEndpoint(): Promise<HttpEndpoint & { status: number; afterMs: number }> {
   const endpoint = await startHttpEndpoint(
-    (_request, response) => void setTimeout(() => response.writeHead(answers.status).end(), 30).unref(),
+    (_request, response) => void setTimeout(() => response.writeHead(answers.status).end(), answers.afterMs).unref(),
   )
-  const answers = Object.assign(endpoint, { status: 400 })
+  const answers = Object.assign(endpoint, { status: 400, afterMs: 30 })
   ends.push(() => endpoint.close())
   return answers
 }
@@ -85,6 +85,39 @@ describe.each(['on disk', 'in Redis'])('a redrive of letters %s', { timeout: 120
     expect(new Set(redriven()).size).toBe(60)
     // What was between its send and its record when the process died is sent once more, under the same id.
     expect(redriven().length - 60).toBeLessThanOrEqual(end === 'SIGTERM' ? 0 : lettersAtOnce)
+    expect(await after.terminate()).toBe(0)
+  })
+
+  it('finishes what is being sent when it is stopped, and does not send it again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-redrive-'))
+    ends.push(() => rmSync(folder, { recursive: true, force: true }))
+    const endpoint = await slowEndpoint()
+    const settings = await settingsFor(folder, letters, endpoint.url)
+    const before = await startService(folder, settings)
+    ends.push(() => before.kill())
+    const some = alerts.slice(0, 2)
+    await postAlerts(before.url, some)
+    await settledAlerts(before.url, some, 30_000)
+    endpoint.status = 200
+    endpoint.afterMs = 2_500
+    const id = await lettersClient(before.url).redrive({ filter: {} })
+    await until('both to be sent', () => (endpoint.requests.length === 4 ? true : undefined))
+    expect(await before.terminate()).toBe(0)
+    expect(before.logs.filter(({ level }) => level === 'error')).toEqual([])
+
+    const after = await startService(folder, settings)
+    ends.push(() => after.kill())
+    const client = lettersClient(after.url)
+    await until(
+      'the redrive to be done',
+      async () => ((await client.redriveOf(id)).state === 'done' ? true : undefined),
+      60_000,
+    )
+    expect(endpoint.requests).toHaveLength(4)
+    expect(await client.redriveOf(id)).toMatchObject({ delivered: 2, failed: 0 })
+    expect(await client.letters()).toEqual([])
+    const seen = await settledAlerts(after.url, some, 10_000)
+    expect(seen.every(({ receivers }) => receivers.every(({ state }) => state === 'delivered'))).toBe(true)
     expect(await after.terminate()).toBe(0)
   })
 })
