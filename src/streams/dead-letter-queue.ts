@@ -108,7 +108,7 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
   const sweep = (): Promise<number> => store.sweep(clock.now() - retentionDays * 86_400_000)
   const old = sweeper(sweep, { everyMs: sweepEveryMs, clock, random, logger })
 
-  const redriving = { store, clock, random, logger, maxRedrives }
+  const redriving = { store, clock, random, logger, maxRedrives, beforeStart: old.beforeUse }
 
   /** The store, once what is too old is gone, where that is seen to before each use. */
   const fresh = async (): Promise<LetterStore> => {

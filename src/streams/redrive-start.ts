@@ -11,16 +11,23 @@ import type { WorkerParts } from './redrive-run.ts'
 
 type Of = RedrivePlan['of']
 
+export interface StartParts extends WorkerParts {
+  readonly maxRedrives: number
+  /** To be waited for: what is too old is gone then, where that is seen to before each use. */
+  readonly beforeStart: () => Promise<void>
+}
+
 /**
  * Makes a job for each organization that has any of the letters; `max` is of all of them together.
  * @throws ConfigError for ids that no letter can have
  */
 export async function startRedrive(
-  parts: WorkerParts & { readonly maxRedrives: number },
+  parts: StartParts,
   of: Of,
   { ratePerSecond, max = Infinity, maxRedrives = parts.maxRedrives }: RedriveBounds,
 ): Promise<readonly RedriveJob[]> {
   const { store, clock, random } = parts
+  await parts.beforeStart()
   const startedAt = clock.now()
   const jobs: RedriveJob[] = []
   let left = max

@@ -14,8 +14,8 @@ import {
   type RedriveWorkOptions,
   redriveWorkSchema,
 } from './redrive-options.ts'
-import type { WorkerParts, WorkerPlan } from './redrive-run.ts'
-import { startRedrive } from './redrive-start.ts'
+import type { WorkerPlan } from './redrive-run.ts'
+import { startRedrive, type StartParts } from './redrive-start.ts'
 import { redriveWorker } from './redrive-worker.ts'
 import { planRetry } from './retry-policy.ts'
 
@@ -42,12 +42,8 @@ export interface Redrives {
   cancel(jobId: string): Promise<boolean>
 }
 
-export interface RedriveParts extends WorkerParts {
-  readonly maxRedrives: number
-}
-
 /** @throws ConfigError */
-export function redrives(parts: RedriveParts): Redrives {
+export function redrives(parts: StartParts): Redrives {
   const { store } = parts
   return {
     async start(letters, options = {}) {
@@ -69,7 +65,7 @@ export function redrives(parts: RedriveParts): Redrives {
 
 /** Starts jobs and works on all of them. @throws ConfigError */
 export function redriveNow(
-  parts: RedriveParts,
+  parts: StartParts,
   letters: LettersGiven,
   options: RedriveOptions,
 ): Observable<RedriveEvent> {
@@ -88,7 +84,7 @@ export function redriveNow(
 
 /** All jobs as one: no more letters at the same time and no more in a second than for one, progress is of all together. */
 function workOnAll(
-  parts: RedriveParts,
+  parts: StartParts,
   jobs: readonly RedriveJob[],
   plan: WorkerPlan,
   ratePerSecond: number | undefined,
@@ -109,7 +105,7 @@ function workOnAll(
 }
 
 /** Every asking takes the next slot. */
-function slots({ clock }: RedriveParts, ratePerSecond: number): () => number {
+function slots({ clock }: StartParts, ratePerSecond: number): () => number {
   let nextAt = 0
   return () => {
     const now = clock.monotonic()
@@ -119,7 +115,7 @@ function slots({ clock }: RedriveParts, ratePerSecond: number): () => number {
   }
 }
 
-function planOf(parts: RedriveParts, given: RedriveWorkOptions): WorkerPlan {
+function planOf(parts: StartParts, given: RedriveWorkOptions): WorkerPlan {
   const { to, through, retry = { maxAttempts: 1 }, limit, concurrency = concurrencyDefault, signal } = given
   const { clock, random, logger } = parts
   return {
