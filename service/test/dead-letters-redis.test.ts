@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Server } from '../../test/servers/server-process.ts'
+import { startRedisCluster } from '../../test/servers/redis-cluster.ts'
 import { startRedis } from '../../test/servers/start-redis.ts'
 import { until } from '../../test/servers/until.ts'
 import { postAlerts, seeAlert, type SeenReceiver } from './servers/client.ts'
@@ -36,7 +37,11 @@ async function redisAt(port?: number): Promise<Server> {
 }
 
 /** A service whose one receiver is at this endpoint, and whose letters are in this Redis. */
-async function startWith(folder: string, endpoint: HttpEndpoint, redis: Server): Promise<ServiceProcess> {
+async function startWith(
+  folder: string,
+  endpoint: HttpEndpoint,
+  redis: { readonly url: string },
+): Promise<ServiceProcess> {
   const file = join(folder, 'switchgear.config.json')
   const receivers = [{ name: 'hook', channel: 'webhook', url: endpoint.url, secret }]
   writeFileSync(file, JSON.stringify({ organizations: { acme: { receivers } } }))
@@ -73,6 +78,20 @@ describe('dead letters in Redis', { timeout: 120_000 }, () => {
     expect(await lettersClient(one.url).letters()).toEqual([])
     expect(await one.terminate()).toBe(0)
     expect(await other.terminate()).toBe(0)
+  })
+
+  it('are as well in a Cluster of which some nodes are named', async () => {
+    const [endpoint, cluster] = [await brokenEndpoint(), await startRedisCluster()]
+    ends.push(() => cluster.remove())
+    const service = await startWith(makeFolder(), endpoint, { url: cluster.urls.slice(0, 2).join(', ') })
+    const { letterId } = await outcomeOf(service, 'a-1')
+    const client = lettersClient(service.url)
+    expect(await client.letters('?text=answered')).toMatchObject([{ id: letterId }])
+    endpoint.answer = (_request, response) => response.end()
+    const id = await client.redrive({ filter: {} })
+    await until('it to be delivered', async () => ((await client.redriveOf(id)).delivered === 1 ? true : undefined))
+    expect(await client.letters()).toEqual([])
+    expect(await service.terminate()).toBe(0)
   })
 
   it.each(['goes on', 'is killed and started again'])(

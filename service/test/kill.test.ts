@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { sharesDefaults } from '../src/delivery/shares.ts'
 import { type PostedAlert, postAlerts, type SeenAlert, settledAlerts } from './servers/client.ts'
+import { lettersClient, type SeenLetter } from './servers/letters-client.ts'
 import { configFor, type OutsideWorld, type Receipt, startOutsideWorld } from './servers/outside-world.ts'
 import { type ServiceProcess, startService } from './servers/service-process.ts'
 
@@ -142,6 +143,24 @@ describe('a kill', () => {
     )
     const arrived = world.receipts.filter((receipt) => letters.has(receipt.for))
     expect(arrived.filter((receipt) => !inFlightAtTheKill(receipt))).toEqual([])
+  })
+
+  it('has a letter of everything that it says is dead-lettered, and of nothing else but what the kill explains', async () => {
+    const client = lettersClient(after.url)
+    const letters = new Map<string, SeenLetter>()
+    for (const organization of organizations)
+      for (const letter of await client.letters(`?organization=${organization}&limit=1000`))
+        letters.set(letter.id, letter)
+    const named = seen.flatMap(({ receivers }) =>
+      receivers.filter(({ state }) => state === 'deadLettered').map(({ letterId = 'none' }) => letterId),
+    )
+    expect(named.length).toBeGreaterThan(100)
+    expect(named.filter((id) => !letters.has(id))).toEqual([])
+    const left = [...letters.keys()].filter((id) => !named.includes(id))
+    process.stdout.write(
+      `${letters.size} letters, ${left.length} of them of messages that were delivered after the kill\n`,
+    )
+    expect(left.length).toBeLessThan(sharesDefaults.total)
   })
 
   it('keeps over the restart the waiting that Retry-After asked for', () => {

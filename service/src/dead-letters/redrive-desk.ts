@@ -78,7 +78,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   /** A rate is of all letters together, and each job keeps to its own. */
   async function boundsOfEach(letters: LettersGiven, bounds: RedriveBounds): Promise<RedriveBounds> {
     const { ratePerSecond } = bounds
-    if (ratePerSecond === undefined) return bounds
+    if (ratePerSecond === undefined || (!isIds(letters) && letters.organization !== undefined)) return bounds
     const owners = isIds(letters)
       ? letters.map((id) => id.split('.', 1)[0])
       : (await deadLetters.stats(letters)).rows.map(({ organization }) => organization)
