@@ -37,6 +37,7 @@ export { classify, type Classify, type ClassifiedError, type ErrorType } from '.
 export type { Jitter } from './kernel/jitter.ts'
 
 export { memoryLog, type MemoryLogOptions } from './adapters/memory/event-log.ts'
+export { diskDeadLetters, diskDeadLettersDefaults, type DiskDeadLettersOptions } from './disk-dead-letters.ts'
 export { memoryDeadLetters, type MemoryDeadLettersOptions } from './memory-dead-letters.ts'
 export { memoryLimiter, type MemoryLimiterOptions } from './adapters/memory/limiter.ts'
 
