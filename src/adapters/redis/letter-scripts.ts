@@ -152,7 +152,71 @@ local function rankIn(key)
   return max(first, low)
 end
 
-local chunk
+-- The indexes that it goes through.
+local function indexesOf()
+  local cells, keys = {}, {}
+  if ARGV[10] == 'all' then return { all } end
+  for i = 11, #ARGV do
+    if ARGV[10] == 'cells' then
+      cells[#cells + 1] = ARGV[i]
+    else
+      local from, to = '[' .. ARGV[i], '(' .. sub(ARGV[i], 1, -2) .. ';'
+      for _, cell in ipairs(call('ZRANGEBYLEX', prefix .. 'cells', from, to, 'LIMIT', 0, ${sourcesMax + 1})) do
+        cells[#cells + 1] = cell
+      end
+    end
+  end
+  if #cells > ${sourcesMax} then return { all }, true end
+  for _, cell in ipairs(cells) do
+    local key = prefix .. 'i:' .. cell
+    if call('EXISTS', key) == 1 then keys[#keys + 1] = key end
+  end
+  return keys
+end
+
+local indexes, wanted = indexesOf()
+local reply, found, looks, bytes = { 'end', '', '' }, 0, 0, 0
+
+local function add(id, value)
+  local size = #reply
+  reply[size + 1], reply[size + 2] = id, value
+  found, bytes = found + 1, bytes + #value
+end
+
+-- Letters are read several at once, and few at once where they are large.
+local most = 8
+local function readAll(ids, from, to)
+  local keys, before = {}, bytes
+  for i = from, to do keys[#keys + 1] = prefix .. 'l:' .. ids[i] end
+  for i, value in ipairs(call('MGET', unpack(keys))) do
+    if value then add(ids[from + i - 1], value) end
+  end
+  most = max(1, min(100, floor(262144 * #keys / (bytes - before + 1))))
+end
+
+-- With one index there is nothing to merge, and no instant to look at.
+if #indexes == 1 and not wanted and what == 'letters' then
+  local key = indexes[1]
+  local first = rankIn(key)
+  local stop = newFirst and call('ZCOUNT', key, since, '+inf') or call('ZCOUNT', key, '-inf', till)
+  local last = min(first + limit, stop) - 1
+  if last < first then return reply end
+  local ids, at = call(newFirst and 'ZREVRANGE' or 'ZRANGE', key, first, last), 0
+  while at < #ids and bytes < bytesMax do
+    local to = min(#ids, at + most)
+    readAll(ids, at + 1, to)
+    at = to
+  end
+  reply[1] = first + at == stop and 'end' or 'cut'
+  if reply[1] == 'cut' and at == #ids then
+    local follows = call(newFirst and 'ZREVRANGE' or 'ZRANGE', key, first + at, first + at)[1]
+    if call('EXISTS', prefix .. 'l:' .. follows) == 1 then reply[1] = 'more' end
+  end
+  reply[2], reply[3] = call('ZSCORE', key, ids[at]), ids[at]
+  return reply
+end
+
+local chunk = floor(min(limit, looksMax) / max(1, #indexes)) + 2
 -- Makes the next letter of a source its head; says whether there is one.
 local function advance(source)
   source.place = source.place + 2
@@ -168,29 +232,10 @@ local function advance(source)
   return source.at <= tillAt
 end
 
-local sources, wanted = {}, nil
-local function addSource(key)
+local sources = {}
+for _, key in ipairs(indexes) do
   local source = { key = key, next = rankIn(key), entries = {}, place = 1 }
   if advance(source) then sources[#sources + 1] = source end
-end
-local names = {}
-if ARGV[10] == 'cells' then
-  for i = 11, #ARGV do names[#names + 1] = ARGV[i] end
-elseif ARGV[10] == 'begins' then
-  for i = 11, #ARGV do
-    local from, to = '[' .. ARGV[i], '(' .. sub(ARGV[i], 1, -2) .. ';'
-    for _, cell in ipairs(call('ZRANGEBYLEX', prefix .. 'cells', from, to, 'LIMIT', 0, ${sourcesMax + 1})) do
-      names[#names + 1] = cell
-    end
-  end
-end
-local isAll = ARGV[10] == 'all' or #names > ${sourcesMax}
-chunk = floor(min(limit, looksMax) / max(1, isAll and 1 or #names)) + 2
-if isAll then
-  wanted = ARGV[10] == 'begins'
-  addSource(all)
-else
-  for _, cell in ipairs(names) do addSource(prefix .. 'i:' .. cell) end
 end
 
 local function nearest()
@@ -226,30 +271,14 @@ local function headOf(id)
   return second and sub(head, 1, second - 1)
 end
 
-local reply, found, looks, bytes = { 'end', '', '' }, 0, 0, 0
-local function add(id, value)
-  local size = #reply
-  reply[size + 1], reply[size + 2] = id, value
-  found, bytes = found + 1, bytes + #value
-end
-
--- Letters are read several at once, and few at once where they are large.
-local unread, keys, most = {}, {}, 8
-local function readAll()
-  if #keys == 0 then return end
-  local before = bytes
-  for i, value in ipairs(call('MGET', unpack(keys))) do
-    if value then add(unread[i], value) end
-  end
-  most = max(1, min(100, floor(262144 * #keys / (bytes - before + 1))))
-  unread, keys = {}, {}
-end
-
+local unread = {}
 local function take(id, at)
   if what == 'ids' then return add(id, at) end
   if what == 'letters' then
-    unread[#unread + 1], keys[#keys + 1] = id, prefix .. 'l:' .. id
-    if #keys >= most or found + #keys >= limit then readAll() end
+    unread[#unread + 1] = id
+    if #unread < most and found + #unread < limit then return end
+    readAll(unread, 1, #unread)
+    unread = {}
     return
   end
   local head = headOf(id)
@@ -271,6 +300,6 @@ while #sources > 0 do
   looks, reply[2], reply[3] = looks + 1, at, id
   if not wanted or isWanted(id) then take(id, at) end
 end
-readAll()
+if #unread > 0 then readAll(unread, 1, #unread) end
 return reply
 `)
