@@ -9,7 +9,7 @@ import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
-import { openDeadLetters } from './dead-letters/open-dead-letters.ts'
+import { checkDeadLetters, openDeadLetters } from './dead-letters/open-dead-letters.ts'
 import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
@@ -71,6 +71,7 @@ interface Parts {
 async function start({ settings, config, organizations, logger, engine, opened }: Parts): Promise<Service> {
   const store = await openStore(settings, logger)
   opened.add(() => store.close())
+  await checkDeadLetters(engine.gear.deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
   opened.add(() => http.close())
