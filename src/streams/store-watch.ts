@@ -46,6 +46,8 @@ export function storeWatch({
       trying = false
     },
     failed(error) {
+      // Of a call that began before the pause, as the others did that led to it: it says nothing new.
+      if (failures >= failuresMax && !trying) return
       failures += 1
       trying = false
       if (failures < failuresMax) return

@@ -84,6 +84,24 @@ test('an error about one key is answered as the policy says, said once in a whil
   expect(said).toHaveLength(2)
 })
 
+test('however many fail at once, the store is asked again after a quarter of a second', async () => {
+  const clock = virtualClock()
+  const { store } = slowStore(clock, 150)
+  let asked = 0
+  const check: LimitStore['check'] = async (key, names) => {
+    asked += 1
+    return store.check(key, names)
+  }
+  const limiter = limiterOver({ ...store, check }, { clock })
+  const atOnce = (calls: number): Promise<unknown> =>
+    clock.runUntil(Promise.all(Array.from({ length: calls }, () => limiter.check('acme', 'email'))))
+  await atOnce(1_000)
+  expect(asked).toBe(1_000)
+  await clock.advanceBy(250)
+  await atOnce(10)
+  expect(asked).toBe(1_001)
+})
+
 test.each<[OnUnavailable, number]>([
   ['closed', 1],
   ['open', 0],
