@@ -75,17 +75,13 @@ for i = 1, count do
 
   local untilAt, since, left, resetBefore = 0, base, limit - used, resetAt - wall
   if passes and books then
-    local ticks, newSize = window * 100, size
+    local ticks, newSize = window * 100, 6
     untilAt = nowCeil + ticks
     if limit > 100 then
       local into = now % ticks
       untilAt, newSize = now - into + ceil((floor(into * 60 / ticks) + 61) * ticks / 60), 9
     end
-    if not lastEnds then
-      since, newSize = now, limit > 100 and 9 or 6
-    elseif untilAt - base > 1099511627775 then
-      since = now
-    end
+    if not lastEnds or untilAt - base > 1099511627775 then since = now end
     local newFormat = newSize == 6 and '>I5B' or '>I5I4'
     if lastEnds and (newSize ~= size or since ~= base) then
       local rewritten = {}
@@ -168,15 +164,15 @@ end
 return 1
 `)
 
-/** Forgets what was granted, and keeps limits of their own. KEYS: the limits. */
+/** Forgets what was granted, and keeps limits of their own; also whatever another program wrote there. KEYS: the limits. */
 export const resetScript: Script = script(`
 for i = 1, #KEYS do
-  local stored = redis.call('GET', KEYS[i])
-  local form = stored and string.byte(stored, 21)
-  if form and form > ${overridden} then
-    local value = struct.pack('>ddI4B', 0, 0, 0, form) .. string.sub(stored, 22, 29)
-    redis.call('SET', KEYS[i], value, 'KEEPTTL')
-  elseif form then
+  local stored = redis.pcall('GET', KEYS[i])
+  local own = type(stored) == 'string' and string.sub(stored, 22, 29) or ''
+  local form = #own == 8 and string.byte(stored, 21)
+  if form == ${overridden} + 6 or form == ${overridden} + 9 then
+    redis.call('SET', KEYS[i], struct.pack('>ddI4B', 0, 0, 0, form) .. own, 'KEEPTTL')
+  else
     redis.call('DEL', KEYS[i])
   end
 end
@@ -205,7 +201,10 @@ for i = 1, #KEYS do
     redis.call('DEL', KEYS[i])
   else
     local ends = struct.unpack('>I5', cells, #cells - form + 1)
-    local countsForMs = math.max(0, math.ceil((base + ends - last) / 100))
+    -- The clock may have stepped back since: then what was granted counts for that much longer by it.
+    local time = ${serverTime}
+    local wall = math.min(last, time[1] * 100000 + math.floor(time[2] / 10))
+    local countsForMs = math.max(0, math.ceil((base + ends - wall) / 100))
     local value = struct.pack('>ddI4B', base, last, used, form) .. cells
     redis.call('SET', KEYS[i], value, 'PX', countsForMs + math.max(1000, math.ceil(countsForMs / 60)))
   end

@@ -179,6 +179,17 @@ describe('rate limits in Redis', () => {
     await limiter.close?.()
   })
 
+  test('take no more than 800 bytes also under a limit of 100 that was a larger one before', async () => {
+    await instances(async (one, _other, fleet) => {
+      await one.check('acme', 'large')
+      await one.override('acme', { large: { limit: 100, windowMs: 60_000 } })
+      for (let call = 0; call < 99; call += 1)
+        expect(await one.check('acme', 'large')).toMatchObject({ allowed: true, degraded: false })
+      expect(await one.check('acme', 'large')).toMatchObject({ allowed: false, degraded: false })
+      expect(await client.memory('USAGE', `sg:${fleet}:rl:{acme}:large`)).toBeLessThanOrEqual(800)
+    })
+  })
+
   test('take no more for each request while instances differ about the window, as when one is changed', async () => {
     const ofWindow = (windowMs: number): Limiter =>
       redisLimiter({

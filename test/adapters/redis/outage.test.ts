@@ -58,6 +58,21 @@ test('a key of one organization that another program wrote is no reason to let a
 })
 
 test.each([
+  ['a list', (key: string) => client.lpush(key, 'x')],
+  ['too short', (key: string) => client.set(key, 'short')],
+  ['of a form that there is none of', (key: string) => client.set(key, Buffer.alloc(40, 255))],
+])('a reset mends a key that another program wrote: %s', async (what, write) => {
+  const limits = { email: { limit: 1, windowMs: 60_000 } }
+  const limiter = redisLimiter({ url: server.url, fleet: 'mended', limits, deadlineMs: 5_000 })
+  await write(`sg:mended:rl:{${what}}:email`)
+  expect(await limiter.check(what, 'email')).toMatchObject({ degraded: true })
+  await limiter.reset(what, 'email')
+  expect(await limiter.check(what, 'email')).toMatchObject({ allowed: true, degraded: false })
+  expect(await limiter.check(what, 'email')).toMatchObject({ allowed: false, degraded: false })
+  await limiter.close?.()
+})
+
+test.each([
   ['closed', 1],
   ['open', 0],
 ] as const)(

@@ -60,3 +60,13 @@ test.each([
     expect(await store.check('acme', 'email')).toMatchObject({ allowed: true })
   },
 )
+
+test('after a step back, a limit that an override is taken back from is kept until what was granted is over', async () => {
+  const { fleet, storeOf } = rig()
+  const store = storeOf({ email: { limit: 1, windowMs: 60_000 } })
+  await client.set('clock', Date.now() + 8_000)
+  await store.check('acme', 'email')
+  await store.override('acme', { email: { limit: 2, windowMs: 60_000 } })
+  await store.override('acme', { email: null })
+  expect(await client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(67_000)
+})
