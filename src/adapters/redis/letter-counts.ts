@@ -4,6 +4,7 @@ import { allKey, cellsOf } from './letter-keys.ts'
 import type { LetterSources } from './letter-pages.ts'
 import { cursorAt, placeAt } from './letter-place.ts'
 import { cellsScript, countAllScript } from './letter-scripts.ts'
+import { sideBySide } from './letter-side-by-side.ts'
 import { readCell } from './letter-value.ts'
 
 /** Indexes that one script counts, and organizations that one step asks. */
@@ -23,12 +24,10 @@ export async function countLetters(
   cursor?: string,
 ): Promise<{ readonly count: number; readonly next?: string }> {
   const { asked, next } = await organizationsAsked(sources, filter, cursor)
-  const counts = await Promise.all(
-    asked.map(async (organization) => {
-      if (cellsOf(filter)[0] === 'all') return countAll(sources, organization, filter)
-      return (await cellCounts(sources, organization, filter)).reduce((sum, { count }) => sum + count, 0)
-    }),
-  )
+  const counts = await sideBySide(asked, async (organization) => {
+    if (cellsOf(filter)[0] === 'all') return countAll(sources, organization, filter)
+    return (await cellCounts(sources, organization, filter)).reduce((sum, { count }) => sum + count, 0)
+  })
   return { count: counts.reduce((sum, count) => sum + count, 0), ...next }
 }
 
@@ -44,13 +43,11 @@ export async function letterRows(
     ...(errorType === undefined ? {} : { errorType }),
   }
   const { asked, next } = await organizationsAsked(sources, filter, cursor)
-  const rows = await Promise.all(
-    asked.map(async (name) =>
-      (await cellCounts(sources, name, filter)).map(({ cell, count, oldestAt }): LetterStatsRow => {
-        const { parked, ...of } = readCell(cell)
-        return { organization: name, ...of, count, parked: parked ? count : 0, oldestAt }
-      }),
-    ),
+  const rows = await sideBySide(asked, async (name) =>
+    (await cellCounts(sources, name, filter)).map(({ cell, count, oldestAt }): LetterStatsRow => {
+      const { parked, ...of } = readCell(cell)
+      return { organization: name, ...of, count, parked: parked ? count : 0, oldestAt }
+    }),
   )
   return { items: rows.flat(), ...next }
 }

@@ -7,6 +7,7 @@ import { allKey, cellsOf, letterKey } from './letter-keys.ts'
 import type { LetterOrganizations } from './letter-organizations.ts'
 import { cursorAt, inOrder, type Place, placeAt, placeIn } from './letter-place.ts'
 import { pageScript } from './letter-scripts.ts'
+import { inChunks, sideBySide } from './letter-side-by-side.ts'
 import { readValue } from './letter-value.ts'
 
 /** What questions about letters need. */
@@ -80,7 +81,7 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
   const scanAll = async (of: Scan): Promise<Part> => {
     const names = await organizations.all()
     const each = Math.min(of.limit, Math.ceil((2 * of.limit) / Math.max(1, names.length)) + 2)
-    const parts = await Promise.all(names.map((name) => scan(name, { ...of, limit: each })))
+    const parts = await sideBySide(names, (name) => scan(name, { ...of, limit: each }))
     const stops = parts.flatMap(({ last }) => (last === undefined ? [] : [last]))
     const [stop] = stops.toSorted((one, other) => inOrder(one, other, of.oldestFirst))
     const merged = parts
@@ -95,15 +96,12 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
 
   /** The letters of entries, without those that went meanwhile. */
   const read = async (entries: readonly Place[]): Promise<readonly LetterParts[]> => {
-    const commands: Promise<readonly (readonly [Place, unknown])[]>[] = []
-    for (const own of byOrganization(entries))
-      for (let start = 0; start < own.length; start += readMax) {
-        const some = own.slice(start, start + readMax)
-        const keys = some.map(({ organization, id }) => letterKey(fleet, organization, id))
-        const values = redis.command('mget', ...keys).then(listIn)
-        commands.push(values.then((all) => some.map((place, index) => [place, all[index]] as const)))
-      }
-    const byPlace = new Map((await Promise.all(commands)).flat())
+    const groups = [...byOrganization(entries)].flatMap((own) => inChunks(own, readMax))
+    const values = await sideBySide(groups, async (some) => {
+      const keys = some.map(({ organization, id }) => letterKey(fleet, organization, id))
+      return listIn(await redis.command('mget', ...keys))
+    })
+    const byPlace = new Map(groups.flatMap((some, at) => some.map((place, index) => [place, values[at]?.[index]])))
     return entries.flatMap((place) => readValue(place.organization, place.id, byPlace.get(place)) ?? [])
   }
 

@@ -10,6 +10,7 @@ import { allKey, letterKey, ownId } from './letter-keys.ts'
 import { letterOrganizations } from './letter-organizations.ts'
 import { letterPages } from './letter-pages.ts'
 import { removeScript, replaceScript } from './letter-scripts.ts'
+import { inChunks, sideBySide } from './letter-side-by-side.ts'
 import { letterSweep } from './letter-sweep.ts'
 import { readValue, writeValue } from './letter-value.ts'
 import { redisRedriveJobs } from './redrive-jobs.ts'
@@ -63,9 +64,12 @@ export function redisLetters(options: RedisLettersOptions): LetterStore {
     },
     async remove(ids) {
       const chunks = byOrganization(ids).flatMap(([organization, own]) =>
-        inChunks(own, removeMax).map((chunk) => redis.script(removeScript, [allKey(fleet, organization)], chunk)),
+        inChunks(own, removeMax).map((chunk) => ({ organization, chunk })),
       )
-      return (await Promise.all(chunks)).reduce<number>((sum, removed) => sum + Number(removed), 0)
+      const removed = await sideBySide(chunks, ({ organization, chunk }) =>
+        redis.script(removeScript, [allKey(fleet, organization)], chunk),
+      )
+      return removed.reduce<number>((sum, count) => sum + Number(count), 0)
     },
     sweep: letterSweep({ redis, fleet, organizations }),
     jobs: redisRedriveJobs({ redis, fleet, keptMs }),
@@ -84,8 +88,4 @@ function byOrganization(ids: readonly string[]): readonly (readonly [organizatio
     else own.push(ownId(id))
   }
   return [...all]
-}
-
-function inChunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size))
 }

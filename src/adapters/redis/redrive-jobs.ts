@@ -4,6 +4,7 @@ import type { RedriveJob, RedriveJobs, RedrivePlan, RedriveWork } from '../../po
 import { type LetterAsking, listIn, textIn } from './letter-asking.ts'
 import { organizationKey } from './keys.ts'
 import { allKey, ownId } from './letter-keys.ts'
+import { sideBySide } from './letter-side-by-side.ts'
 import { readValue, writeValue } from './letter-value.ts'
 import {
   cancelScript,
@@ -72,7 +73,7 @@ export function redisRedriveJobs({ redis, fleet, keptMs }: RedisRedriveJobsOptio
     get,
     async list(organization) {
       const found = listIn(await redis.script(listScript, [allKey(fleet, organization)], ['']))
-      const jobs = await Promise.all(found.map((own) => get(letterId(organization, textIn(own)))))
+      const jobs = await sideBySide(found, (own) => get(letterId(organization, textIn(own))))
       return jobs.filter((job) => job !== undefined)
     },
     async feed(id, cursor, ids, next) {
