@@ -118,7 +118,7 @@ for i = 1, count do
     end
     ttls[i] = ttl
   end
-  replies[i] = packCell('>dddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wall, since)
+  replies[i] = packCell('>dddddddd', limit, window, left, resetBefore, wait, untilAt, resetAt - wallCeil, since)
 end
 
 if passes and books then

@@ -113,6 +113,13 @@ describe('rate limits in Redis', () => {
     })
   })
 
+  test('say that all of a limit is left when the window is over, to the ms', async () => {
+    await instances(async (one) => {
+      for (let key = 0; key < 20; key += 1)
+        expect(await one.check(`key-${key}`, 'email')).toMatchObject({ limits: [{ remaining: 2, resetMs: 3_600_000 }] })
+    })
+  })
+
   test('cost what is above the limit nothing', async () => {
     await instances(async (one, _other, fleet) => {
       expect(await one.check('acme', [{ name: 'email', cost: 4 }])).toMatchObject({
