@@ -1,5 +1,6 @@
 import type { CommandDef } from 'citty'
 import { disable } from './disable.ts'
+import { dlq } from './dlq.ts'
 import { forceOpen } from './force-open.ts'
 import { history } from './history.ts'
 import { limits } from './limits.ts'
@@ -16,4 +17,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   disable,
   release,
   limits,
+  dlq,
 })

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { Mode } from '../index.ts'
+import { printableJson } from './printable.ts'
 
 /** Where a command writes what it found out: for people, or with `--json` for programs. */
 export interface Screen {
@@ -19,7 +20,7 @@ export function screenOn(stream: NodeJS.WriteStream, json: boolean): Screen {
   return {
     json,
     print: (line) => void stream.write(`${line}\n`),
-    printJson: (value) => void stream.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => void stream.write(`${printableJson(value)}\n`),
     mode: (text, mode) => styled(colours[mode], text),
     dim: (text) => styled('dim', text),
   }

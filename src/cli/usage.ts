@@ -5,6 +5,7 @@ import { ConfigError } from '../index.ts'
 import { commands } from './commands.ts'
 import { exitCodeMeanings } from './exit-codes.ts'
 import { environment } from './fleet-options.ts'
+import { severalName } from './given.ts'
 import { inColour } from './screen.ts'
 import { storeEnvironment } from './store-options.ts'
 
@@ -54,7 +55,9 @@ export function checkUsage(name: string, { args }: CommandDef, given: readonly s
   const found = parsed(all, given, refuse).length
   const missing = required[found]
   if (missing !== undefined) throw refuse(`<${missing[0].toUpperCase()}> is missing`)
-  if (found > positionals.length) throw refuse(`expected ${counted(positionals.length)}, and there are ${found}`)
+  const takesSeveral = positionals.some(([option]) => option === severalName)
+  if (found > positionals.length && !takesSeveral)
+    throw refuse(`expected ${counted(positionals.length)}, and there are ${found}`)
 }
 
 function counted(positionals: number): string {

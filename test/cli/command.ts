@@ -25,14 +25,19 @@ type Environment = Readonly<Record<string, string>>
 
 const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
-/** Starts what was built. Of this process's environment it gets what a program needs to run, and `env`. */
-export function startCommand(args: readonly string[], env: Environment = {}): Command {
+/**
+ * Starts what was built. Of this process's environment it gets what a program needs to run, and `env`; it reads `input`, or
+ * nothing.
+ */
+export function startCommand(args: readonly string[], env: Environment = {}, input?: string): Command {
   if (!existsSync(program)) throw new Error('dist is missing: run `npm run build` first, as `npm test` does')
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH, HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  // Who has read enough ends before all is written.
+  child.stdin.on('error', () => {}).end(input)
   const lines: string[] = []
   const errors: string[] = []
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
@@ -49,8 +54,8 @@ export function startCommand(args: readonly string[], env: Environment = {}): Co
 }
 
 /** Runs it to its end. */
-export function runCommand(args: readonly string[], env: Environment = {}): Promise<Ended> {
-  return startCommand(args, env).ended
+export function runCommand(args: readonly string[], env: Environment = {}, input?: string): Promise<Ended> {
+  return startCommand(args, env, input).ended
 }
 
 async function endOf(child: ChildProcess, onExit: () => void): Promise<number | null> {
