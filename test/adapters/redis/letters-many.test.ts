@@ -9,6 +9,7 @@ import { letterId, type LetterParts } from '../../../src/ports/letter.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
 import { type DeadLetters, deadLetterQueue } from '../../../src/streams/dead-letter-queue.ts'
 import { startRedis } from '../../servers/start-redis.ts'
+import { until } from '../../servers/until.ts'
 
 /** `LETTERS_MANY=1000000` tries as many as an organization may have by default; it takes two minutes. */
 const letters = Number(process.env['LETTERS_MANY'] ?? 50_000)
@@ -56,8 +57,9 @@ beforeAll(async () => {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < letters) {
+      const nth = next
       next += 1
-      await store.add(letter(next - 1), { lettersMax: letters })
+      await until('a letter to be stored', () => store.add(letter(nth), { lettersMax: letters }))
     }
   }
   await Promise.all(Array.from({ length: 256 }, worker))

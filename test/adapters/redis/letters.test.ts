@@ -121,6 +121,53 @@ describe('dead letters in Redis', () => {
     )
   })
 
+  test('of one instant are on one page each, whatever their ids and organizations are', async () => {
+    await withQueue(
+      async (queue) => {
+        const ids = ['a', 'B', 'é', 'Z', '_', '💥', 'aa', 'A', '%', '{b}', ':', 'a\nb', 'a.b', '\u{10ffff}']
+        for (const organization of ['acme', 'b{c}', 'Zeta'])
+          for (const id of ids) await queue.enqueue({ ...draft(id), organization, id })
+        for (const filter of [
+          {},
+          { organization: 'acme' },
+          { organization: 'b{c}', channel: 'email' },
+          { text: 'failed' },
+        ])
+          for (const limit of [1, 5]) {
+            const seen: string[] = []
+            let cursor: string | undefined
+            do {
+              const page = await queue.list(filter, { limit, cursor })
+              seen.push(...page.items.map(({ id }) => id))
+              cursor = page.next
+            } while (cursor !== undefined)
+            expect(new Set(seen).size).toBe(seen.length)
+            expect(seen).toHaveLength('organization' in filter ? ids.length : 3 * ids.length)
+          }
+      },
+      { clock: virtualClock({ startAt: Date.now() }) },
+    )
+  })
+
+  test('on more channels than can be gone through side by side are listed and counted all the same', async () => {
+    await withQueue(async (queue) => {
+      const nths = Array.from({ length: 700 }, (_, nth) => nth)
+      await Promise.all(nths.map((nth) => queue.enqueue({ ...draft(`m${nth}`), channel: `channel-${nth % 70}` })))
+      await queue.park({ channel: 'channel-7' })
+      const filter = { organization: 'acme', errorType: 'unknown', parked: false } as const
+      expect(await queue.count(filter)).toBe(690)
+      const seen = new Set<string>()
+      let cursor: string | undefined
+      do {
+        const page = await queue.list(filter, { limit: 100, cursor })
+        for (const { id } of page.items) seen.add(id)
+        cursor = page.next
+      } while (cursor !== undefined)
+      expect(seen.size).toBe(690)
+      expect((await queue.stats()).rows).toHaveLength(70)
+    })
+  })
+
   test('are listed for everybody again after Redis has lost everything', async () => {
     await withQueue(async (queue) => {
       await queue.enqueue(draft('before'))
