@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { diskJournal } from '../../src/adapters/disk/journal.ts'
 import { memoryLetters } from '../../src/adapters/memory/letters.ts'
@@ -53,7 +56,28 @@ async function drained(spilling: LetterStore): Promise<void> {
   await until('the journal to be empty', () => (spilling.spilled?.() === 0 ? true : undefined))
 }
 
+/** What `spill-and-leave.ts` says, and how it ended. */
+async function runUntilItEnds(directory: string): Promise<{ readonly said: string; readonly code: unknown }> {
+  const script = fileURLToPath(new URL('spill-and-leave.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', script, directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.on('data', (data: Buffer) => (said += data.toString()))
+  const [code] = (await once(child, 'close', { signal: AbortSignal.timeout(30_000) })) as readonly unknown[]
+  return { said: said.trim(), code }
+}
+
 describe('letters that spill', () => {
+  test('keep no process alive, and leave no rejection unhandled, whether the journal works or not', async () => {
+    expect(await runUntilItEnds(newFolder())).toEqual({ said: 'added added added added added', code: 0 })
+    const directory = join(newFolder(), 'taken')
+    writeFileSync(directory, 'a file')
+    const said = Array.from({ length: 5 }, () => 'UnavailableError').join(' ')
+    expect(await runUntilItEnds(directory)).toEqual({ said, code: 0 })
+  })
+
   test('go to the store while it answers, and nowhere else', async () => {
     const { directory, spills, ids } = rig()
     const spilling = spills()
