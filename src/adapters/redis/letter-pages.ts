@@ -65,16 +65,21 @@ export function letterPages({ redis, fleet, organizations }: LetterSources): Let
         ...[...placeIn(organization, place), since, until, what, ...cellsOf(filter)],
       ],
     )
-    const [ended, at, id, ...found] = listIn(reply)
-    const entries = Array.from({ length: found.length / 2 }, (_, index): Entry => {
-      const [entryId, value] = [textIn(found[2 * index]), found[2 * index + 1]]
-      if (what === 'ids') return { at: textIn(value), organization, id: entryId }
-      const letter = readValue(organization, entryId, value)
-      return { at: String(letter?.header.createdAt), organization, id: entryId, letter }
-    })
-    const end = textIn(ended)
-    if (end === 'end' || textIn(at) === '') return { entries }
-    return { entries, last: { at: textIn(at), organization, id: textIn(id) }, more: end === 'more' }
+    const found = listIn(reply)
+    const entries: Entry[] = []
+    for (let index = 3; index < found.length; index += 2) {
+      const [id, value] = [textIn(found[index]), found[index + 1]]
+      const letter = what === 'ids' ? undefined : readValue(organization, id, value)
+      entries.push({
+        at: letter === undefined ? textIn(value) : String(letter.header.createdAt),
+        organization,
+        id,
+        letter,
+      })
+    }
+    const [end, at, id] = [textIn(found[0]), textIn(found[1]), textIn(found[2])]
+    if (end === 'end' || at === '') return { entries }
+    return { entries, last: { at, organization, id }, more: end === 'more' }
   }
 
   /** Of all organizations side by side: what they gave counts up to the nearest place where one of them stopped. */

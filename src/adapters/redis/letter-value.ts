@@ -71,7 +71,7 @@ export function readValue(organization: string, id: string, value: unknown): Let
   const { errorType, parked, channel } = readCell(text.slice(space + 1, first))
   const stored = JSON.parse(text.slice(first + 1, second < 0 ? undefined : second)) as StoredHeader
   const header: LetterHeader = {
-    id: letterId(organization, id),
+    id: idPrefix(organization) + id,
     organization,
     channel,
     messageId: stored.messageId,
@@ -91,10 +91,19 @@ export function readValue(organization: string, id: string, value: unknown): Let
   }
 }
 
+/** What all ids of an organization begin with; to encode a name for each letter of a page takes long. */
+function idPrefix(organization: string): string {
+  if (lastPrefix.organization !== organization) lastPrefix = { organization, prefix: letterId(organization, '') }
+  return lastPrefix.prefix
+}
+
+let lastPrefix = { organization: '', prefix: letterId('', '') }
+
 function storedError(error: LetterHeader['error']): StoredHeader['error'] {
-  const { stack, ...rest } = error
   const beginning = `${error.name}: ${error.message}`
-  return stack?.startsWith(beginning) === true ? { ...rest, frames: stack.slice(beginning.length) } : error
+  if (error.stack?.startsWith(beginning) !== true) return error
+  const { stack, ...rest } = error
+  return { ...rest, frames: stack.slice(beginning.length) }
 }
 
 function readError(stored: StoredHeader['error']): LetterHeader['error'] {
