@@ -168,6 +168,42 @@ describe('dead letters in Redis', () => {
     })
   })
 
+  test('are told of in a feed for each error type, which is cut where their retention is over', async () => {
+    const clock = virtualClock({ startAt: Date.now() })
+    await withQueue(
+      async (queue, fleet) => {
+        const feed = `sg:${fleet}:dl:{acme}:s:`
+        await queue.enqueue({ ...draft('m'), id: 'first' })
+        const timeout = Object.assign(new Error('late'), { code: 'ETIMEDOUT' })
+        const to = (): Promise<never> => Promise.reject(timeout)
+        await new Promise((resolve) =>
+          queue.redrive({}, { to, retry: { maxAttempts: 1 } }).subscribe({ complete: () => resolve(0) }),
+        )
+        expect((await client.xrange(`${feed}timeout`, '-', '+')).map(([, fields]) => fields)).toEqual([['id', 'first']])
+        for (let nth = 0; nth < 300; nth += 1) await queue.enqueue(draft(`m${nth}`))
+        expect(await client.xlen(`${feed}unknown`)).toBe(301)
+        await clock.advanceBy(31 * dayMs)
+        await queue.enqueue(draft('m'))
+        expect(await client.xlen(`${feed}unknown`)).toBeLessThan(110)
+      },
+      { clock, sweepEveryMs: 2 ** 31 - 1 },
+    )
+  })
+
+  test('are there through a connection of the caller, with a prefix of its own, which stays open', async () => {
+    const connection = new Redis(server.url, { keyPrefix: 'own:' })
+    const queue = redisDeadLetters({ connection, fleet: freshFleet(), deadlineMs: 5_000 })
+    await queue.enqueue({ ...draft('m'), id: 'one' })
+    expect(await queue.get('acme.one')).toMatchObject({ messageId: 'm' })
+    expect((await queue.list({ text: 'failed' })).items).toHaveLength(1)
+    expect(await queue.stats()).toMatchObject({ total: 1 })
+    expect(await queue.purge({})).toBe(1)
+    expect((await client.keys(`sg:*`)).filter((key) => key.includes(queue.fleet ?? ''))).toEqual([])
+    await queue.close?.()
+    expect(await connection.ping()).toBe('PONG')
+    connection.disconnect()
+  })
+
   test('are listed for everybody again after Redis has lost everything', async () => {
     await withQueue(async (queue) => {
       await queue.enqueue(draft('before'))
