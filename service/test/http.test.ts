@@ -240,7 +240,7 @@ describe('every error', () => {
     ['GET', '/v1/alerts', 404],
     ['DELETE', '/v1/alerts/x', 404],
     ['GET', '/v1/alerts/unknown', 404],
-    ['GET', `/v1/alerts/${'x'.repeat(2_000)}`, 414],
+    ['GET', `/v1/alerts/${'x'.repeat(5_000)}`, 414],
     ['GET', '/v1/alerts/%E0%A4%A', 400],
     ['GET', '/v1/outbox?limit=0', 400],
     ['GET', '/v1/outbox?limit=many', 400],
@@ -341,7 +341,16 @@ describe('the description', () => {
       '/v1/alerts',
       '/v1/alerts/{id}',
       '/v1/breakers',
+      '/v1/dead-letters',
+      '/v1/dead-letters/park',
+      '/v1/dead-letters/purge',
+      '/v1/dead-letters/redrive',
+      '/v1/dead-letters/stats',
+      '/v1/dead-letters/unpark',
+      '/v1/dead-letters/{id}',
       '/v1/outbox',
+      '/v1/redrives',
+      '/v1/redrives/{id}',
     ])
     expect(JSON.stringify(body)).toContain('dedupKey')
   })

@@ -102,7 +102,9 @@ describe('a kill', () => {
 
   it('loses nothing: every receiver of every alert has exactly one outcome', () => {
     expect(seen).toHaveLength(1_000)
-    const states = seen.flatMap(({ receivers }) => receivers.map(({ state }) => state))
+    const receivers = seen.flatMap((alert) => alert.receivers)
+    expect(receivers.filter(({ state }) => state === 'failed').map(({ lastError }) => lastError)).toEqual([])
+    const states = receivers.map(({ state }) => state)
     expect(states).toHaveLength(4_000)
     expect(new Set(states)).toEqual(new Set(['delivered', 'deadLettered']))
   })
