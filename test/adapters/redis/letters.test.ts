@@ -264,21 +264,21 @@ describe('dead letters in Redis', () => {
 })
 
 describe('all stores in Redis', () => {
-  const connections = async (): Promise<number> =>
-    Number(/connected_clients:(\d+)/.exec(await client.info('clients'))?.[1])
-
   test('share one connection, which is closed with the last of them', async () => {
-    const fleet = freshFleet()
-    const before = await connections()
-    const { limiter, deadLetters } = redisStores({ url: server.url, fleet, deadlineMs: 5_000 })
-    expect([limiter.fleet, deadLetters.fleet]).toEqual([fleet, fleet])
+    const node = await startRedisNode()
+    const observer = new Redis(node.url)
+    const others = async (): Promise<number> =>
+      Number(/connected_clients:(\d+)/.exec(await observer.info('clients'))?.[1]) - 1
+    const { limiter, deadLetters } = redisStores({ url: node.url, fleet: 'one', deadlineMs: 5_000 })
+    expect([limiter.fleet, deadLetters.fleet]).toEqual(['one', 'one'])
     await deadLetters.enqueue(draft('m'))
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
-    expect(await connections()).toBe(before + 1)
+    expect(await others()).toBe(1)
     await limiter.close?.()
     expect(await deadLetters.count()).toBe(1)
     await deadLetters.close?.()
-    const closed = async (): Promise<true | undefined> => (await connections()) === before || undefined
-    await until('the connection to be closed', closed)
+    await until('the connection to be closed', async () => (await others()) === 0 || undefined)
+    observer.disconnect()
+    await node.remove()
   })
 })
