@@ -11,8 +11,8 @@ import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock
 import { newFolder } from '../adapters/disk/folder.ts'
 
 const seed = Number(process.env['SWITCHGEAR_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const cases = 25
-const steps = 60
+const cases = 40
+const steps = 80
 
 test('letters on disk are those that one process would have in memory, whatever is done, however often it starts again', async () => {
   for (let n = 0; n < cases; n += 1) await play(seed + n)
@@ -27,7 +27,7 @@ async function play(seed: number): Promise<void> {
   let letters = await lettersIn(directory, clock, below(2) === 0)
   for (let step = 0; step < steps; step += 1) {
     const say = `seed ${seed}, step ${step}`
-    await clock.advanceBy(below(20) === 0 ? 90_000_000 : below(500))
+    await clock.advanceBy(below(25) === 0 ? 90_000_000 : below(200))
     const act = anyAct(below, clock)
     const [got, expected] = [await told(act(letters)), await told(act(model))]
     expect(got, say).toEqual(expected)
@@ -80,10 +80,10 @@ async function seen(store: LetterStore): Promise<unknown> {
 type Act = (store: LetterStore) => Promise<unknown>
 
 function anyAct(below: (max: number) => number, clock: VirtualClock): Act {
-  const id = `${below(8)}`
-  const job = `acme.job${below(3)}`
-  const turn = String(1 + below(12))
-  const bounds = { lettersMax: 6 }
+  const id = `${below(6)}`
+  const job = `acme.job${below(2)}`
+  const turn = String(1 + below(10))
+  const bounds = { lettersMax: 5 }
   const changed = async (store: LetterStore): Promise<LetterParts> => {
     const found = (await store.get(`acme.${id}`)) ?? letter(id, clock.now())
     const { header } = found
@@ -112,9 +112,11 @@ function anyAct(below: (max: number) => number, clock: VirtualClock): Act {
         startedAt: clock.now(),
       }),
     (store) => store.jobs.feed(job, undefined, [`acme.${id}`, `acme.${id}x`, 'acme.1'], 'more'),
+    (store) => store.jobs.feed(job, 'more', ['acme.2', 'acme.3', 'acme.1'], 'more'),
     (store) => store.jobs.feed(job, 'more', ['acme.2'], undefined),
     (store) => store.jobs.take(job, { by: 'me', count: 2, leaseMs: 400 }),
-    (store) => store.jobs.take(job, { by: 'me', count: 1, leaseMs: 4_000 }),
+    (store) => store.jobs.take(job, { by: 'me', count: 1, leaseMs: 9_000 }),
+    (store) => store.jobs.take(job, { by: 'me', count: 1, leaseMs: 9_000 }),
     (store) => store.jobs.renew(job, [turn], 1_000),
     (store) => store.jobs.settle(job, turn, 'delivered'),
     async (store) => store.jobs.settle(job, turn, 'failed', await changed(store)),
