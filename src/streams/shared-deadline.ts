@@ -10,6 +10,9 @@ interface Waiting {
   waits: boolean
 }
 
+/** A timer that is later than this, in ms, says that the process was busy. */
+const busyMs = 10
+
 /**
  * Waits for an answer, but no longer than `deadlineMs`: then it rejects with a `TimeoutError`, and what comes later is
  * ignored. One timer serves all who wait, since those who came first are late first; it keeps the process alive while
@@ -29,7 +32,14 @@ export function sharedDeadline(
     timer = clock.setTimeout(expire, Math.max(0, first.endAt - now), { keepAlive: true })
   }
 
+  /** After a time in which the process was busy, answers may be there that nobody has heard of: they are heard first. */
   const expire = (): void => {
+    const lateMs = clock.monotonic() - (first?.endAt ?? Infinity)
+    if (lateMs > busyMs) timer = clock.setTimeout(giveUp, 0, { keepAlive: true })
+    else giveUp()
+  }
+
+  const giveUp = (): void => {
     timer = undefined
     const now = clock.monotonic()
     while (first !== undefined && first.endAt <= now) first.giveUp()

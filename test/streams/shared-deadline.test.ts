@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { TimeoutError } from '../../src/kernel/errors.ts'
+import { systemClock } from '../../src/ports/clock.ts'
 import { sharedDeadline } from '../../src/streams/shared-deadline.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 
@@ -39,5 +40,17 @@ describe('a deadline that many share', () => {
     await expect(clock.runUntil(late)).rejects.toThrow(TimeoutError)
     await clock.advanceBy(100)
     expect(clock.pendingTimers).toBe(0)
+  })
+
+  test('does not count against the store that this process was busy: what came meanwhile is heard first', async () => {
+    const inTime = sharedDeadline(systemClock, 20, 'the store')
+    const never = inTime(() => new Promise<string>(() => {}))
+    // Timers come before immediates from here.
+    await new Promise(setImmediate)
+    const answer = inTime(() => new Promise<string>((resolve) => setImmediate(resolve, 'answer')))
+    const untilAt = performance.now() + 100
+    while (performance.now() < untilAt);
+    expect(await answer).toBe('answer')
+    await expect(never).rejects.toBeInstanceOf(TimeoutError)
   })
 })

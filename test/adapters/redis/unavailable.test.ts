@@ -134,6 +134,17 @@ describe('while Redis cannot be asked', () => {
   })
 })
 
+test('a process that was busy hears what Redis has answered meanwhile, and does not blame it', async () => {
+  const { limiter } = await rig({ deadlineMs: 50 })
+  await recovered(limiter)
+  const decision = limiter.check('acme', 'email')
+  // It is on its way, and timers come before answers from here.
+  await new Promise(setImmediate)
+  const untilAt = performance.now() + 200
+  while (performance.now() < untilAt);
+  expect(await decision).toMatchObject({ allowed: true, degraded: false })
+})
+
 describe('a process that used a limiter', () => {
   const program = fileURLToPath(new URL('limit-and-leave.ts', import.meta.url))
   const run = (url: string): Promise<string> =>
