@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { diskDeadLetters } from 'switchgear'
 import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { drainDeadlineMs } from '../src/delivery/start-delivery.ts'
@@ -138,6 +139,16 @@ describe('a service that cannot start', () => {
     const { code, output } = await runService(folder, ['serve'])
     expect(output).toContain('organizations.acme.recievers: is not a known key')
     expect(output).toContain('switchgear.config.json')
+    expect(code).toBe(1)
+  })
+
+  it('does not share letters on disk with another process, and says what to do', async () => {
+    const folder = makeFolder()
+    const letters = diskDeadLetters({ directory: join(folder, 'dead-letters') })
+    await letters.count()
+    const { code, output } = await runService(folder, ['serve'])
+    await letters.close?.()
+    expect(output).toContain(`DATA_DIR: ${folder} has the dead letters of another process; give each process`)
     expect(code).toBe(1)
   })
 
