@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { memoryWindows } from '../../src/adapters/memory/limiter.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
 import type { Clock } from '../../src/ports/clock.ts'
-import type { Limiter, LimitStore } from '../../src/ports/limiter.ts'
+import type { Decision, Limiter, LimitStore } from '../../src/ports/limiter.ts'
 import { checkLimits } from '../../src/ports/limits.ts'
 import { silentLogger } from '../../src/ports/logger.ts'
 import { guardedLimiter, type GuardOptions, type OnUnavailable } from '../../src/streams/guarded-limiter.ts'
@@ -126,4 +126,42 @@ test('a request that passed and is given back before the store answered is given
   await limiter.refund(await clock.runUntil(limiter.check('acme', 'email')))
   await clock.advanceBy(50)
   expect(await inner.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 1 }] })
+})
+
+/** A store that decides at once and is heard later; it counts how often it is asked. */
+function distantStore(clock: Clock, afterMs: number): { store: LimitStore; asked: () => number } {
+  const inner = memoryWindows({ limits, clock })
+  let asked = 0
+  const check: LimitStore['check'] = async (key, names) => {
+    asked += 1
+    const decision = await inner.check(key, names)
+    await clock.sleep(afterMs)
+    return decision
+  }
+  return { store: { ...inner, check }, asked: () => asked }
+}
+
+test('a refusal that was under way while the key was reset is not remembered', async () => {
+  const clock = virtualClock()
+  const limiter = limiterOver(distantStore(clock, 50).store, { clock })
+  await clock.runUntil(limiter.check('acme', 'email'))
+  const refusal = limiter.check('acme', 'email')
+  await clock.advanceBy(10)
+  await limiter.reset('acme')
+  expect(await clock.runUntil(refusal)).toMatchObject({ allowed: false })
+  expect(await clock.runUntil(limiter.check('acme', 'email'))).toMatchObject({ allowed: true, degraded: false })
+})
+
+test('10,000 refusals are remembered, and of more the last ones', async () => {
+  const clock = virtualClock()
+  const { store, asked } = distantStore(clock, 0)
+  const limiter = limiterOver(store, { clock })
+  const cost = (cost: number): Promise<Decision> =>
+    clock.runUntil(limiter.check(`key-${cost}`, [{ name: 'email', cost }]))
+  for (let each = 2; each < 10_003; each += 1) await cost(each)
+  const before = asked()
+  for (const each of [10_002, 3]) expect(await cost(each)).toMatchObject({ allowed: false })
+  expect(asked()).toBe(before)
+  await cost(2)
+  expect(asked()).toBe(before + 1)
 })
