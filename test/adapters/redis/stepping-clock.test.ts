@@ -70,3 +70,15 @@ test('after a step back, a limit that an override is taken back from is kept unt
   await store.override('acme', { email: null })
   expect(await client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(67_000)
 })
+
+test('a key that is never without a grant counts on when it is older than its cells can tell', async () => {
+  const { storeOf, at } = rig()
+  const dayMs = 86_400_000
+  const store = storeOf({ email: { limit: 10, windowMs: 31 * dayMs } })
+  for (let day = 0; day <= 240; day += 30) {
+    await at(day * dayMs)
+    expect(await store.check('acme', 'email')).toMatchObject({ limits: [{ remaining: day === 0 ? 9 : 8 }] })
+  }
+  await at(242 * dayMs)
+  expect(await store.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 9 }] })
+})

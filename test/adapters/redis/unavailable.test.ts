@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Decision, Limiter } from '../../../src/ports/limiter.ts'
 import { redisLimiter, type RedisLimiterOptions } from '../../../src/redis.ts'
 import { type RedisNode, startRedisNode } from '../../servers/redis-node.ts'
+import { startTcpProxy } from '../../servers/tcp-proxy.ts'
 import { until } from '../../servers/until.ts'
 import { lagWatch } from './lag-watch.ts'
 
@@ -143,6 +144,23 @@ test('a process that was busy hears what Redis has answered meanwhile, and does 
   const untilAt = performance.now() + 200
   while (performance.now() < untilAt);
   expect(await decision).toMatchObject({ allowed: true, degraded: false })
+})
+
+test('a connection on which nothing comes back is given up, though nobody closed it', async () => {
+  const node = await startRedisNode()
+  endings.push(() => node.remove())
+  const proxy = await startTcpProxy(node.url)
+  endings.push(() => proxy.stop())
+  const limiter = redisLimiter({ url: proxy.url, limits })
+  endings.push(async () => limiter.close?.())
+  await recovered(limiter)
+  proxy.hold('toClient')
+  proxy.accept(false)
+  expect(await limiter.check('acme', 'email')).toMatchObject({ degraded: true })
+  await until('the connection to be given up', () => proxy.connections === 0 || undefined)
+  proxy.cut()
+  proxy.accept(true)
+  expect(await recovered(limiter)).toMatchObject({ allowed: true })
 })
 
 describe('a process that used a limiter', () => {
