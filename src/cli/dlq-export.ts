@@ -8,8 +8,8 @@ import type { LetterFilter } from '../index.ts'
 
 /** Pages grow and shrink towards this many characters, so that neither small nor large letters make them slow. */
 const pageCharacters = 4_194_304
-const firstLimit = 20
-const limitMax = 1_000
+const firstLimit = 4
+const limitMax = 200
 
 /** Writes letters out, for `import` or anything else that reads JSON lines. */
 export const exportLetters: CommandDef = storeCommand({

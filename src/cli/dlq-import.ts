@@ -115,8 +115,8 @@ function report({ fleet, screen }: Stores, counts: Counts): ExitCode {
   const { added, present, gone } = counts
   if (screen.json) screen.printJson({ fleet, ...counts })
   else {
-    screen.print(`took in ${counted(added)}; ${present} were there already`)
-    if (gone > 0) screen.print(`did not take in ${counted(gone)} that were delivered or purged within a day`)
+    screen.print(`took in ${counted(added)}; there already: ${present}`)
+    if (gone > 0) screen.print(`kept out, since delivered or purged within a day: ${gone}`)
   }
   return gone > 0 ? exitCodes.notAll : exitCodes.fine
 }

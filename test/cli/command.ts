@@ -25,6 +25,9 @@ type Environment = Readonly<Record<string, string>>
 
 const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+
 /**
  * Starts what was built. Of this process's environment it gets what a program needs to run, and `env`; it reads `input`, or
  * nothing.
@@ -42,9 +45,8 @@ export function startCommand(args: readonly string[], env: Environment = {}, inp
   const errors: string[] = []
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   child.stderr.on('data', (data: Buffer) => errors.push(data.toString()))
-  const onExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', onExit)
-  const ended = endOf(child, onExit).then((code) => ({ code, stdout: lines.join('\n'), stderr: errors.join('') }))
+  running.add(child)
+  const ended = endOf(child).then((code) => ({ code, stdout: lines.join('\n'), stderr: errors.join('') }))
   return {
     lines,
     says: (what) => until(`a line with ${what}`, () => lines.find((line) => line.includes(what)), 60_000),
@@ -58,8 +60,8 @@ export function runCommand(args: readonly string[], env: Environment = {}, input
   return startCommand(args, env, input).ended
 }
 
-async function endOf(child: ChildProcess, onExit: () => void): Promise<number | null> {
+async function endOf(child: ChildProcess): Promise<number | null> {
   const [code] = (await once(child, 'close')) as [number | null]
-  process.removeListener('exit', onExit)
+  running.delete(child)
   return code
 }

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net'
+import { Redis } from 'ioredis'
 import type { DeadLetters, Letter, LetterDraft } from 'switchgear'
 import { redisDeadLetters } from 'switchgear/redis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -6,17 +7,20 @@ import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
 import { type Ended, runCommand } from './command.ts'
 
 let node: RedisNode
+let client: Redis
 let queue: DeadLetters
 
 beforeAll(async () => {
   node = await startRedisNode()
-  queue = redisDeadLetters({ url: node.url, fleet: 'alerts', deadlineMs: 10_000 })
+  client = new Redis(node.url)
+  queue = redisDeadLetters({ connection: client, fleet: 'alerts', deadlineMs: 60_000 })
 })
 afterEach(async () => {
   await queue.purge({})
 })
 afterAll(async () => {
   await queue?.close?.()
+  client?.disconnect()
   await node?.remove()
 })
 
@@ -149,8 +153,7 @@ describe('a letter', () => {
       ['redrive', '--cancel', 'acme.1'],
       ['redrive', '--channel', 'none'],
     ]
-    for (const args of commands) {
-      const { code, stdout } = await run(args)
+    for (const { code, stdout } of await Promise.all(commands.map((args) => run(args)))) {
       expect(stdout).toMatch(/^fleet "alerts" has no /)
       expect(code).toBe(4)
     }
@@ -167,10 +170,8 @@ describe('a letter', () => {
     })
     await queue.edit(id, { payload: evil, channel: `${evil}2` })
     const all = [['ls'], ['ls', '--json'], ['show', id], ['show', id, '--json'], ['stats'], ['export'], ['park', id]]
-    for (const args of [...all, ['show', `${id}?`]]) {
-      const { stdout, stderr } = await run(args)
-      expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
-    }
+    const ended = await Promise.all([...all, ['show', `${id}?`]].map((args) => run(args)))
+    for (const { stdout, stderr } of ended) expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
     expect(JSON.parse((await run(['show', id, '--json'])).stdout)).toMatchObject({ id, payload: evil })
   })
 })
@@ -223,19 +224,21 @@ describe('a Redis that cannot be asked', () => {
     ['unpark', '--all', '--yes'],
     ['purge', '--all', '--yes'],
     ['export'],
+    ['import'],
   ]
 
   test('ends every command with 3 within its deadline, and one line that says what to do', async () => {
     const redis = `redis://ann:hunter2@127.0.0.1:${await freePort()}`
-    const check = async ({ code, stdout, stderr }: Ended): Promise<void> => {
+    const check = ({ code, stdout, stderr }: Ended): void => {
       expect(stderr).toMatch(/127\.0\.0\.1:\d+, fleet "alerts" is unavailable: .*ECONNREFUSED.* \(waited 1 s at most\)/)
       expect(stderr).not.toContain('hunter2')
       expect(stderr.trimEnd().split('\n')).toHaveLength(1)
       expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
     }
-    for (const args of all) await check(await run([...args, '--redis', redis, '--deadline', '1s']))
     const [letter] = await enqueue(1)
-    await check(await run(['import', '--redis', redis, '--deadline', '1s'], JSON.stringify(letter)))
+    const away = ['--redis', redis, '--deadline', '1s']
+    const ended = await Promise.all(all.map((args) => run([...args, ...away], JSON.stringify(letter))))
+    for (const each of ended) check(each)
   })
 
   test('and freezes ends a command with 3, and leaves no process behind', async () => {
@@ -250,10 +253,15 @@ describe('a Redis that cannot be asked', () => {
   })
 })
 
-/** So many letters, the oldest first. */
+let enqueued = 0
+
+/** So many letters, the oldest first, also where they are of the same millisecond. */
 async function enqueue(letters: number): Promise<Letter[]> {
   const all: Letter[] = []
-  for (let n = 0; n < letters; n += 1) all.push(await queue.enqueue({ ...draft, messageId: `m${n}` }))
+  for (let n = 0; n < letters; n += 1) {
+    enqueued += 1
+    all.push(await queue.enqueue({ ...draft, messageId: `m${n}`, id: String(enqueued).padStart(6, '0') }))
+  }
   return all
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import repository from '../../package.json' with { type: 'json' }
 import { runCommand } from './command.ts'
 
+const letterCommands = 'ls show count stats edit redrive park unpark purge export import'.split(' ')
 const commands = ['status', 'watch', 'history', 'force-open', 'disable', 'release']
 
 describe.concurrent('the command switchgear', () => {
@@ -12,7 +13,7 @@ describe.concurrent('the command switchgear', () => {
   test('names every command, every variable and every exit code in its help', async () => {
     const { code, stdout } = await runCommand(['--help'])
     expect(code).toBe(0)
-    for (const name of [...commands, 'limits', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
+    for (const name of [...commands, 'limits', 'dlq', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
       expect(stdout).toContain(name)
   })
 
@@ -28,6 +29,13 @@ describe.concurrent('the command switchgear', () => {
     const { code, stdout, stderr } = await runCommand(['limits', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear limits ${name}`, '--redis', '--fleet', '--json', '--deadline', '--limits'])
+      expect(stdout).toContain(text)
+  })
+
+  test.each(letterCommands)('explains dlq %s, without asking Redis', async (name) => {
+    const { code, stdout, stderr } = await runCommand(['dlq', name, '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const text of [`switchgear dlq ${name}`, '--redis', '--fleet', '--json', '--deadline', 'EXIT CODES'])
       expect(stdout).toContain(text)
   })
 
@@ -86,6 +94,32 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['limits', 'override', 'acme', 'email', '--limit', '0', '--window', '1h'], '--limit: expected a whole number'],
     [['limits', 'override', 'acme', 'email', '--limit', '5', '--window', '32d'], '--window: expected a duration'],
     [['limits', 'override', 'acme', 'email', '--none', '--limit', '5'], '--none: it does not go with --limit'],
+    [['dlq', 'frobnicate'], 'dlq frobnicate: there is no such command; expected one of ls, show'],
+    [['dlq', 'ls', 'acme.1'], 'dlq ls: expected no argument, and there are 1'],
+    [['dlq', 'ls', '--limit', '1001'], '--limit: expected a whole number from 1 to 1000'],
+    [['dlq', 'ls', '--cursor', 'x'], 'cursor: expected what a page gave as its next'],
+    [['dlq', 'ls', '--cursor', '1_acme.1', '--all'], '--all: it does not go with --cursor'],
+    [['dlq', 'count', '--type', 'bad'], 'filter.errorType: expected one of timeout, connection'],
+    [['dlq', 'count', '--organization', ''], '--organization: expected a name'],
+    [['dlq', 'count', '--since', 'yesterday'], '--since: expected a day, a time with Z or an offset, or how long ago'],
+    [['dlq', 'count', '--since', '2026-11-24T10:00'], '--since: expected a day, a time with Z or an offset'],
+    [['dlq', 'count', '--until', '2026-13-24'], '--until: expected a day'],
+    [['dlq', 'count', '--until', '0s'], '--until: expected a duration above 0 and up to 3650 days'],
+    [['dlq', 'count', '--parked', '--not-parked'], '--not-parked: it does not go with --parked'],
+    [['dlq', 'show'], 'dlq show: <ID> is missing'],
+    [['dlq', 'edit', 'acme.1'], 'edit: expected --payload or --channel'],
+    [['dlq', 'edit', 'acme.1', '--channel', 'x', '--version', '0'], '--version: expected a whole number'],
+    [['dlq', 'park'], 'letters: expected ids, a filter, or --all'],
+    [['dlq', 'unpark', 'acme.1', '--channel', 'x'], 'letters: ids, a filter and --all do not go together'],
+    [['dlq', 'purge', '--yes'], 'letters: expected ids, a filter, or --all'],
+    [['dlq', 'redrive'], 'letters: expected ids, a filter, or --all'],
+    [['dlq', 'redrive', 'nobody'], 'ids.0: expected the id of a letter'],
+    [['dlq', 'redrive', '--all', '--rate', '0'], '--rate: expected a number above 0'],
+    [['dlq', 'redrive', '--all', '--max', '1.5'], '--max: expected a whole number'],
+    [['dlq', 'redrive', '--job', 'acme.1', '--cancel', 'acme.2'], '--job: it does not go with --cancel'],
+    [['dlq', 'redrive', 'acme.1', '--job', 'acme.2'], '--job: it does not go with ids of letters'],
+    [['dlq', 'redrive', '--cancel', 'acme.1', '--detach'], '--cancel: it does not go with --detach'],
+    [['dlq', 'import', '--retention-days', '0'], '--retention-days: expected a whole number'],
     [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCommand(args)
