@@ -148,7 +148,10 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
     },
     async renew(id, held, leaseMs) {
       const job = find(id)
-      const still = held.filter((turn) => job?.turns.has(turn))
+      const still = held.filter((turn) => {
+        const of = job?.turns.get(turn)
+        return of !== undefined && claims.get(of.letterId) === of
+      })
       for (const turn of still) {
         const { letterId } = job?.turns.get(turn) ?? { letterId: '' }
         const renewed = { letterId, endsAt: clock.monotonic() + leaseMs }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { LetterStore } from '../../ports/letter-store.ts'
+import type { RedriveWork } from '../../ports/redrive-jobs.ts'
 import {
   bounds,
   idsOf,
@@ -177,6 +178,17 @@ export const jobClauses: readonly LetterStoreClause[] = [
     },
   },
   {
+    says: 'a turn whose lease was over is not renewed once another job has its letter',
+    async holds(store) {
+      const late = await jobOf(store, 'late', ['a'])
+      const { turn } = one((await takeFrom(store, late, 1, 5)).work)
+      const [other, work] = await untilAnotherHas(store, 'a')
+      assert.deepEqual(await store.jobs.renew(late, [turn], 60_000), [])
+      assert.equal(await store.jobs.settle(late, turn, 'delivered'), 'lost')
+      assert.equal(typeof (await store.jobs.settle(other, work.turn, 'delivered')), 'object')
+    },
+  },
+  {
     says: 'the rate gives each letter its slot, over all takings, and none in the past',
     async holds(store) {
       const ids = Array.from({ length: 12 }, (_, n) => `n${n}`)
@@ -218,6 +230,17 @@ export const jobClauses: readonly LetterStoreClause[] = [
     },
   },
 ]
+
+/** A job that has the letter, as soon as no other one has. */
+async function untilAnotherHas(store: LetterStore, id: string): Promise<readonly [job: string, work: RedriveWork]> {
+  for (let n = 0; n < 500; n += 1) {
+    const job = await jobOf(store, `other${n}`, [id])
+    const [work] = (await takeFrom(store, job, 1)).work
+    if (work !== undefined) return [job, work]
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return assert.fail('the lease is never over')
+}
 
 /** Takes one as soon as there is one. */
 async function untilTaken(store: LetterStore, job: string, deadlineMs = 5_000) {
