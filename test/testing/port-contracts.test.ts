@@ -283,6 +283,6 @@ describe('the contract of dead letters is broken by a store', () => {
 
   test('without the bounds that were asked for', async () => {
     const sentences = await broken((collect) => portContracts.deadLetters(collect, () => memoryDeadLetters()))
-    expect(sentences).toHaveLength(3)
+    expect(sentences).toHaveLength(4)
   })
 })
