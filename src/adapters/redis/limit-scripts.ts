@@ -197,14 +197,12 @@ for i = 1, #KEYS do
   if limit > 0 then
     local value = struct.pack('>ddI4BI4I4', base, last, used, form + ${overridden}, limit, tonumber(ARGV[2 * i])) .. cells
     redis.call('SET', KEYS[i], value, 'PX', ${overrideTtlMs})
-  elseif cells == '' then
-    redis.call('DEL', KEYS[i])
-  else
-    local ends = struct.unpack('>I5', cells, #cells - form + 1)
+  elseif stored then
     -- The clock may have stepped back since: then what was granted counts for that much longer by it.
     local time = ${serverTime}
     local wall = math.min(last, time[1] * 100000 + math.floor(time[2] / 10))
-    local countsForMs = math.max(0, math.ceil((base + ends - wall) / 100))
+    local untilAt = cells == '' and wall or base + struct.unpack('>I5', cells, #cells - form + 1)
+    local countsForMs = math.max(0, math.ceil((untilAt - wall) / 100))
     local value = struct.pack('>ddI4B', base, last, used, form) .. cells
     redis.call('SET', KEYS[i], value, 'PX', countsForMs + math.max(1000, math.ceil(countsForMs / 60)))
   end

@@ -67,6 +67,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ticks: fc.integer({ min: -4_000_000, max: 400_000_000 }),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ticks: fc.integer({ min: -1_000_000, max: 0 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('refund' as const), which: fc.nat(20) }) },
   {
     weight: 1,

@@ -58,6 +58,7 @@ test.each([
     expect(await store.check('acme', 'email')).toMatchObject({ allowed: false, retryAfterMs: 1 })
     await at(-backMs + retryAfterMs)
     expect(await store.check('acme', 'email')).toMatchObject({ allowed: true })
+    expect(await store.check('acme', 'email')).toMatchObject({ allowed: false })
   },
 )
 
