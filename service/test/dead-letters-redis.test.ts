@@ -118,15 +118,15 @@ describe('dead letters in Redis', { timeout: 120_000 }, () => {
         service = await startWith(folder, endpoint, redis)
       }
       await redisAt(Number(port))
-      const letters = await until(
-        'the letter to be in Redis',
+      // What Redis had is gone with it, unless its answer came so late that the letter went into the file, too.
+      await until(
+        'the letter to be in Redis, once',
         async () => {
-          const found = await lettersClient(service.url).letters()
-          return found.length > 0 ? found : undefined
+          const letters = await lettersClient(service.url).letters()
+          return letters.filter(({ id }) => id === outcome.letterId).length === 1 ? true : undefined
         },
         30_000,
       )
-      expect(letters.map(({ id }) => id)).toEqual([outcome.letterId])
       endpoint.answer = (_request, response) => response.end()
       const id = await lettersClient(service.url).redrive({ ids: [outcome.letterId] })
       await until('it to be delivered', async () =>
