@@ -40,6 +40,7 @@ export function spillReplay(options: SpillReplayOptions): SpillReplay {
   let running: Promise<void> | undefined
   let isClosed = false
   let isBroken = false
+  let lookAt = -Infinity
   /** Where a part was left when the store went. */
   let place = { part: '', done: 0 }
 
@@ -59,7 +60,7 @@ export function spillReplay(options: SpillReplayOptions): SpillReplay {
 
   const run = async (): Promise<void> => {
     try {
-      await journal.adopt()
+      await look()
       await drain()
       isBroken = false
     } catch (error) {
@@ -67,6 +68,13 @@ export function spillReplay(options: SpillReplayOptions): SpillReplay {
         logger.error({ err: error }, 'dead letters that wait in a journal cannot be read; it is tried again')
       isBroken = true
     }
+  }
+
+  /** It reads the folder, which is nothing to do twice a second. */
+  const look = async (): Promise<void> => {
+    if (clock.monotonic() < lookAt) return
+    await journal.adopt()
+    lookAt = clock.monotonic() + lookMs / 2
   }
 
   const drain = async (): Promise<void> => {
