@@ -84,8 +84,9 @@ export function spillReplay(options: SpillReplayOptions): SpillReplay {
       const done = await replayPart(part)
       if (done === undefined) return
       replayed += done
-      await part.drop()
+      // Before it is dropped: rather too many are said to wait for a moment than too few.
       place = { part: '', done: 0 }
+      await part.drop()
     }
     if (replayed > 0) logger.info({ letters: replayed }, 'dead letters that waited in a journal are in their store')
   }
