@@ -11,6 +11,8 @@ type Settled = Extract<Sent, { readonly status: 'delivered' | 'failed' }>
 
 /** Longer waits are taken in parts: a timer has an end, and a limit may have been raised meanwhile. */
 const waitMsMax = 60_000
+/** How long a letter counts as it was when it was read: whoever changes it later than that before it is sent is heard. */
+const freshMs = 2_000
 
 /**
  * Has a letter sent when it is its time, and settles it; gives it back where nothing was sent. Never rejects: what makes it
@@ -37,10 +39,17 @@ async function sendInTurn(run: RedriveRun, turn: RedriveTurn): Promise<Sent> {
   const { clock, plan } = run
   const { signal } = turn.off
   try {
-    await waitUntil(run, Math.max(turn.dueAt, clock.monotonic() + plan.slotInMs()), signal)
     const letter = readLetter(turn.letter)
+    let readAt = clock.monotonic()
+    await waitUntil(run, Math.max(turn.dueAt, clock.monotonic() + plan.slotInMs()), signal)
     for (;;) {
       if (signal.aborted) return { status: 'aborted' }
+      if (clock.monotonic() - readAt > freshMs) {
+        // Who takes it next has it as it is, or passes over it.
+        if (!(await isUnchanged(run, turn))) return { status: 'aborted' }
+        readAt = clock.monotonic()
+        continue
+      }
       turn.sending = true
       const sent = await sendLetter(plan, letter, signal)
       turn.sending = false
@@ -48,9 +57,15 @@ async function sendInTurn(run: RedriveRun, turn: RedriveTurn): Promise<Sent> {
       await waitUntil(run, clock.monotonic() + Math.min(waitMsMax, sent.retryAfterMs), signal)
     }
   } catch (error) {
-    if (!signal.aborted || error !== signal.reason) fail(run, error)
+    const isCalledOff = signal.aborted && (error === signal.reason || isOutage(error))
+    if (!isCalledOff) fail(run, error)
     return { status: 'aborted' }
   }
+}
+
+async function isUnchanged({ ask, store }: RedriveRun, { letter: { header } }: RedriveTurn): Promise<boolean> {
+  const there = await ask(() => store.get(header.id))
+  return there?.header.version === header.version
 }
 
 /** Rejects with the signal's reason when that aborts. */

@@ -22,6 +22,8 @@ import { handleTurn } from './redrive-turn.ts'
 const aheadMs = 1_000
 /** How often to ask whether others have left something, or an operator has changed something. */
 const pollMs = 500
+/** How soon at the earliest: the clock of the store may be behind ours. */
+const pollMsMin = 100
 /** How long calls under way may take to end when the work is called off. */
 const graceMs = 1_000
 
@@ -102,7 +104,7 @@ function tooEarlyMs(run: RedriveRun): number {
 async function wait(run: RedriveRun, { job, work, skipped }: Taken): Promise<void> {
   if (job.pausedUntilAt !== undefined) {
     sawPause(run, job.pausedUntilAt)
-    await rest(run, Math.min(pollMs, Math.max(1, job.pausedUntilAt - run.clock.now())))
+    await rest(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
   } else if (work.length + skipped.length === 0) {
     if (job.fedAll) await rest(run, pollMs)
     else await run.ask(() => feedJob(run.store, job))

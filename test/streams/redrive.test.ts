@@ -202,6 +202,34 @@ describe('an open breaker', () => {
     await clock.runUntil(gear.close())
   })
 
+  test('is not asked for all the time where the clock of the store is behind', async () => {
+    let asked = 0
+    const { clock, queue, fill } = redriveRig(({ jobs }) => {
+      const take: typeof jobs.take = async (...given) => {
+        asked += 1
+        const taken = await jobs.take(...given)
+        const until = taken?.job.pausedUntilAt
+        if (taken === undefined || until === undefined) return taken
+        return { ...taken, job: { ...taken.job, pausedUntilAt: until - 600_000 } }
+      }
+      return { jobs: { ...jobs, take } }
+    })
+    await fill(1)
+    const isOpenUntil = clock.monotonic() + 20_000
+    const through = {
+      run: async () => {
+        const retryAfterMs = isOpenUntil - clock.monotonic()
+        if (retryAfterMs > 0)
+          throw new BreakerOpenError({ breaker: 'smtp', mode: 'open', retryAfterMs, retryAt: 0, because: 'it is' })
+        return undefined as never
+      },
+    }
+    const { events, ended } = watch(queue.redrive({}, { to: async () => {}, through }))
+    await clock.runUntil(ended)
+    expect(outcomes(events)).toEqual(['paused', 'acme.0: delivered'])
+    expect(asked).toBeLessThan(300)
+  })
+
   test('that opens between two attempts ends the redrive with what the work said', async () => {
     const { clock, queue, fill } = redriveRig()
     await fill(1)
@@ -232,6 +260,32 @@ test('what a limit refuses waits, and no redrive is spent', async () => {
   expect(at.map((ms) => Math.floor(ms / 60_000))).toEqual([0, 0, 1, 1, 2])
   expect(clock.pendingTimers).toBe(0)
 })
+
+test.each(['a limit', 'a rate'])(
+  'a letter that waits for %s is sent as it is then, if it still is to be',
+  async (what) => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(4)
+    const limiter = memoryLimiter({ clock, limits: { email: { limit: 1, windowMs: 60_000 } } })
+    const sent: unknown[] = []
+    const to = async ({ payload }: Letter) => void sent.push(payload)
+    const how = what === 'a limit' ? { limit: { limiter, names: 'email' } } : { ratePerSecond: 1 / 60 }
+    const { events, ended } = watch(queue.redrive({}, { to, ...how }))
+    await clock.advanceBy(10_000)
+    expect(outcomes(events)).toEqual(['acme.0: delivered'])
+    await queue.purge(['acme.1'])
+    await queue.park(['acme.2'])
+    await queue.edit('acme.3', { payload: 'corrected' })
+    await clock.runUntil(ended)
+    expect(sent).toEqual([{ index: 0 }, 'corrected'])
+    expect(outcomes(events).toSorted()).toEqual([
+      'acme.0: delivered',
+      'acme.1: skipped',
+      'acme.2: skipped',
+      'acme.3: delivered',
+    ])
+  },
+)
 
 describe('a redrive that is called off', () => {
   test('by its signal completes; what was not sent is given back, and another worker goes on', async () => {
