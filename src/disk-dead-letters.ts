@@ -50,8 +50,9 @@ export function diskDeadLetters(options: DiskDeadLettersOptions): DeadLetters {
     logger,
   })
   const store = journaledLetters({
-    make: (clock) => memoryLetters({ charactersMax: bytesMax, clock }),
+    make: (clock, charactersMax) => memoryLetters({ clock, charactersMax }),
     journal,
+    room: bytesMax,
     clock,
     logger,
   })

@@ -5,7 +5,7 @@ import type { LetterSnapshot, RestorableLetters } from '../ports/letter-store.ts
 import type { Logger } from '../ports/logger.ts'
 import {
   applyChange,
-  type Instant,
+  type Circumstances,
   type LetterChange,
   type LetterRecord,
   readChange,
@@ -23,9 +23,11 @@ export interface ChangeJournal {
 }
 
 export interface ChangeJournalOptions {
-  /** Makes a store that is empty, and asks nothing but this clock. */
-  readonly make: (clock: Clock) => RestorableLetters
+  /** Makes a store that is empty, and asks nothing but this clock, and how much all letters may take at the moment. */
+  readonly make: (clock: Clock, room: () => number) => RestorableLetters
   readonly journal: Journal
+  /** What all letters together may take, in characters. Less than what they take already only keeps out others. */
+  readonly room: number
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -38,11 +40,11 @@ const slackBytes = 16_777_216
  * they are durable: so the next process, which makes them again, comes to the same store. When most of the journal is
  * history, the store is written down whole in its place, while it is used.
  */
-export function changeJournal({ make, journal, clock, logger }: ChangeJournalOptions): ChangeJournal {
-  let instant: Instant = { now: 0, monotonic: 0 }
+export function changeJournal({ make, journal, room, clock, logger }: ChangeJournalOptions): ChangeJournal {
+  let as: Circumstances = { now: 0, monotonic: 0, room }
   const asOf: Clock = {
-    now: () => instant.now,
-    monotonic: () => instant.monotonic,
+    now: () => as.now,
+    monotonic: () => as.monotonic,
     setTimeout: (run, delayMs, how) => clock.setTimeout(run, delayMs, how),
     clearTimeout: (timer) => clock.clearTimeout(timer),
     sleep: (delayMs, how) => clock.sleep(delayMs, how),
@@ -58,10 +60,10 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
   let rewriting: Promise<void> | undefined
   let rewriteAt = slackBytes
 
-  const time = (): Instant => ({ now: clock.now(), monotonic: clock.monotonic() + aheadMs })
+  const present = (): Circumstances => ({ now: clock.now(), monotonic: clock.monotonic() + aheadMs, room })
 
   const open = async (): Promise<RestorableLetters> => {
-    const store = make(asOf)
+    const store = make(asOf, () => as.room)
     let last = 0
     let restoredBytes = 0
     let unread = 0
@@ -91,7 +93,7 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
 
   /** Whether it was a change: one that the store refused then is refused again. */
   const redo = async (store: RestorableLetters, { change, ...at }: LetterRecord): Promise<boolean> => {
-    instant = at
+    as = at
     try {
       await applyChange(store, change)
       return true
@@ -116,10 +118,10 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
     const store = await opened()
     while (barrier !== undefined) await barrier
     underWay += 1
-    const at = time()
+    const at = present()
     try {
       await journal.append(writeChange({ ...at, change }))
-      instant = at
+      as = at
       return await applyChange(store, change)
     } finally {
       underWay -= 1
@@ -141,7 +143,7 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
         whenQuiet = quiet
         if (underWay === 0) quiet()
       })
-      const replaced = journal.replace(recordsOf(store.snapshot(), time()))
+      const replaced = journal.replace(recordsOf(store.snapshot(), present()))
       goOn()
       await replaced
       rewriteAt = 2 * journal.bytes + slackBytes
@@ -157,7 +159,7 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
   return {
     async store() {
       const store = await opened()
-      instant = time()
+      as = present()
       return store
     },
     commit,
@@ -170,6 +172,6 @@ export function changeJournal({ make, journal, clock, logger }: ChangeJournalOpt
   }
 }
 
-function* recordsOf(parts: readonly LetterSnapshot[], at: Instant): Iterable<Uint8Array> {
+function* recordsOf(parts: readonly LetterSnapshot[], at: Circumstances): Iterable<Uint8Array> {
   for (const part of parts) yield writeChange({ ...at, change: restoringOf(part) })
 }

@@ -40,13 +40,15 @@ export type LetterRestoring =
   | { readonly does: 'restore'; readonly letter: LetterParts; readonly arrival: number }
   | { readonly does: 'restore'; readonly other: Readonly<Record<string, unknown>> }
 
-/** When a store is changed: what its clock says, so that it says the same when the change is made again. */
-export interface Instant {
+/** When a store is changed, and with how much room: what it refused then, and that alone, it refuses when the change is made again. */
+export interface Circumstances {
   readonly now: number
   readonly monotonic: number
+  /** What all letters together may take, in characters. */
+  readonly room: number
 }
 
-export interface LetterRecord extends Instant {
+export interface LetterRecord extends Circumstances {
   readonly change: LetterChange | LetterRestoring
 }
 
@@ -57,13 +59,22 @@ export function writeChange({ change, ...at }: LetterRecord): Uint8Array {
   return Buffer.from(`${JSON.stringify({ v: 1, ...at, change: { ...change, letter: header } })}\n${body}`)
 }
 
+/** What JSON makes of a record. */
+interface StoredRecord {
+  readonly v: unknown
+  /** `null` is no bound. */
+  readonly room: number | null
+}
+
 /** `undefined` for what is no change, or one of a later version. */
 export function readChange(record: Uint8Array): LetterRecord | undefined {
   const text = Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString()
   const end = text.indexOf('\n')
   try {
-    const { v, ...rest } = JSON.parse(end < 0 ? text : text.slice(0, end)) as LetterRecord & { readonly v: unknown }
+    const { v, room, ...given } = JSON.parse(end < 0 ? text : text.slice(0, end)) as Omit<LetterRecord, 'room'> &
+      StoredRecord
     if (v !== 1) return undefined
+    const rest = { ...given, room: room ?? Infinity }
     if (end < 0) return rest
     const header = (rest.change as { readonly letter: unknown }).letter as LetterParts['header']
     const letter = { header, body: text.slice(end + 1) }

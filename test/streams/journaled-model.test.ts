@@ -45,6 +45,7 @@ async function lettersIn(directory: string, clock: VirtualClock, rewrites: boole
   const journal = diskJournal({ directory, name: 'letters', isShared: false, bytesMax: 1e9, logger: silentLogger })
   return journaledLetters({
     make: (clock) => memoryLetters({ clock }),
+    room: Infinity,
     journal: rewrites ? seeminglyLong(journal) : journal,
     clock,
     logger: silentLogger,

@@ -10,8 +10,8 @@ import { type LetterShelf, letterShelf, type Place, type Shelved, sizeOf } from 
 import { memoryRedriveJobs, type RestorableRedriveJobs, type StoredJob } from './redrive-jobs.ts'
 
 export interface MemoryLettersOptions {
-  /** What all letters together may take, in characters of JSON; the next one is refused. Default 268,435,456. */
-  readonly charactersMax?: number | undefined
+  /** What all letters together may take, in characters of JSON, or what says it; the next one is refused. Default 268,435,456. */
+  readonly charactersMax?: number | (() => number) | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -24,11 +24,12 @@ const dropsMax = 1_000
 /** Letters in the memory of this process, gone with it. */
 export function memoryLetters(options: MemoryLettersOptions = {}): RestorableLetters {
   const { clock = systemClock } = options
-  const charactersMax = options.charactersMax ?? memoryLettersDefaults.charactersMax
+  const given = options.charactersMax ?? memoryLettersDefaults.charactersMax
   const shelf = letterShelf()
   const gone = goneLetters(clock)
 
   const checkRoom = (characters: number): void => {
+    const charactersMax = typeof given === 'number' ? given : given()
     if (characters > 0 && shelf.characters + characters > charactersMax)
       throw new OverCapacityError('dead letters in memory', 'charactersMax', charactersMax)
   }
