@@ -18,9 +18,17 @@ export function sweeper(
 ): Sweeper {
   let timer: Timer | undefined
   let stopped = false
+  let isFailing = false
 
+  /** Never rejects: that old letters stay for a while is no reason not to look at the others. */
   const sweepAll = async (): Promise<void> => {
-    while (!stopped && (await sweep()) > 0);
+    try {
+      while (!stopped && (await sweep()) > 0);
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) logger.warn({ err: error }, 'old dead letters could not be dropped')
+      isFailing = true
+    }
   }
 
   const arm = (): void => {
@@ -28,7 +36,7 @@ export function sweeper(
   }
 
   const run = async (): Promise<void> => {
-    await sweepAll().catch((error: unknown) => logger.warn({ err: error }, 'old dead letters could not be dropped'))
+    await sweepAll()
     if (!stopped) arm()
   }
 

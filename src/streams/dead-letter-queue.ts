@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import type { Observable } from 'rxjs'
 import { ulid } from 'ulid'
 import { parseOptions } from '../kernel/options.ts'
@@ -42,6 +43,7 @@ import { redriveNow, type Redrives, redrives } from './redrive.ts'
 export interface DeadLetters {
   /** The fleet whose instances share it; absent where it is no matter of fleets. */
   readonly fleet?: string | undefined
+  /** `node:diagnostics_channel` carries each letter that is new as `switchgear:letter`. */
   enqueue(draft: LetterDraft): Promise<Letter>
   /**
    * Puts back a letter that `get` or `list` gave, of this queue or another one, as it was: with its id, times, attempts,
@@ -120,7 +122,9 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
     async enqueue(draft) {
       const drafted = writeLetter(draft, { at: clock.now(), newId, bodyBytesMax })
       const added = await (await fresh()).add(drafted, { lettersMax })
-      return readLetter(added.status === 'gone' ? drafted : added.letter)
+      const letter = readLetter(added.status === 'gone' ? drafted : added.letter)
+      if (added.status === 'added' && newLetters.hasSubscribers) newLetters.publish(letter)
+      return letter
     },
     async restore(letter) {
       const restored = restoredLetter(letter, bodyBytesMax)
@@ -155,6 +159,8 @@ export function deadLetterQueue(store: LetterStore, options: DeadLetterQueueOpti
     },
   }
 }
+
+const newLetters = channel('switchgear:letter')
 
 /** What was given: a field that is there and `undefined` was not. */
 function said<T extends object>(given: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -1,4 +1,3 @@
-import { channel } from 'node:diagnostics_channel'
 import type { ClassifiedError } from '../kernel/classify.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Letter, LetterDraft } from '../ports/dead-letters.ts'
@@ -34,7 +33,6 @@ export async function writeDeadLetter(
     if (deadLetters === undefined) throw new Error('there is no queue of dead letters')
     const letter = await deadLetters.enqueue(draftOf(describe, failure))
     if (typeof letter.id !== 'string') throw new TypeError('the queue of dead letters gave no letter')
-    announce(letter)
     return letter.id
   } catch (error) {
     unheeded(() => logger.error({ err: error, failed: failure.error }, 'the dead letter could not be written'))
@@ -57,10 +55,4 @@ function draftOf(describe: Describe, { error, attemptErrors }: Failure): LetterD
     attempts: draft.attempts ?? attemptErrors.map(({ at, error: { message } }) => ({ at, error: message })),
     id,
   }
-}
-
-const letters = channel('switchgear:letter')
-
-function announce(letter: Letter): void {
-  if (letters.hasSubscribers) letters.publish(letter)
 }

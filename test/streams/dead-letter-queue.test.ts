@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { memoryLetters } from '../../src/adapters/memory/letters.ts'
 import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
@@ -29,6 +30,35 @@ describe('the queue of dead letters', () => {
     expect(rest).toMatchObject({ items: [{ id: 'acme.1' }] })
     expect(rest.next).toBe(undefined)
     expect((await queue.list({ channel: 'slack' }, { limit: 4 })).next).toBe(undefined)
+  })
+
+  test('publishes each letter that is new, however it comes in, on its diagnostics channel', async () => {
+    const clock = virtualClock()
+    const queue = deadLetterQueue(memoryLetters({ clock }), { clock, sweepEveryMs: 0 })
+    const seen: unknown[] = []
+    const note = (message: unknown): void => void seen.push(message)
+    subscribe('switchgear:letter', note)
+    try {
+      const first = await queue.enqueue({ ...draft, id: 'a' })
+      await queue.enqueue({ ...draft, id: 'a' })
+      await queue.purge(['acme.a'])
+      await queue.enqueue({ ...draft, id: 'a' })
+      await expect(queue.enqueue({ ...draft, organization: '' })).rejects.toThrow(ConfigError)
+      expect(seen).toEqual([first])
+    } finally {
+      unsubscribe('switchgear:letter', note)
+    }
+  })
+
+  test('is looked at all the same where what is too old cannot be dropped before, and says so once', async () => {
+    const clock = virtualClock()
+    const sweep = async (): Promise<never> => Promise.reject(new UnavailableError('disk', 'it is full'))
+    const said: string[] = []
+    const logger = { info() {}, warn: (_: object, message: string) => void said.push(message), error() {} }
+    const queue = deadLetterQueue({ ...memoryLetters({ clock }), sweep }, { clock, sweepEveryMs: 0, logger })
+    await queue.enqueue({ ...draft, id: 'a' })
+    expect([await queue.count(), await queue.purge(['acme.a'])]).toEqual([1, 1])
+    expect(said).toEqual(['old dead letters could not be dropped'])
   })
 
   test('adds up counts and rows that a store gives in parts', async () => {
