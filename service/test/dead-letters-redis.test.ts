@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { redisDeadLetters } from 'switchgear/redis'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Server } from '../../test/servers/server-process.ts'
 import { startRedisCluster } from '../../test/servers/redis-cluster.ts'
@@ -78,6 +79,22 @@ describe('dead letters in Redis', { timeout: 120_000 }, () => {
     expect(await lettersClient(one.url).letters()).toEqual([])
     expect(await one.terminate()).toBe(0)
     expect(await other.terminate()).toBe(0)
+  })
+
+  it('are sent again for a redrive that nobody works on, however many newer ones are over', async () => {
+    const [endpoint, redis] = [await brokenEndpoint(), await redisAt()]
+    const first = await startWith(makeFolder(), endpoint, redis)
+    const { letterId } = await outcomeOf(first, 'a-1')
+    expect(await first.terminate()).toBe(0)
+    endpoint.answer = (_request, response) => response.end()
+    const deadLetters = redisDeadLetters({ url: redis.url, fleet: 'alerts' })
+    ends.push(() => deadLetters.close?.())
+    const { redrives } = deadLetters
+    const [old] = await redrives.start([letterId ?? ''])
+    for (let n = 0; n < 120; n += 1) for (const { id } of await redrives.start(['acme.none'])) await redrives.cancel(id)
+    await startWith(makeFolder(), endpoint, redis)
+    await until('it to be done', async () => ((await redrives.get(old?.id ?? ''))?.state === 'done' ? true : undefined))
+    expect(await deadLetters.count()).toBe(0)
   })
 
   it('are as well in a Cluster of which some nodes are named', async () => {

@@ -65,8 +65,8 @@ export interface RedriveJobs {
   /** Idempotent by id. Jobs are forgotten a day after their last change. @throws OverCapacityError for a bound of its own */
   start(plan: RedrivePlan): Promise<void>
   get(id: string): Promise<RedriveJob | undefined>
-  /** Jobs of an organization that are not forgotten, newest first, at most 100. */
-  list(organization: string): Promise<readonly RedriveJob[]>
+  /** Jobs of an organization that are not forgotten, or those of them that are not over, newest first, at most 100. */
+  list(organization: string, which?: { readonly underWay?: boolean | undefined }): Promise<readonly RedriveJob[]>
   /**
    * Puts letters (at most 1,000) behind those that are in the job already, if it runs and `cursor` is where it was to go
    * on: once for each cursor, whoever is first. `next` is where to go on then, absent at the end. Says whether it did. A job

@@ -57,7 +57,7 @@ function journaledJobs({ store: read, commit }: ChangeJournal): RedriveJobs {
       if ((await (await read()).jobs.get(plan.id)) === undefined) await commit({ does: 'start', plan })
     },
     get: async (id) => (await read()).jobs.get(id),
-    list: async (organization) => (await read()).jobs.list(organization),
+    list: async (organization, which) => (await read()).jobs.list(organization, which),
     async feed(id, cursor, ids, next) {
       return (await isOpen(id)) && ((await commit({ does: 'feed', id, cursor, ids, next })) as boolean)
     },

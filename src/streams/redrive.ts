@@ -36,8 +36,8 @@ export interface Redrives {
    */
   work(jobId: string, options: RedriveWorkOptions): Observable<RedriveEvent>
   get(jobId: string): Promise<Redrive | undefined>
-  /** Those of an organization, newest first, at most 100. */
-  list(organization: string): Promise<readonly Redrive[]>
+  /** Those of an organization, newest first, at most 100; with `underWay`, of those that are running or paused. */
+  list(organization: string, which?: { readonly underWay?: boolean | undefined }): Promise<readonly Redrive[]>
   /** Ends a job: what is just being sent is still settled, the rest stays as it is. Says whether it was under way. */
   cancel(jobId: string): Promise<boolean>
 }
@@ -58,7 +58,9 @@ export function redrives(parts: StartParts): Redrives {
       const job = await store.jobs.get(jobId)
       return job && seen(job)
     },
-    list: async (organization) => (await store.jobs.list(checkName(organization, 'organization'))).map(seen),
+    async list(organization, { underWay = false } = {}) {
+      return (await store.jobs.list(checkName(organization, 'organization'), { underWay })).map(seen)
+    },
     cancel: (jobId) => store.jobs.cancel(jobId),
   }
 }

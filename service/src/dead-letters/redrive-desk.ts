@@ -62,7 +62,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
     },
     get: (id) => redrives.get(id),
     async list(organization) {
-      const found = organization === undefined ? (await all()).jobs : await redrives.list(organization)
+      const found = organization === undefined ? (await all({})).jobs : await redrives.list(organization)
       return found.toSorted((a, b) => b.startedAt - a.startedAt).slice(0, listMax)
     },
     cancel: async (id) => void (await redrives.cancel(id)),
@@ -88,7 +88,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   async function look(): Promise<void> {
     if (working.size >= jobsMax || performance.now() < nextLookAt) return
     try {
-      const { jobs, asked } = await all()
+      const { jobs, asked } = await all({ underWay: true })
       for (const { id, state } of jobs) if (state === 'running') work(id)
       nextLookAt = performance.now() + Math.max(lookMs, asked * lookMsForEach)
       failing = false
@@ -100,12 +100,14 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   }
 
   /** The jobs of all organizations, and how many organizations were asked for. */
-  async function all(): Promise<{ readonly jobs: readonly Redrive[]; readonly asked: number }> {
+  async function all(which: {
+    readonly underWay?: boolean
+  }): Promise<{ readonly jobs: readonly Redrive[]; readonly asked: number }> {
     const names = new Set(organizations.keys())
     for (const row of (await deadLetters.stats()).rows) names.add(row.organization)
     const found: Redrive[] = []
     for (const some of chunks([...names], asksAtOnce))
-      found.push(...(await Promise.all(some.map((name) => redrives.list(name)))).flat())
+      found.push(...(await Promise.all(some.map((name) => redrives.list(name, which)))).flat())
     return { jobs: found, asked: names.size }
   }
 

@@ -51,6 +51,14 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
     jobs.delete(job.plan.id)
   }
 
+  /** Forgets the oldest job that is over, and of which nobody holds a letter. */
+  const makeRoom = (): void => {
+    for (const [id, { state, turns: held }] of jobs) {
+      if (state !== 'running' && held.size === 0) return void jobs.delete(id)
+    }
+    throw new OverCapacityError('redrives in memory', 'jobsMax', jobsMax)
+  }
+
   const change = (job: Job): void => {
     job.changedAt = clock.monotonic()
     if (job.state === 'running' && job.fedAll && doneOf(job) === job.fed) job.state = 'done'
@@ -116,16 +124,18 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
     async start(plan) {
       for (const job of jobs.values()) forgetIfOld(job)
       if (jobs.has(plan.id)) return
-      if (jobs.size >= jobsMax) throw new OverCapacityError('redrives in memory', 'jobsMax', jobsMax)
+      if (jobs.size >= jobsMax) makeRoom()
       jobs.set(plan.id, newJob(plan, clock.monotonic()))
     },
     async get(id) {
       const job = find(id)
       return job && seen(job)
     },
-    async list(organization) {
+    async list(organization, { underWay = false } = {}) {
       for (const job of jobs.values()) forgetIfOld(job)
-      const own = [...jobs.values()].filter(({ plan }) => plan.organization === organization)
+      const own = [...jobs.values()].filter(
+        ({ plan, state }) => plan.organization === organization && (!underWay || state === 'running'),
+      )
       return own.toReversed().slice(0, listMax).map(seen)
     },
     async feed(id, cursor, ids, next) {

@@ -1,4 +1,5 @@
-import { UnavailableError } from '../../kernel/errors.ts'
+import { OverCapacityError, UnavailableError } from '../../kernel/errors.ts'
+import { shown } from '../../kernel/options.ts'
 import { letterId, organizationOf } from '../../ports/letter.ts'
 import type { RedriveJob, RedriveJobs, RedrivePlan, RedriveWork } from '../../ports/redrive-jobs.ts'
 import { type LetterAsking, listIn, textIn } from './letter-asking.ts'
@@ -11,6 +12,7 @@ import {
   feedScript,
   giveBackScript,
   type JobFact,
+  jobsMax,
   jobFacts,
   listScript,
   pauseScript,
@@ -66,13 +68,14 @@ export function redisRedriveJobs({ redis, fleet, keptMs }: RedisRedriveJobsOptio
     async start(plan) {
       const { startedAt, total, ratePerSecond, of } = plan
       const parkedToo = 'ids' in of || of.filter.parked === true
-      await about(startScript, plan.id, [
+      const started = await about(startScript, plan.id, [
         ...[JSON.stringify(plan), startedAt, total, ratePerSecond ?? '', parkedToo ? 1 : 0],
       ])
+      if (started === 0) throw new OverCapacityError(`redrives of ${shown(plan.organization)}`, 'jobsMax', jobsMax)
     },
     get,
-    async list(organization) {
-      const found = listIn(await redis.script(listScript, [allKey(fleet, organization)], ['']))
+    async list(organization, { underWay = false } = {}) {
+      const found = listIn(await redis.script(listScript, [allKey(fleet, organization)], ['', underWay ? 1 : 0]))
       const jobs = await sideBySide(found, (own) => get(letterId(organization, textIn(own))))
       return jobs.filter((job) => job !== undefined)
     },

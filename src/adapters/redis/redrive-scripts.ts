@@ -66,14 +66,30 @@ local function settled(entry)
 end
 `
 
-/** ARGV: job, plan as JSON, when it was started, most letters, rate or '', 1 if parked letters are meant too. */
+/** Jobs of an organization that are remembered; more than those that are not over are not started. */
+export const jobsMax = 1_000
+
+/**
+ * ARGV: job, plan as JSON, when it was started, most letters, rate or '', 1 if parked letters are meant too. Returns 0 when
+ * there are too many that are not over.
+ */
 export const startScript: Script = script(`${jobLua}
-if call('EXISTS', job) == 1 then return 0 end
+if call('EXISTS', job) == 1 then return 1 end
+if call('ZCARD', jobs) >= ${jobsMax} then
+  local over
+  for _, id in ipairs(call('ZRANGE', jobs, 0, -1)) do
+    if call('HGET', prefix .. 'job:' .. id, 'state') ~= 'running' then
+      over = id
+      break
+    end
+  end
+  if not over then return 0 end
+  call('ZREM', jobs, over)
+end
 call('HSET', job, 'plan', ARGV[2], 'state', 'running', 'total', ARGV[4], 'rate', ARGV[5], 'parkedToo', ARGV[6],
   'fed', 0, 'fedAll', 0, 'cursor', '', 'delivered', 0, 'failed', 0, 'parked', 0, 'skipped', 0, 'turns', 0, 'slot', 0)
 call('XGROUP', 'CREATE', stream, 'w', '0', 'MKSTREAM')
 call('ZADD', jobs, ARGV[3], jobId)
-call('ZREMRANGEBYRANK', jobs, 0, -1001)
 changed()
 return 1
 `)
@@ -83,12 +99,17 @@ export const seeScript: Script = script(`${jobLua}
 return call('EXISTS', job) == 1 and seen()
 `)
 
-/** ARGV: ''. Returns the newest 100 jobs that are not forgotten. */
+/** ARGV: '', 1 for those alone that are not over. Returns the newest 100 jobs that are not forgotten. */
 export const listScript: Script = script(`${jobLua}
 local found = {}
 for _, id in ipairs(call('ZREVRANGE', jobs, 0, -1)) do
   if #found == 100 then break end
-  if call('EXISTS', prefix .. 'job:' .. id) == 1 then found[#found + 1] = id else call('ZREM', jobs, id) end
+  local state = call('HGET', prefix .. 'job:' .. id, 'state')
+  if not state then
+    call('ZREM', jobs, id)
+  elseif ARGV[2] == '0' or state == 'running' then
+    found[#found + 1] = id
+  end
 end
 return found
 `)

@@ -36,6 +36,24 @@ export const jobClauses: readonly LetterStoreClause[] = [
     },
   },
   {
+    says: 'jobs that are not over are found, however many newer ones are',
+    async holds({ jobs }) {
+      const { startedAt } = plan('old')
+      await jobs.start(plan('old'))
+      await jobs.pause('acme.old', 60_000)
+      for (let n = 1; n <= 1_001; n++) {
+        await jobs.start(plan(`j${n}`, { startedAt: startedAt + n }))
+        await jobs.cancel(`acme.j${n}`)
+      }
+      await jobs.start(plan('new', { startedAt: startedAt + 2_000 }))
+      const idsIn = async (underWay: boolean): Promise<readonly string[]> =>
+        (await jobs.list('acme', { underWay })).map(({ id }) => id)
+      assert.deepEqual(await idsIn(true), ['acme.new', 'acme.old'])
+      const all = await idsIn(false)
+      assert.deepEqual([all.length, all[0], all[1]], [100, 'acme.new', 'acme.j1001'])
+    },
+  },
+  {
     says: 'letters are fed once for each cursor, and `total` is what was fed once all are in',
     async holds(store) {
       const { jobs } = store
