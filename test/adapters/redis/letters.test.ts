@@ -6,6 +6,7 @@ import { ConfigError } from '../../../src/kernel/errors.ts'
 import { systemClock } from '../../../src/ports/clock.ts'
 import type { LetterDraft } from '../../../src/ports/dead-letters.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
+import { writeLetter } from '../../../src/ports/letter.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
 import { redisDeadLetters, type RedisDeadLettersOptions } from '../../../src/redis-dead-letters.ts'
 import { redisStores } from '../../../src/redis-stores.ts'
@@ -188,6 +189,20 @@ describe('dead letters in Redis', () => {
       },
       { clock, sweepEveryMs: 2 ** 31 - 1 },
     )
+  })
+
+  test('that are older than those that were there before them are swept within an hour of their time', async () => {
+    const store = lettersOf(freshFleet())
+    const hourMs = 3_600_000
+    const add = (id: string, at: number): Promise<unknown> =>
+      store.add(writeLetter({ ...draft('m'), id }, { at, newId: () => id, bodyBytesMax: 100 }), { lettersMax: 10 })
+    await add('young', 100 * hourMs)
+    expect(await store.sweep(hourMs)).toBe(0)
+    await add('restored', hourMs + 1)
+    expect(await store.sweep(hourMs + 60_000)).toBe(0)
+    expect(await store.sweep(2 * hourMs)).toBe(1)
+    expect(await store.get('acme.restored')).toBe(undefined)
+    await store.close?.()
   })
 
   test('are there through a connection of the caller, with a prefix of its own, which stays open', async () => {
