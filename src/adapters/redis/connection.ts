@@ -3,6 +3,7 @@ import { ConfigError, UnavailableError } from '../../kernel/errors.ts'
 import { shown } from '../../kernel/options.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Random } from '../../ports/random.ts'
+import { isOfReplica } from './outage.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -58,7 +59,7 @@ const redisOptions = {
   connectTimeout: connectTimeoutMs,
   disconnectTimeout: 100,
   // A master that became a replica keeps its connections: its address may lead to the new one by now.
-  reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+  reconnectOnError: isOfReplica,
   // Its timer would keep the process; ours does not.
   retryStrategy: () => null,
 } satisfies RedisOptions

@@ -20,7 +20,14 @@ const codes = [
 ]
 
 /** At the beginning; before Redis 7 a script put its own name before it, and a dash. */
-const ofAll = new RegExp(String.raw`^(?:ERR .*: -?)?(?:${codes.join('|')})\b|^ERR max number of clients`)
+const beginning = String.raw`^(?:ERR .*: -?)?`
+const ofAll = new RegExp(String.raw`${beginning}(?:${codes.join('|')})\b|^ERR max number of clients`)
+const ofReplica = new RegExp(String.raw`${beginning}READONLY\b`)
+
+/** Whether an error says that this is no master, or no longer: another connection may lead to the one that is. */
+export function isOfReplica({ message }: Error): boolean {
+  return ofReplica.test(message)
+}
 
 /**
  * Whether an error of a store in Redis says that nobody can be served. Whatever is no answer of Redis does: a lost

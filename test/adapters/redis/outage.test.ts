@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isOutage } from '../../../src/adapters/redis/outage.ts'
+import { isOfReplica, isOutage } from '../../../src/adapters/redis/outage.ts'
 import { UnavailableError } from '../../../src/kernel/errors.ts'
 import { redisLimiter } from '../../../src/redis.ts'
 import { startRedis } from '../../servers/start-redis.ts'
@@ -36,6 +36,7 @@ test.each([
   ['ERR Error running script (call to f_1f): @user_script:9: @user_script: 9: -WRONGTYPE Operation', false],
 ])('%s', (message, outage) => {
   expect(isOutage(new UnavailableError('Redis', message, { cause: replied(message) }))).toBe(outage)
+  expect(isOfReplica(replied(message))).toBe(message.includes('READONLY'))
 })
 
 test('what is no answer of Redis is an outage', () => {
