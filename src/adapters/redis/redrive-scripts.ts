@@ -31,6 +31,10 @@ local function seen()
   return { string.format('%.0f', now), unpack(call('HMGET', job, '${jobFacts.join("', '")}')) }
 end
 
+-- Redis refuses what needs memory, when it has none left, to scripts that have changed nothing yet: but a redrive is what
+-- makes room.
+local function evenIfFull() call('PEXPIRE', job, dayMs) end
+
 local function changed()
   local facts = call('HMGET', job, 'state', 'fedAll', 'fed', 'delivered', 'failed', 'parked', 'skipped')
   local done = facts[4] + facts[5] + facts[6] + facts[7]
@@ -86,6 +90,7 @@ if call('ZCARD', jobs) >= ${jobsMax} then
   if not over then return 0 end
   call('ZREM', jobs, over)
 end
+evenIfFull()
 call('HSET', job, 'plan', ARGV[2], 'state', 'running', 'total', ARGV[4], 'rate', ARGV[5], 'parkedToo', ARGV[6],
   'fed', 0, 'fedAll', 0, 'cursor', '', 'delivered', 0, 'failed', 0, 'parked', 0, 'skipped', 0, 'turns', 0, 'slot', 0)
 call('XGROUP', 'CREATE', stream, 'w', '0', 'MKSTREAM')
@@ -118,6 +123,7 @@ return found
 export const feedScript: Script = script(`${jobLua}
 local facts = call('HMGET', job, 'state', 'fedAll', 'cursor')
 if facts[1] ~= 'running' or facts[2] == '1' or facts[3] ~= ARGV[2] then return 0 end
+evenIfFull()
 for i = 4, #ARGV do call('XADD', stream, '*', 'id', ARGV[i]) end
 local fed = call('HINCRBY', job, 'fed', #ARGV - 3)
 call('HSET', job, 'cursor', ARGV[3])
@@ -210,6 +216,7 @@ return held
 export const settleScript: Script = script(`${jobLua}
 local turn, outcome, value = ARGV[2], ARGV[3], ARGV[5]
 if not isHeld(turn) then return 'lost' end
+evenIfFull()
 local entry, id = partsOf(turn)
 if value ~= '' and cellOf(id) and replace(id, ARGV[4], value, ARGV[6]) == 0 then return 'changed' end
 if outcome == 'delivered' then remove(id) end
@@ -233,6 +240,7 @@ return 1
 /** ARGV: job, for how many ms. */
 export const pauseScript: Script = script(`${jobLua}
 if call('HGET', job, 'state') ~= 'running' then return 0 end
+evenIfFull()
 call('HSET', job, 'pausedUntil', now + ARGV[2])
 changed()
 return 1
@@ -241,6 +249,7 @@ return 1
 /** ARGV: job. Returns 1 if it ran. */
 export const cancelScript: Script = script(`${jobLua}
 if call('HGET', job, 'state') ~= 'running' then return 0 end
+evenIfFull()
 call('HSET', job, 'state', 'cancelled')
 changed()
 return 1

@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis'
+import { lastValueFrom, toArray } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { redisLetters } from '../../../src/adapters/redis/letters.ts'
 import { ConfigError } from '../../../src/kernel/errors.ts'
 import { systemClock } from '../../../src/ports/clock.ts'
-import type { LetterDraft } from '../../../src/ports/dead-letters.ts'
+import type { Letter, LetterDraft } from '../../../src/ports/dead-letters.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { writeLetter } from '../../../src/ports/letter.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
@@ -203,6 +204,26 @@ describe('dead letters in Redis', () => {
     expect(await store.sweep(2 * hourMs)).toBe(1)
     expect(await store.get('acme.restored')).toBe(undefined)
     await store.close?.()
+  })
+
+  test('are sent again, and redrives ended, while Redis has no room for more', async () => {
+    const full = await startRedis()
+    const admin = new Redis(full.url)
+    const queue = redisDeadLetters({ url: full.url, deadlineMs: 5_000 })
+    for (let nth = 0; nth < 20; nth += 1) await queue.enqueue({ ...draft('m'), id: `${nth}` })
+    const [other] = await queue.redrives.start({ organization: 'acme' })
+    await admin.config('SET', 'maxmemory', 1)
+    await expect(queue.enqueue(draft('m'))).rejects.toThrow('OOM')
+    const to = async ({ id }: Letter): Promise<void> => {
+      if (id === 'acme.7') throw new Error('not this one')
+    }
+    const events = await lastValueFrom(queue.redrive({}, { to }).pipe(toArray()))
+    expect(events.filter(({ status }) => status === 'delivered')).toHaveLength(19)
+    expect((await queue.list()).items).toMatchObject([{ id: 'acme.7', redriveCount: 1 }])
+    expect(await queue.redrives.cancel(other?.id ?? '')).toBe(true)
+    await queue.close?.()
+    admin.disconnect()
+    await full.stop()
   })
 
   test('are there through a connection of the caller, with a prefix of its own, which stays open', async () => {
