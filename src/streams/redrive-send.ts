@@ -1,5 +1,5 @@
 import { classify, type ClassifiedError } from '../kernel/classify.ts'
-import { BreakerOpenError, ClosedError, ConfigError, RateLimitedError } from '../kernel/errors.ts'
+import { BreakerOpenError, ClosedError, ConfigError, OverCapacityError, RateLimitedError } from '../kernel/errors.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { Call } from '../machines/breaker-options.ts'
 import type { Letter, LetterAttempt } from '../ports/dead-letters.ts'
@@ -22,6 +22,9 @@ export interface SendPlan extends Pick<RedriveWorkOptions, 'to' | 'through' | 'l
   readonly logger: Logger
 }
 
+/** How long to wait where there is no room for another breaker, in ms. */
+const noRoomWaitMs = 1_000
+
 /**
  * Sends a letter as it was sent the first time: if its breaker and its limit let it, with retries. When the signal aborts it
  * still waits for what was begun: only then is it known whether the letter was delivered.
@@ -33,6 +36,7 @@ export async function sendLetter(plan: SendPlan, letter: Letter, signal: AbortSi
     breaker = breakerOf(plan, letter)
   } catch (error) {
     if (error instanceof ClosedError) throw error
+    if (error instanceof OverCapacityError) return { status: 'breakerOpen', retryAfterMs: noRoomWaitMs }
     return { status: 'failed', error: classify(error), attempts: [] }
   }
   const retryAfterMs = breaker?.refusedForMs?.()

@@ -2,9 +2,10 @@ import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { firstValueFrom, lastValueFrom, take, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import { BreakerOpenError, ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
+import { BreakerOpenError, ConfigError, OverCapacityError, UnavailableError } from '../../src/kernel/errors.ts'
 import { memoryLimiter } from '../../src/adapters/memory/limiter.ts'
 import type { Letter } from '../../src/ports/dead-letters.ts'
+import type { RedriveBreaker } from '../../src/streams/redrive-options.ts'
 import { behind } from '../../src/testing/laws/dead-letters-subject.ts'
 import { createSwitchgear } from '../../src/switchgear.ts'
 import { outcomes, redriveRig, watch } from './redrive-rig.ts'
@@ -200,6 +201,20 @@ describe('an open breaker', () => {
     expect(clock.monotonic() - releasedAt).toBeLessThanOrEqual(31_000)
     expect(outcomes(events).slice(1)).toEqual(['acme.0: delivered', 'acme.1: delivered'])
     await clock.runUntil(gear.close())
+  })
+
+  test('for which there is no room at the moment is waited for, and spends nothing', async () => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(2)
+    const fullUntil = clock.monotonic() + 5_000
+    const through = (): RedriveBreaker => {
+      if (clock.monotonic() < fullUntil) throw new OverCapacityError('breakers', 'breakersMax', 1)
+      return { run: async (work) => work({ signal: new AbortController().signal }) }
+    }
+    const { events, ended } = watch(queue.redrive({}, { to: async () => {}, through, concurrency: 1 }))
+    await clock.runUntil(ended)
+    const ofLetters = outcomes(events).filter((outcome) => outcome !== 'paused')
+    expect(ofLetters).toEqual(['acme.0: delivered', 'acme.1: delivered'])
   })
 
   test('is not asked for all the time where the clock of the store is behind', async () => {

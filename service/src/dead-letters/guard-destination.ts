@@ -1,27 +1,18 @@
-import { BreakerOpenError, OverCapacityError, type RedriveBreaker, type Switchgear } from 'switchgear'
+import { BreakerOpenError, type RedriveBreaker, type Switchgear } from 'switchgear'
 import { isOutbox } from '../config/destination.ts'
 import { AskedToWaitError, HeldBackError } from '../delivery/delivery-errors.ts'
 import type { Holds } from '../delivery/holds.ts'
 
-/** How long a job waits where there is no room for another breaker, in ms. */
-const noRoomWaitMs = 1_000
-
 /**
  * The breaker of a destination, together with the wait that the destination asked for: a redrive pauses for either, and
- * spends nothing. The outbox has none, since nothing can fail there.
+ * spends nothing. The outbox has none, since nothing can fail there. @throws OverCapacityError, ClosedError
  */
 export function guardDestination(
   destination: string,
   { gear, holds }: { readonly gear: Pick<Switchgear, 'breaker'>; readonly holds: Holds },
 ): RedriveBreaker {
   if (isOutbox(destination)) return unguarded
-  let breaker: RedriveBreaker
-  try {
-    breaker = gear.breaker(destination)
-  } catch (error) {
-    if (error instanceof OverCapacityError) return closedFor(destination, noRoomWaitMs)
-    throw error
-  }
+  const breaker = gear.breaker(destination)
   return {
     refusedForMs() {
       const heldMs = holds.leftMs(destination)
@@ -42,10 +33,6 @@ export function guardDestination(
 /** Lets everything through. */
 export const unguarded: RedriveBreaker = {
   run: async (work, { signal = new AbortController().signal } = {}) => work({ signal }),
-}
-
-function closedFor(destination: string, waitMs: number): RedriveBreaker {
-  return { refusedForMs: () => waitMs, run: async () => Promise.reject(waiting(destination, waitMs)) }
 }
 
 function waiting(breaker: string, retryAfterMs: number): BreakerOpenError {
