@@ -80,12 +80,17 @@ describe('an append whose answer does not come', () => {
   test('is given up with its link, and its bytes are never sent later', async () => {
     const [one, two] = [await here.join(fleet), await there.join(fleet)]
     wire.lose('toServer')
+    const linksBefore = one.links.length
     const before = performance.now()
     const refusal = await one.log.append(here.message('smtp', 0)).catch((error: unknown) => error)
     expect(refusal).toBeInstanceOf(UnavailableError)
     expect(performance.now() - before).toBeLessThan(1_500)
     wire.cut()
-    await linkIs(one, 'down')
+    // It may be up again before anybody looks.
+    await until(
+      'the link to have been down',
+      () => one.links.slice(linksBefore).some(({ state }) => state === 'down') || undefined,
+    )
     await linkIs(one, 'linked')
     await here.append(one.log, 'other', 0)
     await two.has(1)
