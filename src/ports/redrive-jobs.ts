@@ -74,7 +74,7 @@ export interface RedriveJobs {
    */
   feed(id: string, cursor: string | undefined, ids: readonly string[], next: string | undefined): Promise<boolean>
   /**
-   * Takes up to `count` letters for `leaseMs`: those given back first, then those whose lease is over, then those that
+   * Takes up to `count` letters for `leaseMs`: those given back first, once it is their time, then those whose lease is over, then those that
    * nobody has had, in the order in which they were fed. Letters
    * that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
    * another job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over.
@@ -101,8 +101,8 @@ export interface RedriveJobs {
     outcome: RedriveOutcome,
     next?: LetterParts,
   ): Promise<RedriveJob | 'lost' | 'changed'>
-  /** Gives a letter back, as if it had not been taken. */
-  giveBack(id: string, turn: string): Promise<void>
+  /** Gives a letter back, as if it had not been taken; nobody takes it for `forMs` (0 to a day; 0). */
+  giveBack(id: string, turn: string, forMs?: number): Promise<void>
   /** Lets nobody take letters until then, if the job runs. */
   pause(id: string, forMs: number): Promise<void>
   /** Ends a job; letters in somebody's hands are still settled. Says whether it ran. */

@@ -75,7 +75,7 @@ function journaledJobs({ store: read, commit }: ChangeJournal): RedriveJobs {
       const change = { does: 'settle', id, turn, outcome, ...(letter === undefined ? {} : { letter }) } as const
       return (await commit(change)) as RedriveJob | 'lost' | 'changed'
     },
-    giveBack: async (id, turn) => void (await commit({ does: 'giveBack', id, turn })),
+    giveBack: async (id, turn, forMs = 0) => void (await commit({ does: 'giveBack', id, turn, forMs })),
     async pause(id, forMs) {
       if (await isOpen(id)) await commit({ does: 'pause', id, forMs })
     },

@@ -31,7 +31,7 @@ export type LetterChange =
       readonly outcome: RedriveOutcome
       readonly letter?: LetterParts
     }
-  | { readonly does: 'giveBack'; readonly id: string; readonly turn: string }
+  | { readonly does: 'giveBack'; readonly id: string; readonly turn: string; readonly forMs: number }
   | { readonly does: 'pause'; readonly id: string; readonly forMs: number }
   | { readonly does: 'cancel'; readonly id: string }
 
@@ -40,7 +40,10 @@ export type LetterRestoring =
   | { readonly does: 'restore'; readonly letter: LetterParts; readonly arrival: number }
   | { readonly does: 'restore'; readonly other: Readonly<Record<string, unknown>> }
 
-/** When a store is changed, and with how much room: what it refused then, and that alone, it refuses when the change is made again. */
+/**
+ * When a store is changed, and with how much room: what it refused then, and that alone, it refuses when the change is made
+ * again.
+ */
 export interface Circumstances {
   readonly now: number
   readonly monotonic: number
@@ -110,7 +113,7 @@ export async function applyChange(store: RestorableLetters, change: LetterRecord
     case 'settle':
       return store.jobs.settle(change.id, change.turn, change.outcome, change.letter)
     case 'giveBack':
-      return store.jobs.giveBack(change.id, change.turn)
+      return store.jobs.giveBack(change.id, change.turn, change.forMs)
     case 'pause':
       return store.jobs.pause(change.id, change.forMs)
     case 'cancel':

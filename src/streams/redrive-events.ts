@@ -18,7 +18,10 @@ export type RedriveEvent =
     }
   | {
       readonly jobId: string
-      /** The breaker that the letters go through is open: the job goes on by itself. Said once for each pause. */
+      /**
+       * The breaker that the letters go through, or that of every one that is left, is open: the job goes on by itself. Said
+       * once for each pause.
+       */
       readonly status: 'paused'
       /** When the breaker may let a call through, ms since the epoch; `Infinity`: when an operator releases it. */
       readonly untilAt: number

@@ -29,7 +29,10 @@ export interface RedriveWorkOptions {
    * `call.signal` aborts when nobody wants it any more.
    */
   readonly to: (letter: Letter, call: Call) => Promise<unknown>
-  /** The breaker that guards the sending, or the letter's. While it is open the job waits, and no redrive is spent. */
+  /**
+   * The breaker that guards the sending, or what gives the letter's. While it is open the job waits, or the letter does and
+   * the job goes on with the others; no redrive is spent.
+   */
   readonly through?: RedriveBreaker | ((letter: Letter) => RedriveBreaker) | undefined
   /** How to retry within one redrive. Default: one attempt. */
   readonly retry?: RetryPolicy | undefined

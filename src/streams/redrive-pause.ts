@@ -1,4 +1,4 @@
-import type { RedriveRun } from './redrive-run.ts'
+import type { RedriveRun, RedriveTurn } from './redrive-run.ts'
 
 /**
  * Bounds of one pause of a job, in ms: not so short that everybody asks all the time while a probe is under way, and not so
@@ -8,14 +8,37 @@ const pauseMs = { min: 250, max: 30_000 }
 /** Pauses that end so near to each other are the same. */
 const sameMs = 1_000
 
-/** A breaker refused: nobody takes letters of the job for a while. It is told of once, until it is prolonged. */
-export async function pauseJob(run: RedriveRun, retryAfterMs: number): Promise<void> {
+/**
+ * A breaker refused a letter. Where all go through the same one, the job is paused; else the letter is given back for as
+ * long, and the others are not to wait for it.
+ */
+export async function refuse(run: RedriveRun, turn: RedriveTurn, retryAfterMs: number): Promise<void> {
+  const isOfAll = typeof run.plan.through !== 'function'
+  if (isOfAll) await pauseJob(run, retryAfterMs)
+  else run.refusedUntil = Math.min(run.refusedUntil ?? Infinity, run.clock.monotonic() + retryAfterMs)
+  await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name, isOfAll ? 0 : bounded(retryAfterMs)))
+}
+
+/** Nothing is left but letters that were refused: says whether there are any. */
+export async function pauseForRefused(run: RedriveRun): Promise<boolean> {
+  const { refusedUntil, turns, clock } = run
+  if (refusedUntil === undefined || turns.size > 0) return false
+  run.refusedUntil = undefined
+  await pauseJob(run, Math.max(0, refusedUntil - clock.monotonic()))
+  return true
+}
+
+/** Nobody takes letters of the job for a while. It is told of once, until it is prolonged. */
+async function pauseJob(run: RedriveRun, retryAfterMs: number): Promise<void> {
   const untilAt = run.clock.now() + retryAfterMs
   const { toldPauseUntil } = run
   // 0: a probe is just under way, and what comes of it is known in a moment.
   if (retryAfterMs > 0 && (toldPauseUntil === undefined || untilAt > toldPauseUntil + sameMs)) tell(run, untilAt)
-  const forMs = Math.min(pauseMs.max, Math.max(pauseMs.min, retryAfterMs))
-  await run.ask(() => run.store.jobs.pause(run.jobId, forMs))
+  await run.ask(() => run.store.jobs.pause(run.jobId, bounded(retryAfterMs)))
+}
+
+function bounded(retryAfterMs: number): number {
+  return Math.min(pauseMs.max, Math.max(pauseMs.min, retryAfterMs))
 }
 
 /** The job is paused, whoever did that. */

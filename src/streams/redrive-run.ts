@@ -55,6 +55,9 @@ export interface RedriveRun extends WorkerParts {
   progress: { readonly done: number; readonly total: number }
   /** The pause that was told of; none once a letter got through. */
   toldPauseUntil: number | undefined
+  /** Monotonic: when the first of the breakers may let a call through that refused one while the job went on. */
+  refusedUntil: number | undefined
+  refusedInARow: number
   /** Ends the current rest. */
   waker: AbortController
   emit(event: RedriveEvent): void
@@ -106,6 +109,8 @@ export function newRun(
     failure: undefined,
     progress: { done: 0, total: 0 },
     toldPauseUntil: undefined,
+    refusedUntil: undefined,
+    refusedInARow: 0,
     waker: new AbortController(),
     emit,
   }

@@ -2,7 +2,7 @@ import { type LetterParts, readLetter } from '../ports/letter.ts'
 import type { RedriveJob, RedriveOutcome } from '../ports/redrive-jobs.ts'
 import { afterFailedRedrive } from './redrive-outcome.ts'
 import { isOutage } from './redrive-patience.ts'
-import { pauseJob } from './redrive-pause.ts'
+import { refuse } from './redrive-pause.ts'
 import { fail, type RedriveRun, type RedriveTurn, wake } from './redrive-run.ts'
 import { sendLetter, type Sent } from './redrive-send.ts'
 
@@ -22,11 +22,10 @@ export async function handleTurn(run: RedriveRun, turn: RedriveTurn, maxRedrives
   try {
     const sent = await sendInTurn(run, turn)
     if (turn.lost) return
+    run.refusedInARow = sent.status === 'breakerOpen' ? run.refusedInARow + 1 : 0
     if (sent.status === 'delivered' || sent.status === 'failed') await settle(run, turn, sent, maxRedrives)
-    else {
-      if (sent.status === 'breakerOpen') await pauseJob(run, sent.retryAfterMs)
-      await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name))
-    }
+    else if (sent.status === 'breakerOpen') await refuse(run, turn, sent.retryAfterMs)
+    else await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name))
   } catch (error) {
     if (!isOutage(error)) fail(run, error)
   } finally {

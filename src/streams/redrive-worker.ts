@@ -5,7 +5,7 @@ import type { RedriveJob, RedriveWork, Taken } from '../ports/redrive-jobs.ts'
 import type { RedriveEvent } from './redrive-events.ts'
 import { feedJob } from './redrive-feed.ts'
 import { keepLeases, leaseMs } from './redrive-leases.ts'
-import { sawPause } from './redrive-pause.ts'
+import { pauseForRefused, sawPause } from './redrive-pause.ts'
 import {
   cancel,
   halt,
@@ -24,6 +24,9 @@ const aheadMs = 1_000
 const pollMs = 500
 /** How soon at the earliest: the clock of the store may be behind ours. */
 const pollMsMin = 100
+/** After so many letters that breakers refused, one after the other, a rest, in ms. */
+const refusalsMax = 100
+const refusedMs = 1_000
 /** How long calls under way may take to end when the work is called off. */
 const graceMs = 1_000
 
@@ -82,6 +85,7 @@ async function takeUntilOver(
       await rest(run, waitMs)
       continue
     }
+    if (run.refusedInARow >= refusalsMax) await restFromRefusals(run)
     const taken = await run.ask(() => store.jobs.take(jobId, { by: plan.by, count, leaseMs }))
     if (taken === undefined) return
     tellSkipped(run, taken)
@@ -92,6 +96,12 @@ async function takeUntilOver(
     if (isOver()) return
     await wait(run, taken)
   }
+}
+
+/** Letters behind breakers that stay open are gone through, for others may be among them, but not as fast as can be. */
+async function restFromRefusals(run: RedriveRun): Promise<void> {
+  run.refusedInARow = 0
+  await run.clock.sleep(refusedMs, { signal: run.halting.signal }).catch(() => {})
 }
 
 /** How long what is in hand is not due yet, beyond what is taken ahead. */
@@ -106,8 +116,8 @@ async function wait(run: RedriveRun, { job, work, skipped }: Taken): Promise<voi
     sawPause(run, job.pausedUntilAt)
     await rest(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
   } else if (work.length + skipped.length === 0) {
-    if (job.fedAll) await rest(run, pollMs)
-    else await run.ask(() => feedJob(run.store, job))
+    if (!job.fedAll) await run.ask(() => feedJob(run.store, job))
+    else if (!(await pauseForRefused(run))) await rest(run, pollMs)
   }
 }
 

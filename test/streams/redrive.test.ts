@@ -183,6 +183,31 @@ describe('an open breaker', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
+  test('holds up its own letters and no others; the redrive pauses when nothing else is left', async () => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(250, { channel: 'down', id: undefined })
+    await fill(5, { channel: 'up', id: undefined })
+    await fill(5, { channel: 'down', id: undefined })
+    await fill(5, { channel: 'up', id: undefined })
+    const startedAt = clock.monotonic()
+    const leftMs = (): number => startedAt + 120_000 - clock.monotonic()
+    const down: RedriveBreaker = {
+      refusedForMs: () => (leftMs() > 0 ? leftMs() : undefined),
+      run: async (work) => work({ signal: new AbortController().signal }),
+    }
+    const up: RedriveBreaker = { run: down.run }
+    const through = ({ channel }: Letter): RedriveBreaker => (channel === 'down' ? down : up)
+    const { events, ended } = watch(queue.redrive({}, { to: async () => {}, through }))
+    await clock.advanceBy(20_000)
+    expect(outcomes(events)).toHaveLength(11)
+    expect(events.at(-1)).toMatchObject({ status: 'paused', done: 10, total: 265, untilAt: clock.now() + leftMs() })
+    expect(await queue.redrives.list('acme')).toMatchObject([{ state: 'paused' }])
+    await clock.runUntil(ended)
+    expect(clock.monotonic() - startedAt).toBeLessThan(160_000)
+    expect(events.filter(({ status }) => status === 'delivered')).toHaveLength(265)
+    expect(events.filter(({ status }) => status === 'paused')).toHaveLength(1)
+  })
+
   test('that an operator holds open is waited for, and the job goes on soon after the release', async () => {
     const { clock, queue, fill } = redriveRig()
     await fill(2)

@@ -10,7 +10,7 @@ import { type LetterShelf, letterShelf, type Place, type Shelved, sizeOf } from 
 import { memoryRedriveJobs, type RestorableRedriveJobs, type StoredJob } from './redrive-jobs.ts'
 
 export interface MemoryLettersOptions {
-  /** What all letters together may take, in characters of JSON, or what says it; the next one is refused. Default 268,435,456. */
+  /** What all letters together may take, in characters of JSON, or what says so. Default 268,435,456. */
   readonly charactersMax?: number | (() => number) | undefined
   readonly clock?: Clock | undefined
 }

@@ -16,10 +16,12 @@ export interface Job {
   cursor: string | undefined
   pause: { readonly endsAt: number; readonly untilAt: number } | undefined
   readonly counts: Record<RedriveOutcome, number>
-  /** Given back first, then those that nobody has had. */
-  readonly givenBack: string[]
+  /** Given back first, each from an instant on, then those that nobody has had. */
+  readonly givenBack: { readonly letterId: string; readonly fromAt: number }[]
   readonly waiting: string[]
   readonly turns: Map<string, Turn>
+  /** Names the next turn. */
+  turnsSoFar: number
   nextSlotAt: number
   changedAt: number
 }
@@ -37,6 +39,7 @@ export function newJob(plan: RedrivePlan, now: number): Job {
     givenBack: [],
     waiting: [],
     turns: new Map(),
+    turnsSoFar: 0,
     nextSlotAt: now,
     changedAt: now,
   }

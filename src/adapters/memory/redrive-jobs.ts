@@ -23,8 +23,6 @@ export interface StoredJob {
   readonly job: Omit<Job, 'turns'>
   /** `claims`: the letter is in the hands of this turn, and of no other job's. */
   readonly held: readonly (readonly [turn: string, held: Turn, claims: boolean])[]
-  /** How many turns all jobs have had. */
-  readonly turns: number
 }
 
 export interface RestorableRedriveJobs extends RedriveJobs {
@@ -37,7 +35,6 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
   const jobs = new Map<string, Job>()
   /** By letter, the turn that has it, whichever job it is of. */
   const claims = new Map<string, Turn>()
-  let turns = 0
 
   const find = (id: string): Job | undefined => {
     const job = jobs.get(id)
@@ -68,9 +65,10 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
 
   /** The next letter that is nobody's: given back, left behind, or new. */
   const next = (job: Job): string | undefined => {
-    const back = job.givenBack.shift()
-    if (back !== undefined) return back
     const now = clock.monotonic()
+    const due = job.givenBack.findIndex(({ fromAt }) => fromAt <= now)
+    const [back] = due < 0 ? [] : job.givenBack.splice(due, 1)
+    if (back !== undefined) return back.letterId
     for (const [turn, { letterId, endsAt }] of job.turns) {
       if (endsAt > now) continue
       release(job, turn)
@@ -88,7 +86,7 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
 
   const begin = (job: Job, letter: LetterParts, leaseMs: number): RedriveWork => {
     const now = clock.monotonic()
-    const turn = String((turns += 1))
+    const turn = String((job.turnsSoFar += 1))
     const held = { letterId: letter.header.id, endsAt: now + leaseMs }
     job.turns.set(turn, held)
     claims.set(held.letterId, held)
@@ -183,12 +181,12 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       change(job)
       return seen(job)
     },
-    async giveBack(id, turn) {
+    async giveBack(id, turn, forMs = 0) {
       const job = find(id)
       const held = job?.turns.get(turn)
       if (job === undefined || held === undefined) return
       release(job, turn)
-      job.givenBack.push(held.letterId)
+      job.givenBack.push({ letterId: held.letterId, fromAt: clock.monotonic() + forMs })
       change(job)
     },
     async pause(id, forMs) {
@@ -208,12 +206,10 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       [...jobs.values()].map(({ turns: held, ...job }) => ({
         job: { ...job, counts: { ...job.counts }, givenBack: [...job.givenBack], waiting: [...job.waiting] },
         held: [...held].map(([turn, of]) => [turn, of, claims.get(of.letterId) === of] as const),
-        turns,
       })),
-    restore({ job, held, turns: soFar }) {
+    restore({ job, held }) {
       jobs.set(job.plan.id, { ...job, turns: new Map(held.map(([turn, of]) => [turn, of])) })
       for (const [, of, isClaim] of held) if (isClaim) claims.set(of.letterId, of)
-      turns = Math.max(turns, soFar)
     },
   }
 }

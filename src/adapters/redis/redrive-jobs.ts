@@ -107,7 +107,7 @@ export function redisRedriveJobs({ redis, fleet, keptMs }: RedisRedriveJobsOptio
       if (job === undefined) throw new UnavailableError('Redis', `the redrive ${id} is gone`)
       return job
     },
-    giveBack: async (id, turn) => void (await about(giveBackScript, id, [turn])),
+    giveBack: async (id, turn, forMs = 0) => void (await about(giveBackScript, id, [turn, Math.ceil(forMs)])),
     pause: async (id, forMs) => void (await about(pauseScript, id, [forMs])),
     cancel: async (id) => (await about(cancelScript, id)) === 1,
   }

@@ -141,11 +141,11 @@ const bytesMax = 4_194_304
  * four values for each letter (turn, id, value, ms until it is due), and the ids of those that were skipped.
  */
 export const takeScript: Script = script(`${jobLua}
-local facts = call('HMGET', job, 'state', 'pausedUntil', 'rate', 'parkedToo', 'slot')
+local facts = call('HMGET', job, 'state', 'pausedUntil', 'rate', 'parkedToo', 'slot', 'scan')
 if not facts[1] then return false end
 local by, most, leaseMs = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local rate, slot, work, skipped, bytes = tonumber(facts[3]), tonumber(facts[5]), {}, {}, 0
-local from, tries = '0-0', 0
+local from, tries = facts[6] or '0-0', 0
 
 -- Left behind or given back, or else one that nobody has had.
 local function nextEntry()
@@ -186,6 +186,8 @@ if facts[1] == 'running' and tonumber(facts[2] or 0) <= now then
       skipped[#skipped + 1] = id
     end
   end
+  -- Behind many that are not to be taken yet the next taking goes on.
+  if tries == 100 and from then call('HSET', job, 'scan', from) elseif facts[6] then call('HDEL', job, 'scan') end
   if #work > 0 or #skipped > 0 then
     call('HINCRBY', job, 'skipped', #skipped)
     call('HSET', job, 'slot', slot)
@@ -227,11 +229,11 @@ changed()
 return seen()
 `)
 
-/** ARGV: job, turn. */
+/** ARGV: job, turn, for how many ms nobody is to take it. */
 export const giveBackScript: Script = script(`${jobLua}
 if not isHeld(ARGV[2]) then return 0 end
 local entry, id = partsOf(ARGV[2])
-call('XCLAIM', stream, 'w', '-', 0, entry, 'IDLE', dayMs, 'JUSTID')
+call('XCLAIM', stream, 'w', '-', 0, entry, 'IDLE', dayMs - min(dayMs, ARGV[3]), 'JUSTID')
 call('DEL', claimKey(id))
 changed()
 return 1

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { systemClock } from '../../ports/clock.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
 import type { RedriveWork } from '../../ports/redrive-jobs.ts'
 import {
@@ -33,6 +34,19 @@ export const jobClauses: readonly LetterStoreClause[] = [
       assert.deepEqual(await jobs.list('nobody'), [])
       assert.equal(await jobs.get('acme.none'), undefined)
       assert.equal(await jobs.take('acme.none', { by: 'w', count: 1, leaseMs: 1_000 }), undefined)
+    },
+  },
+  {
+    says: 'a letter that is given back for a while is taken when that is over, and others meanwhile',
+    async holds(store) {
+      const job = await jobOf(store, 'j', ['a', 'b'])
+      const { turn } = one((await takeFrom(store, job, 1)).work)
+      await store.jobs.giveBack(job, turn, 400)
+      assert.deepEqual(idsOf((await takeFrom(store, job, 2)).work), ['acme.b'])
+      let taken: readonly string[] = []
+      for (const endAt = Date.now() + 5_000; taken.length === 0 && Date.now() < endAt; await systemClock.sleep(20))
+        taken = idsOf((await takeFrom(store, job, 2)).work)
+      assert.deepEqual(taken, ['acme.a'])
     },
   },
   {

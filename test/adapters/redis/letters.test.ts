@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/ports/clock.ts'
 import type { Letter, LetterDraft } from '../../../src/ports/dead-letters.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { writeLetter } from '../../../src/ports/letter.ts'
+import type { RedriveWork } from '../../../src/ports/redrive-jobs.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
 import { redisDeadLetters, type RedisDeadLettersOptions } from '../../../src/redis-dead-letters.ts'
 import { redisStores } from '../../../src/redis-stores.ts'
@@ -203,6 +204,33 @@ describe('dead letters in Redis', () => {
     expect(await store.sweep(hourMs + 60_000)).toBe(0)
     expect(await store.sweep(2 * hourMs)).toBe(1)
     expect(await store.get('acme.restored')).toBe(undefined)
+    await store.close?.()
+  })
+
+  test('that a worker left behind are found behind many that are given back for a while', async () => {
+    const store = lettersOf(freshFleet())
+    const ids = Array.from({ length: 1_501 }, (_, nth) => `acme.${nth}`)
+    await Promise.all(
+      ids.map((id, nth) => {
+        const making = { at: 1_000 + nth, newId: () => id, bodyBytesMax: 100 }
+        return store.add(writeLetter({ ...draft('m'), id: `${nth}` }, making), { lettersMax: 10_000 })
+      }),
+    )
+    const id = 'acme.job'
+    await store.jobs.start({ id, organization: 'acme', of: { ids }, total: 1_501, maxRedrives: 5, startedAt: 1 })
+    for (let at = 0; at < ids.length; at += 500)
+      await store.jobs.feed(id, at === 0 ? undefined : `${at}`, ids.slice(at, at + 500), `${at + 500}`)
+    const take = async (count: number, leaseMs: number): Promise<readonly RedriveWork[]> =>
+      (await store.jobs.take(id, { by: 'w', count, leaseMs }))?.work ?? []
+    const held = await take(1_500, 600_000)
+    await Promise.all(held.map(({ turn }) => store.jobs.giveBack(id, turn, 600_000)))
+    const [left] = await take(1, 1)
+    expect(left?.letter.header.id).toBe('acme.1500')
+    const [found] = await until('it to be found', async () => {
+      const work = await take(1, 600_000)
+      return work.length === 0 ? undefined : work
+    })
+    expect(found?.letter.header.id).toBe('acme.1500')
     await store.close?.()
   })
 
