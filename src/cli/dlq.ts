@@ -7,6 +7,7 @@ import { ls } from './dlq-ls.ts'
 import { park, unpark } from './dlq-park.ts'
 import { purge } from './dlq-purge.ts'
 import { redrive } from './dlq-redrive.ts'
+import { redrives } from './dlq-redrives.ts'
 import { showLetter } from './dlq-show.ts'
 import { stats } from './dlq-stats.ts'
 
@@ -23,6 +24,7 @@ export const dlq: CommandDef = {
     stats,
     edit,
     redrive,
+    redrives,
     park,
     unpark,
     purge,

@@ -52,6 +52,23 @@ test('a redrive of which a letter failed ends with 1, and programs have its prog
   expect(await queue.get(bad?.id ?? '')).toMatchObject({ parked: true })
 })
 
+test('the redrives of an organization are listed, or those that are not over', async () => {
+  await enqueue(2)
+  const [over] = await queue.redrives.start({ organization: 'acme' })
+  await queue.redrives.cancel(over?.id ?? '')
+  const [open] = await queue.redrives.start({ organization: 'acme' })
+  const list = (...args: string[]): Promise<Ended> =>
+    startCommand(['dlq', 'redrives', ...args], { REDIS_URL: node.url, FLEET: 'alerts' }).ended
+  const { code, stdout } = await list('acme', '--json', '--under-way')
+  const { items } = JSON.parse(stdout) as { readonly items: readonly Redrive[] }
+  expect([code, items.map(({ id }) => id)]).toEqual([0, expect.arrayContaining([open?.id])])
+  expect(items.every(({ state }) => state === 'running')).toBe(true)
+  const all = (await list('acme')).stdout.split('\n')
+  expect(all.find((line) => line.includes(over?.id ?? ''))).toMatch(/ cancelled +0 +2 /)
+  expect((await list('nobody')).stdout).toBe('fleet "alerts" has no such redrive')
+  for (const { id } of items) await queue.redrives.cancel(id)
+})
+
 test('Ctrl-C ends the watching and not the job, which can be watched again', async () => {
   const letters = await enqueue(2)
   const command = start(...letters.map(({ id }) => id))

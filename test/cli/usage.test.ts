@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import repository from '../../package.json' with { type: 'json' }
 import { runCommand } from './command.ts'
 
-const letterCommands = 'ls show count stats edit redrive park unpark purge export import'.split(' ')
+const letterCommands = 'ls show count stats edit redrive redrives park unpark purge export import'.split(' ')
 const commands = ['status', 'watch', 'history', 'force-open', 'disable', 'release']
 
 describe.concurrent('the command switchgear', () => {
