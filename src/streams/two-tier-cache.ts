@@ -1,0 +1,343 @@
+import { channel } from 'node:diagnostics_channel'
+import { ulid } from 'ulid'
+import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
+import { checkName } from '../kernel/names.ts'
+import { unheeded } from '../kernel/unheeded.ts'
+import type { ValueCodec } from '../kernel/value-codec.ts'
+import type { Address, CacheNews, CachePlace, Invalidation, SharedCache } from '../ports/cache.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Random } from '../ports/random.ts'
+import { type CacheKind, checkScope, placeOf } from './cache-kinds.ts'
+import { type Fresh, type Loaded, loadOnce } from './cache-load.ts'
+import { cacheCounter, type CacheStats, type ReadEnd } from './cache-stats.ts'
+import { type LocalFence, localTier } from './local-tier.ts'
+import { sharedDeadline } from './shared-deadline.ts'
+import { storeWatch } from './store-watch.ts'
+
+/**
+ * A cache in two tiers, in process and shared by the instances of a fleet, whose values can be invalidated by organization
+ * and scope.
+ *
+ * What it promises: on the instance that invalidated, a read that began after `invalidate` resolved finds nothing older;
+ * elsewhere not after the news of it arrived; what was being loaded before is not kept. One load for a key in the whole
+ * fleet, however many wait; a rejection of the loader reaches all who wait for it here. No value is older than its time to
+ * live. The shared tier costs no read more than `deadlineMs`, and nothing while it does not answer.
+ */
+export interface Cache {
+  /** The fleet whose instances share it; absent where it is no matter of fleets. */
+  readonly fleet?: string | undefined
+  /** What is there; `undefined` when nothing fresh is. @throws ConfigError for an address that cannot be meant */
+  get(address: Address): Promise<unknown>
+  /**
+   * Keeps a value, and makes others forget the one before. The shared tier does without it while it does not answer.
+   * @throws ConfigError, also for a value that cannot be kept
+   */
+  set(address: Address, value: unknown, options?: { readonly ttlMs?: number | undefined }): Promise<void>
+  /** @throws ConfigError; UnavailableError when the shared tier cannot be told: here it is gone all the same. */
+  delete(address: Address): Promise<void>
+  /**
+   * What is there, or what the loader gives, which is kept. The value is as the cache keeps it: frozen (or a copy), and an
+   * instance of a class is a plain object. What cannot be kept is given as it is, and logged.
+   * @throws ConfigError, what the loader rejects with, OverCapacityError when more keys are loaded than there may be entries
+   */
+  wrap<T>(address: Address, loader: () => Promise<T> | T): Promise<T>
+  /** A function like the loader that asks the cache first. @throws ConfigError */
+  cached<A extends unknown[], T>(
+    how: {
+      readonly kind: string
+      readonly organization: (...args: A) => string
+      readonly key: (...args: A) => string
+    },
+    loader: (...args: A) => Promise<T> | T,
+  ): (...args: A) => Promise<T>
+  /**
+   * Makes all values of a scope invalid, for every instance.
+   * @throws ConfigError; UnavailableError when the shared tier cannot be told: here they are gone all the same.
+   */
+  invalidate(target: Invalidation): Promise<void>
+  stats(): CacheStats
+  /** Ends what it opened. */
+  close?(): Promise<void>
+}
+
+/** Another way to tell the instances of a fleet, beside the shared tier's own. */
+export interface NewsChannel {
+  tell(news: CacheNews): void
+  hear(listener: (news: CacheNews) => void): () => void
+  close(): Promise<void>
+}
+
+export interface TwoTierOptions {
+  readonly kinds: ReadonlyMap<string, CacheKind>
+  readonly entriesMax: number
+  readonly bytesMax: number
+  readonly deadlineMs: number
+  readonly loadWaitMs: number
+  readonly codec: ValueCodec
+  readonly values: 'frozen' | 'cloned'
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly news?: NewsChannel | undefined
+}
+
+/** Values that were loaded together do not end together: up to this much of a time to live is taken off. */
+const jitterRatio = 0.1
+/** News that are known to have been heard. */
+const heardMax = 1_000
+const reads = channel('switchgear:cache')
+
+/** A key that is being loaded by this process. */
+interface Flight {
+  readonly fence: LocalFence
+  readonly value: Promise<unknown>
+  /** Its value was removed, or written, since it began. */
+  isVoid: boolean
+}
+
+/** A cache over a shared tier, or in this process alone. */
+export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOptions): Cache {
+  const { kinds, entriesMax, deadlineMs, loadWaitMs, codec, clock, random, logger, news } = options
+  const local = localTier(options)
+  const counter = cacheCounter(kinds.keys())
+  const watch = storeWatch({ name: 'the shared cache', clock, random, logger })
+  const inTime = sharedDeadline(clock, deadlineMs, 'the shared cache')
+  const flights = new Map<string, Flight>()
+  const newId = (): string => ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+
+  /** What the shared tier says in time; `undefined` when it does not, or is not worth asking. */
+  const ask = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
+    if (watch.mayAsk()) {
+      try {
+        const answer = await inTime(question)
+        watch.succeeded()
+        return answer
+      } catch (error) {
+        watch.failed(error)
+      }
+    }
+    counter.unanswered()
+    return undefined
+  }
+
+  /** Tells the shared tier what it must know. @throws UnavailableError */
+  const tell = async (order: (tier: SharedCache) => Promise<void>): Promise<void> => {
+    if (shared === undefined) return
+    await inTime(() => order(shared)).catch((error: unknown) => {
+      if (error instanceof UnavailableError) throw error
+      throw new UnavailableError('the shared cache', `it did not answer in ${deadlineMs} ms`, { cause: error })
+    })
+  }
+
+  const forget = (at: string): void => {
+    local.remove(at)
+    const flight = flights.get(at)
+    if (flight !== undefined) flight.isVoid = true
+    flights.delete(at)
+  }
+
+  const isNew = heardOnce()
+  const onNews = (given: CacheNews): void => {
+    if (!isNew(given.id)) return
+    if ('scope' in given) local.invalidate(given.organization, given.scope)
+    else forget(atOf(given))
+  }
+  const stops = [
+    // What was told while the link was down is lost.
+    shared?.follow({ onNews, onLink: (isUp) => isUp && local.clear() }),
+    news?.hear(onNews),
+  ]
+
+  const told = (place: CachePlace, end: ReadEnd, isStale = false): void => {
+    counter.read(place.kind, end, isStale)
+    if (reads.hasSubscribers) reads.publish({ address: place, found: end, isStale })
+  }
+
+  /** How long a value lives, so much less that those that were loaded together do not end together. */
+  const lifetimeOf = (kind: string, value: unknown): Omit<Fresh, 'body'> => {
+    const { ttlMs, absentTtlMs = ttlMs, staleMs = 0 } = kinds.get(kind) ?? { ttlMs: 0 }
+    const most = value === undefined || value === null ? absentTtlMs : ttlMs
+    return { ttlMs: Math.ceil(most * (1 - jitterRatio * random.next())), staleMs }
+  }
+
+  const runLoader = async (place: CachePlace, loader: () => unknown): Promise<Fresh> => {
+    const startedAt = clock.monotonic()
+    let failed = true
+    try {
+      const value = await loader()
+      failed = false
+      return { body: bodyOf(codec, value), ...lifetimeOf(place.kind, value) }
+    } finally {
+      counter.loaded(place.kind, clock.monotonic() - startedAt, failed)
+    }
+  }
+
+  const fly = async (at: string, place: CachePlace, flight: Flight, loader: () => unknown): Promise<unknown> => {
+    const run = (): Promise<Fresh> => runLoader(place, loader)
+    try {
+      return land(at, place, flight, await loadOnce({ place, shared, ask, run, by: newId(), loadWaitMs, clock }))
+    } catch (error) {
+      told(place, 'miss')
+      if (!(error instanceof Unkeepable)) throw error
+      logger.warn({ err: error.cause, ...place }, 'a value cannot be cached')
+      return error.value
+    }
+  }
+
+  const land = (at: string, place: CachePlace, flight: Flight, loaded: Loaded): unknown => {
+    const { body, ttlMs, staleMs, isValid } = loaded
+    told(place, loaded.from, loaded.isStale)
+    loaded.reload?.().then(
+      (again) => land(at, place, flight, again),
+      (error: unknown) => logger.warn({ err: error, ...place }, 'a stale value could not be loaded again'),
+    )
+    if (!isValid || flight.isVoid) return codec.decode(body)
+    return local.keep(at, flight.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
+  }
+
+  /** The load that is under way, unless something was invalidated since it began; else a new one. */
+  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<unknown> => {
+    const known = flights.get(at)
+    if (known !== undefined && local.holds(known.fence)) return known.value
+    if (known === undefined && flights.size >= entriesMax)
+      return Promise.reject(new OverCapacityError('loads of the cache', 'entriesMax', entriesMax))
+    const flight: Flight = {
+      fence: local.fence(place),
+      isVoid: false,
+      value: Promise.resolve().then(() => fly(at, place, flight, loader)),
+    }
+    flights.set(at, flight)
+    const end = (): void => {
+      if (flights.get(at) === flight) flights.delete(at)
+    }
+    flight.value.then(end, end)
+    return flight.value
+  }
+
+  const wrap = (place: CachePlace, loader: () => unknown): Promise<unknown> => {
+    const at = atOf(place)
+    const here = local.get(at)
+    if (here === undefined) return flightOf(at, place, loader)
+    told(place, 'local', here.isStale)
+    if (here.isStale) unheeded(() => flightOf(at, place, loader))
+    return Promise.resolve(here.value)
+  }
+
+  const get = async (place: CachePlace): Promise<unknown> => {
+    const at = atOf(place)
+    const here = local.get(at)
+    if (here !== undefined && !here.isStale) {
+      told(place, 'local')
+      return here.value
+    }
+    const fence = local.fence(place)
+    const found = shared && (await ask(() => shared.find(place)))
+    told(place, found?.status === 'hit' ? 'shared' : 'miss')
+    if (found?.status !== 'hit') return undefined
+    return local.keep(at, fence, found.value.body, { freshForMs: found.value.freshForMs, staleForMs: 0 })
+  }
+
+  return {
+    get: async (address) => get(placeOf(address, kinds)),
+    async set(address, value, { ttlMs } = {}) {
+      const place = placeOf(address, kinds)
+      const at = atOf(place)
+      const body = keepable(codec, value)
+      const life = { ...lifetimeOf(place.kind, value), ...(ttlMs === undefined ? {} : { ttlMs: checkTtl(ttlMs) }) }
+      forget(at)
+      local.keep(at, local.fence(place), body, { freshForMs: life.ttlMs, staleForMs: life.staleMs })
+      const id = newId()
+      isNew(id)
+      if (shared !== undefined) await ask(() => shared.keep(place, { body, ...life, id }))
+      news?.tell({ id, organization: place.organization, kind: place.kind, key: place.key })
+    },
+    async delete(address) {
+      const place = placeOf(address, kinds)
+      const { organization, kind, key } = place
+      const id = newId()
+      isNew(id)
+      forget(atOf(place))
+      news?.tell({ id, organization, kind, key })
+      await tell((tier) => tier.remove(place, id)).finally(() => forget(atOf(place)))
+    },
+    async wrap<T>(address: Address, loader: () => Promise<T> | T) {
+      return (await wrap(placeOf(address, kinds), loader)) as T
+    },
+    cached<A extends unknown[], T>(
+      how: { kind: string; organization: (...args: A) => string; key: (...args: A) => string },
+      loader: (...args: A) => Promise<T> | T,
+    ) {
+      placeOf({ organization: '-', kind: how.kind, key: '-' }, kinds)
+      return async (...args: A) => {
+        const address = { organization: how.organization(...args), kind: how.kind, key: how.key(...args) }
+        return (await wrap(placeOf(address, kinds), () => loader(...args))) as T
+      }
+    },
+    async invalidate(target) {
+      const organization = checkName(target.organization, 'organization')
+      const scope = checkScope(target.scope)
+      const given = { id: newId(), organization, scope }
+      isNew(given.id)
+      local.invalidate(organization, scope)
+      news?.tell(given)
+      // What was read from the shared tier meanwhile may be from before.
+      await tell((tier) => tier.invalidate(given)).finally(() => local.invalidate(organization, scope))
+    },
+    stats: () => counter.stats(local.entries, local.bytes),
+    async close() {
+      for (const stop of stops) stop?.()
+      await news?.close()
+      await shared?.close?.()
+    },
+  }
+}
+
+/** The same text for no two keys. */
+function atOf({ organization, kind, key }: Address): string {
+  return `${kind.length}:${organization.length}:${kind}${organization}${key}`
+}
+
+/** Says of each id once that it is new. */
+function heardOnce(): (id: string) => boolean {
+  const heard = new Set<string>()
+  return (id) => {
+    if (heard.has(id)) return false
+    heard.add(id)
+    if (heard.size > heardMax) for (const oldest of heard) return heard.delete(oldest)
+    return true
+  }
+}
+
+/** What a loader gave, and cannot be kept. */
+class Unkeepable extends Error {
+  readonly value: unknown
+
+  constructor(value: unknown, cause: unknown) {
+    super('a value cannot be cached', { cause })
+    this.value = value
+  }
+}
+
+function bodyOf(codec: ValueCodec, value: unknown): Buffer {
+  try {
+    return codec.encode(value)
+  } catch (error) {
+    throw new Unkeepable(value, error)
+  }
+}
+
+/** @throws ConfigError */
+function keepable(codec: ValueCodec, value: unknown): Buffer {
+  try {
+    return codec.encode(value)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ConfigError('value', `it cannot be kept: ${why}`, { cause: error })
+  }
+}
+
+function checkTtl(ttlMs: number): number {
+  if (Number.isFinite(ttlMs) && ttlMs > 0) return ttlMs
+  throw new ConfigError('ttlMs', `expected ms above 0 (given: ${String(ttlMs)})`)
+}
