@@ -184,15 +184,16 @@ describe('all stores in Redis', () => {
   const connections = async (): Promise<number> =>
     Number(/connected_clients:(\d+)/.exec(await client.info('clients'))?.[1])
 
-  test('share one connection, which is closed with the last of them', async () => {
+  test('share one connection, and another for the news of the cache, which are closed with the last of them', async () => {
     const fleet = freshFleet()
     const before = await connections()
-    const { limiter, deadLetters } = redisStores({ url: server.url, fleet, deadlineMs: 5_000 })
-    expect([limiter.fleet, deadLetters.fleet]).toEqual([fleet, fleet])
+    const { limiter, deadLetters, cache } = redisStores({ url: server.url, fleet, deadlineMs: 5_000 })
+    expect([limiter.fleet, deadLetters.fleet, cache.fleet]).toEqual([fleet, fleet, fleet])
+    expect(await cache.wrap({ organization: 'acme', kind: 'stats', key: 'day' }, () => 7)).toBe(7)
     await deadLetters.enqueue(draft('m'))
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
-    expect(await connections()).toBe(before + 1)
-    await limiter.close?.()
+    expect(await connections()).toBe(before + 2)
+    await Promise.all([limiter.close?.(), cache.close?.()])
     expect(await deadLetters.count()).toBe(1)
     await deadLetters.close?.()
     const closed = async (): Promise<true | undefined> => (await connections()) === before || undefined
