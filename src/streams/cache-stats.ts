@@ -52,7 +52,9 @@ export function cacheCounter(kinds: Iterable<string>): CacheCounter {
   return {
     read(kind, end, isStale = false) {
       const counts = of(kind)
-      counts[end === 'miss' ? 'misses' : end] += 1
+      if (end === 'local') counts.local += 1
+      else if (end === 'shared') counts.shared += 1
+      else counts.misses += 1
       if (isStale) counts.stale += 1
     },
     unanswered: () => void (unanswered += 1),

@@ -1,15 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import type { ValueCodec } from '../kernel/value-codec.ts'
-import type { CachePlace, CacheScope } from '../ports/cache.ts'
+import type { Address, CachePlace, CacheScope } from '../ports/cache.ts'
 import type { Clock } from '../ports/clock.ts'
 import { frozen } from './frozen.ts'
+import { type LocalIndex, localIndex } from './local-index.ts'
 
-/** What is valid of an organization at a moment, in this process. */
+/** What is valid of an organization and a scope in this process, until it is over: none comes back. */
 export interface LocalFence {
-  readonly organization: string
-  readonly scope: CacheScope
-  readonly all: number
-  readonly own: number
+  readonly isOver: boolean
 }
 
 /** What a process has of a value. */
@@ -24,20 +22,17 @@ export interface Lifetime {
   readonly staleForMs: number
 }
 
-/**
- * Values in this process, bounded in number and in bytes. A value is served while the fence that it was loaded under holds;
- * every fence is used once, so that one that was forgotten never comes back.
- */
+/** Values in this process, bounded in number and in bytes. A value is served while the fence that it was loaded under holds. */
 export interface LocalTier {
   readonly entries: number
   readonly bytes: number
-  get(at: string): LocalValue | undefined
+  /** To be looked at before anything else is done: the next reader gets the same object. */
+  get(address: Address): LocalValue | undefined
   /** The fence of now, to be taken before a value is loaded. */
   fence(place: CachePlace): LocalFence
-  holds(fence: LocalFence): boolean
   /** Keeps a value, if its fence still holds; gives the value as it is served. */
-  keep(at: string, fence: LocalFence, body: Buffer, lifetime: Lifetime): unknown
-  remove(at: string): void
+  keep(place: CachePlace, fence: LocalFence, body: Buffer, lifetime: Lifetime): unknown
+  remove(address: Address): void
   invalidate(organization: string, scope: CacheScope): void
   clear(): void
 }
@@ -51,41 +46,49 @@ export interface LocalTierOptions {
   readonly clock: Clock
 }
 
-interface Entry {
+interface Entry extends LocalValue {
+  readonly place: Address
   readonly fence: LocalFence
   readonly freshUntil: number
   readonly staleUntil: number
   readonly bytes: number
-  /** What is served, or what it is made from each time. */
-  readonly served: { readonly value: unknown } | { readonly body: Buffer }
+  /** What the value is made from each time, where it cannot be the same one for all. */
+  readonly body: Buffer | undefined
+  isStale: boolean
+  touchAt: number
 }
 
-type Fences = Readonly<Record<CacheScope, number>>
+type Fences = Record<CacheScope, { isOver: boolean }>
 
+/** How often a read is told to what knows which values were not read for longest, in ms: it costs as much as finding one. */
+const touchEveryMs = 1_000
 /** What an entry takes besides its value, about, in bytes. */
-const entryBytes = 200
+const entryBytes = 400
 
 export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalTierOptions): LocalTier {
-  const entries = new LRUCache<string, Entry>({
+  const index: LocalIndex<Entry> = localIndex()
+  const entries = new LRUCache<Entry, Entry>({
     max: entriesMax,
     maxSize: bytesMax,
     sizeCalculation: ({ bytes }) => bytes,
+    dispose: ({ place }) => index.delete(place),
   })
-  const fences = new LRUCache<string, Fences>({ max: entriesMax })
-  let used = 0
-  const next = (): number => (used += 1)
+  const fences = new LRUCache<string, Fences>({
+    max: entriesMax,
+    dispose: (lost) => end(lost, 'all'),
+  })
 
   const fencesOf = (organization: string): Fences => {
     const known = fences.get(organization)
     if (known !== undefined) return known
-    const made: Fences = { all: next(), stats: next(), counts: next(), search: next() }
+    const made: Fences = { all: fence(), stats: fence(), counts: fence(), search: fence() }
     fences.set(organization, made)
     return made
   }
 
-  const holds = ({ organization, scope, all, own }: LocalFence): boolean => {
-    const now = fences.get(organization)
-    return now !== undefined && now.all === all && now[scope] === own
+  const remove = (address: Address): void => {
+    const entry = index.get(address)
+    if (entry !== undefined) entries.delete(entry)
   }
 
   return {
@@ -95,34 +98,52 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
     get bytes() {
       return entries.calculatedSize
     },
-    get(at) {
-      const entry = entries.get(at)
+    get(address) {
+      const entry = index.get(address)
       if (entry === undefined) return undefined
       const now = clock.monotonic()
-      if (now < entry.staleUntil && holds(entry.fence))
-        return { value: valueOf(entry.served, codec), isStale: now >= entry.freshUntil }
-      entries.delete(at)
-      return undefined
+      if (entry.fence.isOver || now >= entry.staleUntil) {
+        entries.delete(entry)
+        return undefined
+      }
+      if (now >= entry.touchAt) {
+        entries.get(entry)
+        entry.touchAt = now + touchEveryMs
+      }
+      entry.isStale = now >= entry.freshUntil
+      return entry.body === undefined ? entry : { value: codec.decode(entry.body), isStale: entry.isStale }
     },
-    fence({ organization, scope }) {
-      const now = fencesOf(organization)
-      return { organization, scope, all: now.all, own: now[scope] }
-    },
-    holds,
-    keep(at, fence, body, { freshForMs, staleForMs }) {
+    fence: ({ organization, scope }) => fencesOf(organization)[scope],
+    keep(place, fence, body, { freshForMs, staleForMs }) {
       const value = codec.decode(body)
-      const served = values === 'frozen' && frozen(value) ? { value } : { body }
-      const bytes = entryBytes + at.length * 2 + body.length
+      const isShared = values === 'frozen' && frozen(value)
+      const { organization, kind, key } = place
+      const bytes = entryBytes + (organization.length + key.length) * 2 + body.length
       const now = clock.monotonic()
-      const staleUntil = now + freshForMs + staleForMs
+      const freshUntil = now + freshForMs
+      const staleUntil = freshUntil + staleForMs
       // What takes more than a tenth of all there is would drive out the rest.
-      if (holds(fence) && bytes <= bytesMax / 10 && staleUntil > now)
-        entries.set(at, { fence, freshUntil: now + freshForMs, staleUntil, bytes, served })
+      if (fence.isOver || bytes > bytesMax / 10 || staleUntil <= now) return value
+      const entry: Entry = {
+        place: { organization, kind, key },
+        fence,
+        freshUntil,
+        staleUntil,
+        bytes,
+        value: isShared ? value : undefined,
+        body: isShared ? undefined : body,
+        isStale: false,
+        touchAt: now + touchEveryMs,
+      }
+      remove(place)
+      index.set(place, entry)
+      entries.set(entry, entry)
       return value
     },
-    remove: (at) => void entries.delete(at),
+    remove,
     invalidate(organization, scope) {
-      fences.set(organization, { ...fencesOf(organization), [scope]: next() })
+      const known = fences.peek(organization)
+      if (known !== undefined) end(known, scope)
     },
     clear() {
       entries.clear()
@@ -131,6 +152,15 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
   }
 }
 
-function valueOf(served: Entry['served'], codec: ValueCodec): unknown {
-  return 'value' in served ? served.value : codec.decode(served.body)
+function fence(): { isOver: boolean } {
+  return { isOver: false }
+}
+
+const scopes = ['all', 'stats', 'counts', 'search'] as const
+
+function end(fences: Fences, scope: CacheScope): void {
+  for (const each of scope === 'all' ? scopes : [scope]) {
+    fences[each].isOver = true
+    fences[each] = fence()
+  }
 }

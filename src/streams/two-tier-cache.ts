@@ -130,8 +130,9 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     })
   }
 
-  const forget = (at: string): void => {
-    local.remove(at)
+  const forget = (address: Address): void => {
+    const at = atOf(address)
+    local.remove(address)
     const flight = flights.get(at)
     if (flight !== undefined) flight.isVoid = true
     flights.delete(at)
@@ -141,7 +142,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   const onNews = (given: CacheNews): void => {
     if (!isNew(given.id)) return
     if ('scope' in given) local.invalidate(given.organization, given.scope)
-    else forget(atOf(given))
+    else forget(given)
   }
   const stops = [
     // What was told while the link was down is lost.
@@ -149,7 +150,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     news?.hear(onNews),
   ]
 
-  const told = (place: CachePlace, end: ReadEnd, isStale = false): void => {
+  const told = (place: Address, end: ReadEnd, isStale = false): void => {
     counter.read(place.kind, end, isStale)
     if (reads.hasSubscribers) reads.publish({ address: place, found: end, isStale })
   }
@@ -193,13 +194,13 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       (error: unknown) => logger.warn({ err: error, ...place }, 'a stale value could not be loaded again'),
     )
     if (!isValid || flight.isVoid) return codec.decode(body)
-    return local.keep(at, flight.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
+    return local.keep(place, flight.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
   }
 
   /** The load that is under way, unless something was invalidated since it began; else a new one. */
   const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<unknown> => {
     const known = flights.get(at)
-    if (known !== undefined && local.holds(known.fence)) return known.value
+    if (known !== undefined && !known.fence.isOver) return known.value
     if (known === undefined && flights.size >= entriesMax)
       return Promise.reject(new OverCapacityError('loads of the cache', 'entriesMax', entriesMax))
     const flight: Flight = {
@@ -215,38 +216,45 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     return flight.value
   }
 
-  const wrap = (place: CachePlace, loader: () => unknown): Promise<unknown> => {
-    const at = atOf(place)
-    const here = local.get(at)
-    if (here === undefined) return flightOf(at, place, loader)
-    told(place, 'local', here.isStale)
-    if (here.isStale) unheeded(() => flightOf(at, place, loader))
+  const load = async (address: Address, loader: () => unknown): Promise<unknown> => {
+    const place = placeOf(address, kinds)
+    return flightOf(atOf(place), place, loader)
+  }
+
+  /** What is here was found by an address that was checked, and is given without another function that waits. */
+  const wrap = (address: Address, loader: () => unknown): Promise<unknown> => {
+    const here = local.get(address)
+    if (here === undefined) return load(address, loader)
+    const { value, isStale } = here
+    told(address, 'local', isStale)
+    if (isStale) unheeded(() => load(address, loader))
+    return Promise.resolve(value)
+  }
+
+  const get = (address: Address): Promise<unknown> => {
+    const here = local.get(address)
+    if (here === undefined || here.isStale) return getShared(address)
+    told(address, 'local')
     return Promise.resolve(here.value)
   }
 
-  const get = async (place: CachePlace): Promise<unknown> => {
-    const at = atOf(place)
-    const here = local.get(at)
-    if (here !== undefined && !here.isStale) {
-      told(place, 'local')
-      return here.value
-    }
+  const getShared = async (address: Address): Promise<unknown> => {
+    const place = placeOf(address, kinds)
     const fence = local.fence(place)
     const found = shared && (await ask(() => shared.find(place)))
     told(place, found?.status === 'hit' ? 'shared' : 'miss')
     if (found?.status !== 'hit') return undefined
-    return local.keep(at, fence, found.value.body, { freshForMs: found.value.freshForMs, staleForMs: 0 })
+    return local.keep(place, fence, found.value.body, { freshForMs: found.value.freshForMs, staleForMs: 0 })
   }
 
   return {
-    get: async (address) => get(placeOf(address, kinds)),
+    get,
     async set(address, value, { ttlMs } = {}) {
       const place = placeOf(address, kinds)
-      const at = atOf(place)
       const body = keepable(codec, value)
       const life = { ...lifetimeOf(place.kind, value), ...(ttlMs === undefined ? {} : { ttlMs: checkTtl(ttlMs) }) }
-      forget(at)
-      local.keep(at, local.fence(place), body, { freshForMs: life.ttlMs, staleForMs: life.staleMs })
+      forget(place)
+      local.keep(place, local.fence(place), body, { freshForMs: life.ttlMs, staleForMs: life.staleMs })
       const id = newId()
       isNew(id)
       if (shared !== undefined) await ask(() => shared.keep(place, { body, ...life, id }))
@@ -257,21 +265,23 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       const { organization, kind, key } = place
       const id = newId()
       isNew(id)
-      forget(atOf(place))
+      forget(place)
       news?.tell({ id, organization, kind, key })
-      await tell((tier) => tier.remove(place, id)).finally(() => forget(atOf(place)))
+      await tell((tier) => tier.remove(place, id)).finally(() => forget(place))
     },
-    async wrap<T>(address: Address, loader: () => Promise<T> | T) {
-      return (await wrap(placeOf(address, kinds), loader)) as T
-    },
+    wrap: <T>(address: Address, loader: () => Promise<T> | T) => wrap(address, loader) as Promise<T>,
     cached<A extends unknown[], T>(
       how: { kind: string; organization: (...args: A) => string; key: (...args: A) => string },
       loader: (...args: A) => Promise<T> | T,
     ) {
       placeOf({ organization: '-', kind: how.kind, key: '-' }, kinds)
-      return async (...args: A) => {
-        const address = { organization: how.organization(...args), kind: how.kind, key: how.key(...args) }
-        return (await wrap(placeOf(address, kinds), () => loader(...args))) as T
+      return (...args: A) => {
+        try {
+          const address = { organization: how.organization(...args), kind: how.kind, key: how.key(...args) }
+          return wrap(address, () => loader(...args)) as Promise<T>
+        } catch (error) {
+          return Promise.reject(error)
+        }
       }
     },
     async invalidate(target) {
