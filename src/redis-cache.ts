@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { redisSharedCache } from './adapters/redis/cache.ts'
 import { redisConnection, type RedisConnection, type RedisPlace } from './adapters/redis/connection.ts'
+import { isOutage } from './adapters/redis/outage.ts'
 import { redisSubscription } from './adapters/redis/subscription.ts'
 import { checkFleetName } from './kernel/names.ts'
 import { hasMethods, parseOptions } from './kernel/options.ts'
@@ -41,7 +42,7 @@ export function cacheOver(connection: RedisConnection, given: RedisCacheOptions)
   const subscription = redisSubscription({ url: given.url, connection: given.connection }, all, 'redisCache')
   const instance = `cache-${randomBytes(6).toString('hex')}`
   const news = invalidations && logNews(invalidations, { fleet, instance, logger: all.logger })
-  return { ...twoTierCache(redisSharedCache({ connection, subscription, fleet }), { ...all, news }), fleet }
+  return { ...twoTierCache(redisSharedCache({ connection, subscription, fleet }), { ...all, news, isOutage }), fleet }
 }
 
 /** The options as fields of a schema, beside those of the place. */

@@ -48,10 +48,10 @@ const roundsMax = 3
 export async function loadOnce(parts: LoadParts): Promise<Loaded> {
   for (let round = 1; ; round += 1) {
     const found = await foundAfterWaiting(parts)
-    if (found === undefined || found.status === 'miss') return alone(parts)
+    if (found === undefined || found.status === 'miss') return loadAlone(parts)
     if (found.status === 'hit') return sharedValue(found.value, false)
     if (found.stale !== undefined) return stale(parts, found.stale, found)
-    if (found.status === 'wait') return alone(parts)
+    if (found.status === 'wait') return loadAlone(parts)
     const loaded = await lead(parts, found.fence)
     if (loaded.isValid || round === roundsMax) return loaded
   }
@@ -62,15 +62,24 @@ async function foundAfterWaiting({ place, shared, ask, by, loadWaitMs, clock }: 
   if (shared === undefined) return undefined
   const endAt = clock.monotonic() + loadWaitMs
   for (let waitMs = pollMs.first; ; waitMs = Math.min(pollMs.max, waitMs * 2)) {
-    const found = await ask(() => shared.find(place, { by, leaseMs }))
+    const found = await findAged(clock, () => ask(() => shared.find(place, { by, leaseMs })))
     const isOver = clock.monotonic() + waitMs >= endAt
     if (found?.status !== 'wait' || found.stale !== undefined || isOver) return found
     await clock.sleep(waitMs)
   }
 }
 
+/** What is found, older by the time that it took to hear of it. */
+export async function findAged(clock: Clock, find: () => Promise<Found | undefined>): Promise<Found | undefined> {
+  const askedAt = clock.monotonic()
+  const found = await find()
+  if (found?.status !== 'hit') return found
+  const { body, freshForMs } = found.value
+  return { ...found, value: { body, freshForMs: freshForMs - (clock.monotonic() - askedAt) } }
+}
+
 /** Without a lease, for this process alone. */
-async function alone({ run }: LoadParts): Promise<Loaded> {
+export async function loadAlone({ run }: LoadParts): Promise<Loaded> {
   return { from: 'miss', isStale: false, ...(await run()), isValid: true }
 }
 

@@ -4,14 +4,16 @@ import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/erro
 import { checkName } from '../kernel/names.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { ValueCodec } from '../kernel/value-codec.ts'
-import type { Address, CacheNews, CachePlace, Invalidation, SharedCache } from '../ports/cache.ts'
+import type { Address, CacheNews, CachePlace, Invalidation, SharedCache, SharedValue } from '../ports/cache.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
 import { type CacheKind, checkScope, placeOf } from './cache-kinds.ts'
-import { type Fresh, type Loaded, loadOnce } from './cache-load.ts'
+import { findAged, type Fresh, loadAlone, type Loaded, loadOnce, type LoadParts } from './cache-load.ts'
+import { cacheReadings, type Reading } from './cache-readings.ts'
 import { cacheCounter, type CacheStats, type ReadEnd } from './cache-stats.ts'
 import { type LocalFence, localTier } from './local-tier.ts'
+import { saidRarely } from './said-rarely.ts'
 import { sharedDeadline } from './shared-deadline.ts'
 import { storeWatch } from './store-watch.ts'
 
@@ -80,6 +82,8 @@ export interface TwoTierOptions {
   readonly random: Random
   readonly logger: Logger
   readonly news?: NewsChannel | undefined
+  /** Whether an error of the shared tier is about whoever asks, rather than about a key. */
+  readonly isOutage?: ((error: unknown) => boolean) | undefined
 }
 
 /** Values that were loaded together do not end together: up to this much of a time to live is taken off. */
@@ -88,23 +92,36 @@ const jitterRatio = 0.1
 const heardMax = 1_000
 const reads = channel('switchgear:cache')
 
-/** A key that is being loaded by this process. */
+/** A key that is being loaded by this process, for all who wait for it. */
 interface Flight {
-  readonly fence: LocalFence
+  readonly reading: Reading<LocalFence>
   readonly value: Promise<unknown>
-  /** Its value was removed, or written, since it began. */
-  isVoid: boolean
 }
 
 /** A cache over a shared tier, or in this process alone. */
 export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOptions): Cache {
-  const { kinds, entriesMax, deadlineMs, loadWaitMs, codec, clock, random, logger, news } = options
+  const {
+    kinds,
+    entriesMax,
+    deadlineMs,
+    loadWaitMs,
+    codec,
+    clock,
+    random,
+    logger,
+    news,
+    isOutage = () => true,
+  } = options
   const local = localTier(options)
   const counter = cacheCounter(kinds.keys())
   const watch = storeWatch({ name: 'the shared cache', clock, random, logger })
   const inTime = sharedDeadline(clock, deadlineMs, 'the shared cache')
+  const readings = cacheReadings<LocalFence>()
   const flights = new Map<string, Flight>()
   const newId = (): string => ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+
+  const sayOfKey = saidRarely(clock, (facts) => logger.warn(facts, 'the shared cache answers, and not about a key'))
+  const sayOfValue = saidRarely(clock, (facts) => logger.warn(facts, 'a shared value cannot be read'))
 
   /** What the shared tier says in time; `undefined` when it does not, or is not worth asking. */
   const ask = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
@@ -114,7 +131,11 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
         watch.succeeded()
         return answer
       } catch (error) {
-        watch.failed(error)
+        if (isOutage(error)) watch.failed(error)
+        else {
+          watch.succeeded()
+          sayOfKey({ err: error })
+        }
       }
     }
     counter.unanswered()
@@ -133,8 +154,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   const forget = (address: Address): void => {
     const at = atOf(address)
     local.remove(address)
-    const flight = flights.get(at)
-    if (flight !== undefined) flight.isVoid = true
+    readings.forget(at)
     flights.delete(at)
   }
 
@@ -174,40 +194,72 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     }
   }
 
-  const fly = async (at: string, place: CachePlace, flight: Flight, loader: () => unknown): Promise<unknown> => {
+  const fly = async (place: CachePlace, reading: Reading<LocalFence>, loader: () => unknown): Promise<unknown> => {
     const run = (): Promise<Fresh> => runLoader(place, loader)
+    const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
+    let isReloading = false
     try {
-      return land(at, place, flight, await loadOnce({ place, shared, ask, run, by: newId(), loadWaitMs, clock }))
+      const loaded = await loadOnce(parts)
+      const value = await land(place, reading, loaded, parts)
+      told(place, loaded.from, loaded.isStale)
+      isReloading = loaded.reload !== undefined
+      if (loaded.reload !== undefined) void again(place, reading, loaded.reload)
+      return value
     } catch (error) {
       told(place, 'miss')
       if (!(error instanceof Unkeepable)) throw error
       logger.warn({ err: error.cause, ...place }, 'a value cannot be cached')
       return error.value
+    } finally {
+      if (!isReloading) readings.end(reading)
     }
   }
 
-  const land = (at: string, place: CachePlace, flight: Flight, loaded: Loaded): unknown => {
+  /** The value; what of the shared tier cannot be read, as when instances differ, is loaded here. */
+  const land = async (
+    place: CachePlace,
+    reading: Reading<LocalFence>,
+    loaded: Loaded,
+    parts: LoadParts,
+  ): Promise<unknown> => {
+    try {
+      return keepHere(place, reading, loaded)
+    } catch (error) {
+      if (loaded.from !== 'shared') throw error
+      sayOfValue({ err: error, ...place })
+      return keepHere(place, reading, await (loaded.reload ?? (() => loadAlone(parts)))())
+    }
+  }
+
+  const keepHere = (place: CachePlace, reading: Reading<LocalFence>, loaded: Omit<Loaded, 'from' | 'isStale'>) => {
     const { body, ttlMs, staleMs, isValid } = loaded
-    told(place, loaded.from, loaded.isStale)
-    loaded.reload?.().then(
-      (again) => land(at, place, flight, again),
-      (error: unknown) => logger.warn({ err: error, ...place }, 'a stale value could not be loaded again'),
-    )
-    if (!isValid || flight.isVoid) return codec.decode(body)
-    return local.keep(place, flight.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
+    if (!isValid || reading.isVoid) return codec.decode(body)
+    return local.keep(place, reading.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
+  }
+
+  /** Loads anew what was served as stale, while nobody waits. */
+  const again = async (
+    place: CachePlace,
+    reading: Reading<LocalFence>,
+    reload: () => Promise<Loaded>,
+  ): Promise<void> => {
+    try {
+      keepHere(place, reading, await reload())
+    } catch (error) {
+      logger.warn({ err: error, ...place }, 'a stale value could not be loaded again')
+    } finally {
+      readings.end(reading)
+    }
   }
 
   /** The load that is under way, unless something was invalidated since it began; else a new one. */
   const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<unknown> => {
     const known = flights.get(at)
-    if (known !== undefined && !known.fence.isOver) return known.value
+    if (known !== undefined && !known.reading.fence.isOver) return known.value
     if (known === undefined && flights.size >= entriesMax)
       return Promise.reject(new OverCapacityError('loads of the cache', 'entriesMax', entriesMax))
-    const flight: Flight = {
-      fence: local.fence(place),
-      isVoid: false,
-      value: Promise.resolve().then(() => fly(at, place, flight, loader)),
-    }
+    const reading = readings.begin(at, local.fence(place))
+    const flight: Flight = { reading, value: Promise.resolve().then(() => fly(place, reading, loader)) }
     flights.set(at, flight)
     const end = (): void => {
       if (flights.get(at) === flight) flights.delete(at)
@@ -240,11 +292,46 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
 
   const getShared = async (address: Address): Promise<unknown> => {
     const place = placeOf(address, kinds)
-    const fence = local.fence(place)
-    const found = shared && (await ask(() => shared.find(place)))
-    told(place, found?.status === 'hit' ? 'shared' : 'miss')
-    if (found?.status !== 'hit') return undefined
-    return local.keep(place, fence, found.value.body, { freshForMs: found.value.freshForMs, staleForMs: 0 })
+    const reading = readings.begin(atOf(place), local.fence(place))
+    try {
+      const found = shared && (await findAged(clock, () => ask(() => shared.find(place))))
+      const value = found?.status === 'hit' ? shownOf(place, reading, found.value) : undefined
+      told(place, value === undefined ? 'miss' : 'shared')
+      return value?.shown
+    } finally {
+      readings.end(reading)
+    }
+  }
+
+  const shownOf = (place: CachePlace, reading: Reading<LocalFence>, { body, freshForMs }: SharedValue) => {
+    try {
+      return { shown: keepHere(place, reading, { body, ttlMs: freshForMs, staleMs: 0, isValid: true }) }
+    } catch (error) {
+      sayOfValue({ err: error, ...place })
+      return undefined
+    }
+  }
+
+  /**
+   * Tells of a change that was made here, and makes it again when the shared tier has done it, since what was read from there
+   * meanwhile may be from before. For the same reason the other way of news is used last, and when it is not known whether
+   * the shared tier did it, what it may still tell is other news.
+   */
+  const tellOf = async (
+    given: CacheNews,
+    order: (tier: SharedCache) => Promise<void>,
+    change: () => void,
+  ): Promise<void> => {
+    try {
+      await tell(order)
+      isNew(given.id)
+      change()
+      news?.tell(given)
+    } catch (error) {
+      change()
+      news?.tell({ ...given, id: newId() })
+      throw error
+    }
   }
 
   return {
@@ -254,20 +341,26 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       const body = keepable(codec, value)
       const life = { ...lifetimeOf(place.kind, value), ...(ttlMs === undefined ? {} : { ttlMs: checkTtl(ttlMs) }) }
       forget(place)
-      local.keep(place, local.fence(place), body, { freshForMs: life.ttlMs, staleForMs: life.staleMs })
+      const reading = readings.begin(atOf(place), local.fence(place))
+      const keep = () => keepHere(place, reading, { body, ...life, isValid: true })
+      keep()
       const id = newId()
       isNew(id)
-      if (shared !== undefined) await ask(() => shared.keep(place, { body, ...life, id }))
-      news?.tell({ id, organization: place.organization, kind: place.kind, key: place.key })
+      const kept = shared && (await ask(() => shared.keep(place, { body, ...life, id })))
+      readings.end(reading)
+      // What was read from the shared tier meanwhile may be from before.
+      forget(place)
+      keep()
+      const { organization, kind, key } = place
+      news?.tell({ id: kept === undefined ? newId() : id, organization, kind, key })
     },
     async delete(address) {
       const place = placeOf(address, kinds)
       const { organization, kind, key } = place
       const id = newId()
-      isNew(id)
-      forget(place)
-      news?.tell({ id, organization, kind, key })
-      await tell((tier) => tier.remove(place, id)).finally(() => forget(place))
+      const change = (): void => forget(place)
+      change()
+      await tellOf({ id, organization, kind, key }, (tier) => tier.remove(place, id), change)
     },
     wrap: <T>(address: Address, loader: () => Promise<T> | T) => wrap(address, loader) as Promise<T>,
     cached<A extends unknown[], T>(
@@ -288,11 +381,9 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       const organization = checkName(target.organization, 'organization')
       const scope = checkScope(target.scope)
       const given = { id: newId(), organization, scope }
-      isNew(given.id)
-      local.invalidate(organization, scope)
-      news?.tell(given)
-      // What was read from the shared tier meanwhile may be from before.
-      await tell((tier) => tier.invalidate(given)).finally(() => local.invalidate(organization, scope))
+      const change = (): void => local.invalidate(organization, scope)
+      change()
+      await tellOf(given, (tier) => tier.invalidate(given), change)
     },
     stats: () => counter.stats(local.entries, local.bytes),
     async close() {
