@@ -11,7 +11,8 @@ export function frozen(value: unknown): boolean {
     if (typeof next !== 'object' || next === null || seen.has(next)) continue
     if (hasHiddenState(next)) return false
     seen.add(next)
-    waiting.push(...Object.values(next))
+    const held: readonly unknown[] = Object.values(next)
+    for (const each of held) waiting.push(each)
   }
   for (const each of seen) Object.freeze(each)
   return true
