@@ -118,7 +118,9 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   const inTime = sharedDeadline(clock, deadlineMs, 'the shared cache')
   const readings = cacheReadings<LocalFence>()
   const flights = new Map<string, Flight>()
-  const newId = (): string => ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+  const self = ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+  let ids = 0
+  const newId = (): string => `${self}.${(ids += 1)}`
 
   const sayOfKey = saidRarely(clock, (facts) => logger.warn(facts, 'the shared cache answers, and not about a key'))
   const sayOfValue = saidRarely(clock, (facts) => logger.warn(facts, 'a shared value cannot be read'))
