@@ -82,7 +82,8 @@ export interface CacheFollower {
  * `UnavailableError` while it cannot be asked.
  *
  * The contract: a value that was kept under a fence is never found once the fence was replaced; the lease of a key is
- * whose it is until it is over, and what the holder keeps after it lost the lease is not kept.
+ * whose it is until it is over, or a fence that it was given under is replaced, and what the holder keeps after it lost the
+ * lease is not kept.
  */
 export interface SharedCache {
   find(place: CachePlace, lease?: LoadLease): Promise<Found>

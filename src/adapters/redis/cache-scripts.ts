@@ -5,7 +5,8 @@ export const tokenLength = 22
 
 /**
  * An entry is a version byte, the tokens of the organization and of the scope, how long it may be served as stale (8 digits
- * of hexadecimal, in ms), and the body. The tokens stand in a hash by scope.
+ * of hexadecimal, in ms), and the body. The tokens stand in a hash by scope. A lease is the tokens that it was given under,
+ * and whose it is: once they were replaced, what is being loaded is of no use, and the next takes the lease over.
  */
 const entryVersion = 'v'
 
@@ -29,18 +30,21 @@ export const findScript: Script = script(`${current}
 local entry, tokens = call('GET', KEYS[1]), tokensOf(ARGV[1])
 local left, found = 0, false
 if entry and tokens and sub(entry, 2, ${1 + 2 * tokenLength}) == tokens then
-  found, left = true, call('PTTL', KEYS[1]) - tonumber(sub(entry, ${2 + 2 * tokenLength}, ${9 + 2 * tokenLength}), 16)
+  local ms = call('PTTL', KEYS[1])
+  found, left = ms > 0, ms - tonumber(sub(entry, ${2 + 2 * tokenLength}, ${9 + 2 * tokenLength}), 16)
 end
 if found and left > 0 then return { 'hit', left, entry } end
 if not ARGV[2] then return { 'miss' } end
-if not call('SET', KEYS[3], ARGV[2], 'NX', 'PX', ARGV[3]) and call('GET', KEYS[3]) ~= ARGV[2] then
-  return { 'wait', found and entry }
-end
 if not tokens then
   call('HSETNX', KEYS[2], 'all', ARGV[4])
   call('HSETNX', KEYS[2], ARGV[1], ARGV[5])
   tokens = tokensOf(ARGV[1])
 end
+local lease = call('GET', KEYS[3])
+if lease and lease ~= tokens .. ARGV[2] and sub(lease, 1, ${2 * tokenLength}) == tokens then
+  return { 'wait', found and entry }
+end
+call('SET', KEYS[3], tokens .. ARGV[2], 'PX', ARGV[3])
 if call('PTTL', KEYS[2]) < ${tokensTtlMs} then call('PEXPIRE', KEYS[2], ${tokensTtlMs}) end
 return { 'lead', tokens, found and entry }
 `)
@@ -50,7 +54,7 @@ return { 'lead', tokens, found and entry }
  * load, its tokens, ms that it is kept, ms of those that it is stale (8 digits), body. Returns 1 if it was kept.
  */
 export const keepScript: Script = script(`${current}
-if call('GET', KEYS[3]) ~= ARGV[2] then return 0 end
+if call('GET', KEYS[3]) ~= ARGV[3] .. ARGV[2] then return 0 end
 call('DEL', KEYS[3])
 if tokensOf(ARGV[1]) ~= ARGV[3] then return 0 end
 call('SET', KEYS[1], '${entryVersion}' .. ARGV[3] .. ARGV[5] .. ARGV[6], 'PX', ARGV[4])
@@ -74,7 +78,8 @@ return 1
 
 /** Prolongs a lease, or ends it. KEYS: the lease. ARGV: whose, for how many ms (0 ends it). */
 export const renewScript: Script = script(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local lease = redis.call('GET', KEYS[1])
+if not lease or string.sub(lease, ${1 + 2 * tokenLength}) ~= ARGV[1] then return 0 end
 if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `)

@@ -74,7 +74,7 @@ interface Parts {
 }
 
 /** A client that connects, and again whenever its connection has ended, until it is closed. */
-export function keptOpen<C extends RedisClient>(client: C, { clock, random }: Parts): { client: C; close: () => void } {
+function keptOpen<C extends RedisClient>(client: C, { clock, random }: Parts): { client: C; close: () => void } {
   let failures = 0
   let closed = false
   // What nobody hears, the client prints; also what comes after `close`.
