@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { ulid } from 'ulid'
 import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
 import { checkName } from '../kernel/names.ts'
+import { durationMsMax } from '../kernel/options.ts'
 import { unheeded } from '../kernel/unheeded.ts'
 import type { ValueCodec } from '../kernel/value-codec.ts'
 import type { Address, CacheNews, CachePlace, Invalidation, SharedCache, SharedValue } from '../ports/cache.ts'
@@ -441,6 +442,6 @@ function keepable(codec: ValueCodec, value: unknown): Buffer {
 }
 
 function checkTtl(ttlMs: number): number {
-  if (Number.isFinite(ttlMs) && ttlMs > 0) return ttlMs
-  throw new ConfigError('ttlMs', `expected ms above 0 (given: ${String(ttlMs)})`)
+  if (ttlMs > 0 && ttlMs <= durationMsMax) return ttlMs
+  throw new ConfigError('ttlMs', `expected ms above 0, at most ${durationMsMax} (given: ${String(ttlMs)})`)
 }
