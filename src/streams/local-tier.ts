@@ -55,7 +55,8 @@ interface Entry extends LocalValue {
   /** What the value is made from each time, where it cannot be the same one for all. */
   readonly body: Buffer | undefined
   isStale: boolean
-  touchAt: number
+  /** When it may be stale, or over, or is to be told of as one that is read; nothing of that is so before. */
+  checkAt: number
 }
 
 type Fences = Record<CacheScope, { isOver: boolean }>
@@ -86,6 +87,14 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
     return made
   }
 
+  /** Says whether it may still be served. */
+  const check = (entry: Entry, now: number): boolean => {
+    entries.get(entry)
+    entry.isStale = now >= entry.freshUntil
+    entry.checkAt = Math.min(entry.isStale ? entry.staleUntil : entry.freshUntil, now + touchEveryMs)
+    return now < entry.staleUntil
+  }
+
   const remove = (address: Address): void => {
     const entry = index.get(address)
     if (entry !== undefined) entries.delete(entry)
@@ -102,15 +111,10 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
       const entry = index.get(address)
       if (entry === undefined) return undefined
       const now = clock.monotonic()
-      if (entry.fence.isOver || now >= entry.staleUntil) {
+      if (entry.fence.isOver || (now >= entry.checkAt && !check(entry, now))) {
         entries.delete(entry)
         return undefined
       }
-      if (now >= entry.touchAt) {
-        entries.get(entry)
-        entry.touchAt = now + touchEveryMs
-      }
-      entry.isStale = now >= entry.freshUntil
       return entry.body === undefined ? entry : { value: codec.decode(entry.body), isStale: entry.isStale }
     },
     fence: ({ organization, scope }) => fencesOf(organization)[scope],
@@ -133,7 +137,7 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
         value: isShared ? value : undefined,
         body: isShared ? undefined : body,
         isStale: false,
-        touchAt: now + touchEveryMs,
+        checkAt: now,
       }
       remove(place)
       index.set(place, entry)
