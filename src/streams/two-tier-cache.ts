@@ -277,13 +277,13 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   }
 
   /** What is here was found by an address that was checked, and is given without another function that waits. */
-  const wrap = (address: Address, loader: () => unknown): Promise<unknown> => {
+  const wrap = <T>(address: Address, loader: () => Promise<T> | T): Promise<T> => {
     const here = local.get(address)
-    if (here === undefined) return load(address, loader)
+    if (here === undefined) return load(address, loader) as Promise<T>
     const { value, isStale } = here
     told(address, 'local', isStale)
     if (isStale) unheeded(() => load(address, loader))
-    return Promise.resolve(value)
+    return Promise.resolve(value as T)
   }
 
   const get = (address: Address): Promise<unknown> => {
@@ -365,7 +365,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       change()
       await tellOf({ id, organization, kind, key }, (tier) => tier.remove(place, id), change)
     },
-    wrap: <T>(address: Address, loader: () => Promise<T> | T) => wrap(address, loader) as Promise<T>,
+    wrap,
     cached<A extends unknown[], T>(
       how: { kind: string; organization: (...args: A) => string; key: (...args: A) => string },
       loader: (...args: A) => Promise<T> | T,
@@ -374,7 +374,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       return (...args: A) => {
         try {
           const address = { organization: how.organization(...args), kind: how.kind, key: how.key(...args) }
-          return wrap(address, () => loader(...args)) as Promise<T>
+          return wrap(address, () => loader(...args))
         } catch (error) {
           return Promise.reject(error)
         }
