@@ -91,7 +91,7 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
   const check = (entry: Entry, now: number): boolean => {
     entries.get(entry)
     entry.isStale = now >= entry.freshUntil
-    entry.checkAt = Math.min(entry.isStale ? entry.staleUntil : entry.freshUntil, now + touchEveryMs)
+    entry.checkAt = Math.floor(Math.min(entry.isStale ? entry.staleUntil : entry.freshUntil, now + touchEveryMs))
     return now < entry.staleUntil
   }
 
@@ -137,7 +137,7 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
         value: isShared ? value : undefined,
         body: isShared ? undefined : body,
         isStale: false,
-        checkAt: now,
+        checkAt: 0,
       }
       remove(place)
       index.set(place, entry)
