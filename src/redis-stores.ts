@@ -4,12 +4,11 @@ import { parseOptions } from './kernel/options.ts'
 import { systemClock } from './ports/clock.ts'
 import type { Limiter } from './ports/limiter.ts'
 import { systemRandom } from './ports/random.ts'
-import { cacheOver, redisCacheFields, type RedisCacheOptions } from './redis-cache.ts'
+import { cacheOver, type RedisCache, redisCacheFields, type RedisCacheOptions } from './redis-cache.ts'
 import { deadLettersOver, redisDeadLettersFields, type RedisDeadLettersOptions } from './redis-dead-letters.ts'
 import { limiterOver, redisLimiterFields, type RedisLimiterOptions } from './redis-limiter.ts'
 import { redisPlaceFields } from './redis-place.ts'
 import type { DeadLetters } from './streams/dead-letter-queue.ts'
-import type { Cache } from './streams/two-tier-cache.ts'
 
 /** The options of all stores; `deadlineMs`, where it is given, is of each. */
 export interface RedisStoresOptions extends RedisLimiterOptions, RedisDeadLettersOptions, RedisCacheOptions {}
@@ -17,7 +16,7 @@ export interface RedisStoresOptions extends RedisLimiterOptions, RedisDeadLetter
 export interface RedisStores {
   readonly limiter: Limiter
   readonly deadLetters: DeadLetters
-  readonly cache: Cache
+  readonly cache: RedisCache
 }
 
 /**

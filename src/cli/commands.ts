@@ -1,4 +1,5 @@
 import type { CommandDef } from 'citty'
+import { cache } from './cache.ts'
 import { disable } from './disable.ts'
 import { forceOpen } from './force-open.ts'
 import { history } from './history.ts'
@@ -16,4 +17,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   disable,
   release,
   limits,
+  cache,
 })

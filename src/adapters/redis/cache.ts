@@ -22,6 +22,11 @@ export interface RedisCacheOptions {
   readonly fleet: string
 }
 
+/** Where instances tell each other. */
+export function cacheChannel(fleet: string): string {
+  return `sg:${fleet}:c`
+}
+
 /** Where the body of an entry begins. */
 const bodyAt = 1 + 2 * tokenLength + 8
 
@@ -30,7 +35,7 @@ const bodyAt = 1 + 2 * tokenLength + 8
  * makes every value under it invalid, however many there are.
  */
 export function redisSharedCache({ connection, subscription, fleet }: RedisCacheOptions): SharedCache {
-  const channel = `sg:${fleet}:c`
+  const channel = cacheChannel(fleet)
   const tokensKey = (organization: string): string => organizationKey(fleet, 'c', organization, 'e')
   const entryKey = ({ organization, kind, key }: CachePlace): string =>
     organizationKey(fleet, 'c', organization, `${inKey(kind)}:${inKey(key)}`)
