@@ -42,9 +42,15 @@ export interface Cache {
   /**
    * What is there, or what the loader gives, which is kept. The value is as the cache keeps it: frozen (or a copy), and an
    * instance of a class is a plain object. What cannot be kept is given as it is, and logged.
+   * `onRead` hears where the value came from before it is given, and does not throw: who waits for another caller's load is
+   * told the same.
    * @throws ConfigError, what the loader rejects with, OverCapacityError when more keys are loaded than there may be entries
    */
-  wrap<T>(address: Address, loader: () => Promise<T> | T): Promise<T>
+  wrap<T>(
+    address: Address,
+    loader: () => Promise<T> | T,
+    options?: { readonly onRead?: ((read: CacheRead) => void) | undefined },
+  ): Promise<T>
   /** A function like the loader that asks the cache first. @throws ConfigError */
   cached<A extends unknown[], T>(
     how: {
@@ -62,6 +68,13 @@ export interface Cache {
   stats(): CacheStats
   /** Ends what it opened. */
   close?(): Promise<void>
+}
+
+/** Where the value of one read came from. */
+export interface CacheRead {
+  /** This process, the shared tier, or a loader. */
+  readonly found: ReadEnd
+  readonly isStale: boolean
 }
 
 /** Another way to tell the instances of a fleet, beside the shared tier's own. */
@@ -97,6 +110,8 @@ const reads = channel('switchgear:cache')
 interface Flight {
   readonly reading: Reading<LocalFence>
   readonly value: Promise<unknown>
+  /** Where the value came from; absent until it is there. */
+  read?: CacheRead
 }
 
 /** A cache over a shared tier, or in this process alone. */
@@ -197,7 +212,12 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     }
   }
 
-  const fly = async (place: CachePlace, reading: Reading<LocalFence>, loader: () => unknown): Promise<unknown> => {
+  const fly = async (
+    place: CachePlace,
+    reading: Reading<LocalFence>,
+    loader: () => unknown,
+    onRead: (read: CacheRead) => void,
+  ): Promise<unknown> => {
     const run = (): Promise<Fresh> => runLoader(place, loader)
     const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
     let isReloading = false
@@ -205,6 +225,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       const loaded = await loadOnce(parts)
       const value = await land(place, reading, loaded, parts)
       told(place, loaded.from, loaded.isStale)
+      onRead({ found: loaded.from, isStale: loaded.isStale })
       isReloading = loaded.reload !== undefined
       if (loaded.reload !== undefined) void again(place, reading, loaded.reload)
       return value
@@ -212,6 +233,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
       told(place, 'miss')
       if (!(error instanceof Unkeepable)) throw error
       logger.warn({ err: error.cause, ...place }, 'a value cannot be cached')
+      onRead({ found: 'miss', isStale: false })
       return error.value
     } finally {
       if (!isReloading) readings.end(reading)
@@ -256,32 +278,45 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   }
 
   /** The load that is under way, unless something was invalidated since it began; else a new one. */
-  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<unknown> => {
+  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Flight => {
     const known = flights.get(at)
-    if (known !== undefined && !known.reading.fence.isOver) return known.value
+    if (known !== undefined && !known.reading.fence.isOver) return known
     if (known === undefined && flights.size >= entriesMax)
-      return Promise.reject(new OverCapacityError('loads of the cache', 'entriesMax', entriesMax))
+      throw new OverCapacityError('loads of the cache', 'entriesMax', entriesMax)
     const reading = readings.begin(at, local.fence(place))
-    const flight: Flight = { reading, value: Promise.resolve().then(() => fly(place, reading, loader)) }
+    const onRead = (read: CacheRead): void => void (flight.read = read)
+    const flight: Flight = { reading, value: Promise.resolve().then(() => fly(place, reading, loader, onRead)) }
     flights.set(at, flight)
     const end = (): void => {
       if (flights.get(at) === flight) flights.delete(at)
     }
     flight.value.then(end, end)
-    return flight.value
+    return flight
   }
 
-  const load = async (address: Address, loader: () => unknown): Promise<unknown> => {
+  const load = async (
+    address: Address,
+    loader: () => unknown,
+    onRead?: (read: CacheRead) => void,
+  ): Promise<unknown> => {
     const place = placeOf(address, kinds)
-    return flightOf(atOf(place), place, loader)
+    const flight = flightOf(atOf(place), place, loader)
+    const value = await flight.value
+    if (flight.read !== undefined) onRead?.(flight.read)
+    return value
   }
 
   /** What is here was found by an address that was checked, and is given without another function that waits. */
-  const wrap = <T>(address: Address, loader: () => Promise<T> | T): Promise<T> => {
+  const wrap: Cache['wrap'] = <T>(
+    address: Address,
+    loader: () => Promise<T> | T,
+    options?: { readonly onRead?: ((read: CacheRead) => void) | undefined },
+  ): Promise<T> => {
     const here = local.get(address)
-    if (here === undefined) return load(address, loader) as Promise<T>
+    if (here === undefined) return load(address, loader, options?.onRead) as Promise<T>
     const { value, isStale } = here
     told(address, 'local', isStale)
+    options?.onRead?.({ found: 'local', isStale })
     if (isStale) unheeded(() => load(address, loader))
     return Promise.resolve(value as T)
   }
