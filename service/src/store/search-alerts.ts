@@ -25,7 +25,7 @@ export interface SearchPage {
 }
 
 /** Alerts that are looked through for one page: a text that stands nowhere does not read the whole store. */
-const scannedMax = 20_000
+const scannedMax = 10_000
 
 /** Later than any alert. */
 const end: SearchPlace = { acceptedAt: Number.MAX_SAFE_INTEGER, id: '' }
@@ -38,7 +38,7 @@ export async function searchAlerts(
   const from = [organization, after.acceptedAt, after.id]
   const rows = await database.query(searchStatement, [...from, `%${escaped(text)}%`, limit + 1])
   const found = rows.slice(0, limit)
-  const last = rows.length > limit ? found.at(-1) : (await database.query(edgeStatement, from))[0]
+  const last = rows.length > limit ? found.at(-1) : await lastScanned(database, from)
   const page = { items: found.map(alertOf) }
   return last === undefined ? page : { ...page, next: placeOf(last) }
 }
@@ -52,10 +52,15 @@ const searchStatement = `
     OR EXISTS (SELECT FROM jsonb_each_text(a.labels) l WHERE l.key ILIKE $4 OR l.value ILIKE $4)
   ORDER BY a.accepted_at DESC, a.id DESC LIMIT $5::integer`
 
-/** The last alert that was looked through, if there are more. */
 const edgeStatement = `
   SELECT a.accepted_at, a.id AS alert_id FROM (${older} OFFSET ${scannedMax - 1} LIMIT 2) a
-  ORDER BY a.accepted_at DESC, a.id DESC LIMIT 1`
+  ORDER BY a.accepted_at DESC, a.id DESC`
+
+/** The last alert that was looked through, if there are more. */
+async function lastScanned(database: Queryable, from: readonly unknown[]): Promise<Row | undefined> {
+  const [last, another] = await database.query(edgeStatement, from)
+  return another === undefined ? undefined : last
+}
 
 /** What a pattern would take for more than itself. */
 function escaped(text: string): string {
