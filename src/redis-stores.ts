@@ -27,12 +27,11 @@ export interface RedisStores {
 export function redisStores(options: RedisStoresOptions): RedisStores {
   const given = parseOptions(schema, options, 'redisStores')
   const { clock = systemClock, random = systemRandom } = given
-  const { limits, onUnavailable, url, connection, ...common } = given
-  const { fleet, deadlineMs, logger } = common
+  const { limits, onUnavailable, url, connection, fleet, deadlineMs, logger } = given
   const user = shared(redisConnection({ url, connection }, { clock, random }, 'redisStores'))
   return {
     limiter: limiterOver(user(), { fleet, deadlineMs, logger, clock, random, limits, onUnavailable }),
-    deadLetters: deadLettersOver(user(), common),
+    deadLetters: deadLettersOver(user(), ofLetters.parse(given)),
     cache: cacheOver(user(), given),
   }
 }
@@ -43,6 +42,9 @@ const schema: z.ZodType<RedisStoresOptions> = z.strictObject({
   ...redisDeadLettersFields,
   ...redisCacheFields,
 })
+
+/** What is not of letters is left out: their queue knows no other options. */
+const ofLetters = z.object(redisDeadLettersFields)
 
 /** A connection for each of those who share it; all are made before the first of them is closed. */
 function shared(connection: RedisConnection): () => RedisConnection {

@@ -269,7 +269,14 @@ describe('all stores in Redis', () => {
     const observer = new Redis(node.url)
     const others = async (): Promise<number> =>
       Number(/connected_clients:(\d+)/.exec(await observer.info('clients'))?.[1]) - 1
-    const { limiter, deadLetters, cache } = redisStores({ url: node.url, fleet: 'one', deadlineMs: 5_000 })
+    const { limiter, deadLetters, cache } = redisStores({
+      url: node.url,
+      fleet: 'one',
+      deadlineMs: 5_000,
+      instance: 'a',
+      kinds: { slow: { ttlMs: 1_000, scope: 'stats' } },
+      maxRedrives: 3,
+    })
     expect([limiter.fleet, deadLetters.fleet, cache.fleet]).toEqual(['one', 'one', 'one'])
     expect(await cache.wrap({ organization: 'acme', kind: 'stats', key: 'day' }, () => 7)).toBe(7)
     await deadLetters.enqueue(draft('m'))
