@@ -12,7 +12,7 @@ describe.concurrent('the command switchgear', () => {
   test('names every command, every variable and every exit code in its help', async () => {
     const { code, stdout } = await runCommand(['--help'])
     expect(code).toBe(0)
-    for (const name of [...commands, 'limits', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
+    for (const name of [...commands, 'limits', 'cache', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
       expect(stdout).toContain(name)
   })
 
@@ -28,6 +28,16 @@ describe.concurrent('the command switchgear', () => {
     const { code, stdout, stderr } = await runCommand(['limits', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear limits ${name}`, '--redis', '--fleet', '--json', '--deadline', '--limits'])
+      expect(stdout).toContain(text)
+  })
+
+  test.each([
+    ['stats', '--kinds'],
+    ['invalidate', '--scope'],
+  ])('explains cache %s, without asking Redis', async (name, option) => {
+    const { code, stdout, stderr } = await runCommand(['cache', name, '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const text of [`switchgear cache ${name}`, '--redis', '--fleet', '--json', '--deadline', option])
       expect(stdout).toContain(text)
   })
 
@@ -86,6 +96,11 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['limits', 'override', 'acme', 'email', '--limit', '0', '--window', '1h'], '--limit: expected a whole number'],
     [['limits', 'override', 'acme', 'email', '--limit', '5', '--window', '32d'], '--window: expected a duration'],
     [['limits', 'override', 'acme', 'email', '--none', '--limit', '5'], '--none: it does not go with --limit'],
+    [['cache', 'frobnicate'], 'cache frobnicate: there is no such command; expected one of stats, invalidate'],
+    [['cache', 'stats', 'x'], 'cache stats: expected no argument, and there are 1'],
+    [['cache', 'invalidate'], 'cache invalidate: <ORGANIZATION> is missing'],
+    [['cache', 'invalidate', 'acme', '--scope', 'x'], '--scope: expected one of all, stats, counts, search'],
+    [['cache', 'invalidate', 'x'.repeat(129)], 'organization: expected a text of 1 to 128 characters'],
     [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCommand(args)
