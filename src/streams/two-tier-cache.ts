@@ -276,13 +276,16 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     return flightOf(atOf(place), place, loader)
   }
 
+  /** By itself: a function that makes another one keeps what that needs, here on the way of each hit. */
+  const loadUnheeded = (address: Address, loader: () => unknown): void => unheeded(() => load(address, loader))
+
   /** What is here was found by an address that was checked, and is given without another function that waits. */
   const wrap = <T>(address: Address, loader: () => Promise<T> | T): Promise<T> => {
     const here = local.get(address)
     if (here === undefined) return load(address, loader) as Promise<T>
     const { value, isStale } = here
     told(address, 'local', isStale)
-    if (isStale) unheeded(() => load(address, loader))
+    if (isStale) loadUnheeded(address, loader)
     return Promise.resolve(value as T)
   }
 
