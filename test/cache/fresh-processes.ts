@@ -21,11 +21,14 @@ export async function startFreshProcess(subject: SubjectName, url: string, truth
   let [stderr, parts] = ['', 0]
   child.stderr?.on('data', (data: Buffer) => (stderr += data.toString()))
   const waiting = new Map<number, (seen: Seen | { readonly id: number; readonly error: string }) => void>()
-  await once(child, 'message')
   child.on('message', (seen: Seen) => {
     waiting.get(seen.id)?.(seen)
     waiting.delete(seen.id)
   })
+  child.on('close', () => {
+    for (const [id, end] of waiting) end({ id, error: `it ended: ${stderr}` })
+  })
+  await Promise.race([once(child, 'message'), once(child, 'close')])
   return {
     get stderr() {
       return stderr

@@ -48,47 +48,46 @@ interface Violations {
   compared: number
 }
 
-function judge(all: readonly (readonly [Seen, Seen])[]): Violations {
+/** What each of the two processes saw in a run. */
+function judge(processes: readonly Seen[]): Violations {
   const found: Violations = { here: 0, there: 0, runs: 0, compared: 0 }
-  const [reads, invalidations, heards] = [0, 1]
-    .map((by) => all.map((seen) => seen[by]))
-    .reduce<[Seen['reads'][], Seen['invalidations'][], Record<string, number>[]]>(
-      (sums, seen) => [
-        [...sums[0], seen.flatMap((each) => each?.reads ?? [])],
-        [...sums[1], seen.flatMap((each) => each?.invalidations ?? [])],
-        [...sums[2], Object.assign({}, ...seen.map((each) => each?.heardAt ?? {})) as Record<string, number>],
-      ],
-      [[], [], []],
-    )
-  for (const [by, own] of reads.entries())
-    for (const { key, beganAt, version } of own)
-      for (const [from, told] of invalidations.entries())
-        for (const { id, truth, resolvedAt } of told) {
-          const heardAt = id === undefined ? resolvedAt + arrivesWithinMs : (heards[by]?.[id] ?? Infinity)
-          if (beganAt <= (from === by ? resolvedAt : heardAt)) continue
+  for (const [by, { reads, heardAt }] of processes.entries())
+    for (const [from, { invalidations }] of processes.entries())
+      for (const { id, truth, resolvedAt } of invalidations) {
+        const elsewhereAt = id === undefined ? resolvedAt + arrivesWithinMs : (heardAt[id] ?? Infinity)
+        for (const { key, beganAt, version } of reads) {
+          if (beganAt <= (from === by ? resolvedAt : elsewhereAt)) continue
           found.compared += 1
           if (version < (truth[key] ?? 0)) found[from === by ? 'here' : 'there'] += 1
         }
+      }
   if (found.here + found.there > 0) found.runs = 1
   return found
+}
+
+function together(one: Seen, other: Seen | undefined): Seen {
+  return {
+    ...one,
+    reads: [...one.reads, ...(other?.reads ?? [])],
+    invalidations: [...one.invalidations, ...(other?.invalidations ?? [])],
+    heardAt: { ...one.heardAt, ...other?.heardAt },
+  }
 }
 
 async function play(subject: SubjectName, runsMax: number): Promise<Violations> {
   const { next } = seededRandom(seed)
   const proxies = await Promise.all([startTcpProxy(server.url), startTcpProxy(server.url)])
   const processes = await Promise.all(proxies.map(({ url }) => startFreshProcess(subject, url, server.url)))
-  const both = async (part: Parameters<FreshProcess['play']>[0]): Promise<[Seen, Seen]> => {
-    const [one, other] = await Promise.all(processes.map((each, by) => each.play({ ...part, seed: part.seed + by })))
-    if (one === undefined || other === undefined) throw new Error('there are two')
-    return [one, other]
-  }
+  const both = (part: Parameters<FreshProcess['play']>[0]): Promise<Seen[]> =>
+    Promise.all(processes.map((each, by) => each.play({ ...part, seed: part.seed + by })))
   const stops = proxies.map((proxy) => disturb(proxy, next))
   const sum: Violations = { here: 0, there: 0, runs: 0, compared: 0 }
   const run = async (number: number): Promise<void> => {
     const organization = `${subject}-${number}`
     const during = await both({ organization, seed: seed + 2 * number, steps: 16 })
     await sleep(arrivesWithinMs)
-    const found = judge([during, await both({ organization, seed: 0, steps: 0 })])
+    const after = await both({ organization, seed: 0, steps: 0 })
+    const found = judge(during.map((seen, by) => together(seen, after[by])))
     for (const key of ['here', 'there', 'runs', 'compared'] as const) sum[key] += found[key]
   }
   try {

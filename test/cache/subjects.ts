@@ -101,17 +101,22 @@ export const subjects: Readonly<Record<SubjectName, (parts: SubjectParts) => Sub
       publisherRedis,
       consumerRedis,
     })
-    const loader = new GroupLoader<Version, { readonly organization: string; readonly key: string }>({
-      cacheKeyFromLoadParamsResolver: ({ key }) => key,
+    const loader = new GroupLoader<Version>({
       inMemoryCache: { cacheType: 'lru-object', ttlInMsecs: ttlMs, maxItemsPerGroup: 100, maxGroups: 10_000 },
       asyncCache: new RedisGroupCache<Version>(store, { prefix: 'fresh', json: true, ttlInMsecs: ttlMs }),
       notificationConsumer: consumer,
       notificationPublisher: publisher,
-      dataSourceGetOneFn: ({ organization, key }) => load(organization, key),
+      dataSources: [
+        {
+          name: 'truth',
+          getFromGroup: (key, organization) => load(organization, key),
+          getManyFromGroup: (keys, organization) => Promise.all(keys.map((key) => load(organization, key))),
+        },
+      ],
     })
     return {
       async read(organization, key) {
-        const found = await loader.get({ organization, key }, organization)
+        const found = await loader.get(key, organization)
         if (found === undefined || found === null) throw new Error('it loaded nothing')
         return found
       },

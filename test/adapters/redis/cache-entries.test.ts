@@ -19,7 +19,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
-  await Promise.all(opened.splice(0).map((cache) => cache.close?.()))
+  await Promise.all(opened.splice(0).map(async (cache) => cache.close?.()))
 })
 
 afterAll(async () => {

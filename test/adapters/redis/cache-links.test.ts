@@ -23,7 +23,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   thaw()
-  await Promise.all(opened.splice(0).map((cache) => cache.close?.()))
+  await Promise.all(opened.splice(0).map(async (cache) => cache.close?.()))
   await proxy?.stop()
   proxy = undefined
   expect(unhandled).toEqual([])

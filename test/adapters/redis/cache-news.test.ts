@@ -36,7 +36,7 @@ describe('news over NATS as well', () => {
   })
 
   afterEach(async () => {
-    await Promise.all(caches.splice(0).map((cache) => cache.close?.()))
+    await Promise.all(caches.splice(0).map(async (cache) => cache.close?.()))
     await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()))
   })
 
@@ -97,7 +97,7 @@ describe('in a cluster', () => {
   }, 60_000)
 
   afterAll(async () => {
-    await Promise.all(caches.map((cache) => cache.close?.()))
+    await Promise.all(caches.map(async (cache) => cache.close?.()))
     await cluster?.remove()
   })
 
