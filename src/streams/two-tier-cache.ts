@@ -202,8 +202,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
     let isReloading = false
     try {
-      const loaded = await loadOnce(parts)
-      const value = await land(place, reading, loaded, parts)
+      const { value, loaded } = await land(place, reading, await loadOnce(parts), parts)
       told(place, loaded.from, loaded.isStale)
       isReloading = loaded.reload !== undefined
       if (loaded.reload !== undefined) void again(place, reading, loaded.reload)
@@ -224,13 +223,14 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     reading: Reading<LocalFence>,
     loaded: Loaded,
     parts: LoadParts,
-  ): Promise<unknown> => {
+  ): Promise<{ readonly value: unknown; readonly loaded: Loaded }> => {
     try {
-      return keepHere(place, reading, loaded)
+      return { value: keepHere(place, reading, loaded), loaded }
     } catch (error) {
       if (loaded.from !== 'shared') throw error
       sayOfValue({ err: error, ...place })
-      return keepHere(place, reading, await (loaded.reload ?? (() => loadAlone(parts)))())
+      const own = await (loaded.reload ?? (() => loadAlone(parts)))()
+      return { value: keepHere(place, reading, own), loaded: own }
     }
   }
 

@@ -101,6 +101,18 @@ describe('a value that is stale', () => {
   })
 })
 
+test('a stale value that cannot be read is loaded once', async () => {
+  const { clock, shared, cache } = rig({ staleMs: 5_000 })
+  const body = Buffer.from('nonsense')
+  await shared.keep({ ...address, scope: 'stats' }, { body, ttlMs: 10, staleMs: 5_000, id: 'x' })
+  await clock.advanceBy(100)
+  let loads = 0
+  const load = (): number => (loads += 1)
+  expect(await cache.wrap(address, load)).toBe(1)
+  await clock.advanceBy(1_000)
+  expect([loads, cache.stats().loads]).toEqual([1, 1])
+})
+
 describe('time', () => {
   test('to live is up to a tenth less, so that values that were loaded together do not end together', async () => {
     const { clock, cache } = rig()
