@@ -29,6 +29,8 @@ const value = {
 const load = async (): Promise<object> => value
 /** Requests to Redis under way at once. */
 const concurrency = 32
+/** Reads of each contender before they are measured. */
+const readsBefore = 50_000
 /** Values of the organization that is emptied. */
 const valuesMany = 10_000
 
@@ -71,6 +73,13 @@ async function sharedHits(url: string, client: Redis): Promise<readonly Measured
   const cache = opened(url, { bytesMax: 1 })
   const body = serialize(value)
   for (const key of keys) await client.set(`raw:${key}`, body)
+  const ours = atOnce((key) => cache.wrap({ organization, kind, key }, load))
+  const peers = {
+    'layered-loader': atOnce(inRedis.layeredLoader(client, load)),
+    bentocache: atOnce(inRedis.bentocache(client, load)),
+  }
+  // The rounds are too short to have compiled what so many steps go through, as it is in a service.
+  for (const contender of [ours, ...Object.values(peers)]) await contender(readsBefore)
   const measured = await compare({
     baseline: atOnce((key) => client.getBuffer(`raw:${key}`)),
     time: 'wall',
@@ -80,11 +89,8 @@ async function sharedHits(url: string, client: Redis): Promise<readonly Measured
         what: 'hit in Redis, to a raw GET',
         goal: { atMost: 2.6 },
         limit: '2.5',
-        ours: atOnce((key) => cache.wrap({ organization, kind, key }, load)),
-        peers: {
-          'layered-loader': atOnce(inRedis.layeredLoader(client, load)),
-          bentocache: atOnce(inRedis.bentocache(client, load)),
-        },
+        ours,
+        peers,
       },
     ],
   })
