@@ -37,7 +37,9 @@ export async function startFreshProcess(subject: SubjectName, url: string, truth
       const id = (parts += 1)
       const seen = await new Promise<Seen | { readonly id: number; readonly error: string }>((resolve) => {
         waiting.set(id, resolve)
-        child.send({ ...part, id })
+        child.send({ ...part, id }, (error) => {
+          if (error !== null) resolve({ id, error: String(error) })
+        })
       })
       if ('error' in seen) throw new Error(`${subject}: ${seen.error}`)
       return seen

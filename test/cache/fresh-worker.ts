@@ -32,6 +32,8 @@ export interface Seen {
   readonly id: number
   readonly reads: readonly SeenRead[]
   readonly invalidations: readonly SeenInvalidation[]
+  /** Invalidations that were rejected, since the connection was lost to a busy machine: they promise nothing. */
+  readonly rejected: number
   /** By the name of an invalidation. */
   readonly heardAt: Readonly<Record<string, number>>
 }
@@ -61,6 +63,7 @@ async function play({ id, organization, seed, steps }: Part): Promise<Seen> {
   const random = seededRandom(seed)
   const reads: SeenRead[] = []
   const invalidations: SeenInvalidation[] = []
+  let rejected = 0
   const read = async (key: string): Promise<void> => {
     const beganAt = now()
     const { version } = await subject.read(organization, key)
@@ -71,8 +74,12 @@ async function play({ id, organization, seed, steps }: Part): Promise<Seen> {
     await Promise.all(keys.map(write))
     const versions = await truth.mget(keys.map((key) => `truth:${organization}:${key}`))
     const isTrue = Object.fromEntries(keys.map((key, index) => [key, Number(versions[index] ?? 0)]))
-    const named = await subject.invalidate(organization)
-    invalidations.push({ id: named, truth: isTrue, resolvedAt: now() })
+    try {
+      const named = await subject.invalidate(organization)
+      invalidations.push({ id: named, truth: isTrue, resolvedAt: now() })
+    } catch {
+      rejected += 1
+    }
   }
   const doing: Promise<unknown>[] = []
   for (let step = 0; step < steps; step += 1) {
@@ -87,7 +94,13 @@ async function play({ id, organization, seed, steps }: Part): Promise<Seen> {
   await Promise.all(doing)
   if (steps === 0) await Promise.all(keys.map(read))
   const ids = [...heard.keys()]
-  return { id, reads, invalidations, heardAt: Object.fromEntries(ids.map((each) => [each, heard.get(each) ?? 0])) }
+  return {
+    id,
+    reads,
+    invalidations,
+    rejected,
+    heardAt: Object.fromEntries(ids.map((each) => [each, heard.get(each) ?? 0])),
+  }
 }
 
 process.on('message', (part: Part) => {

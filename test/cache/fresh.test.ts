@@ -46,11 +46,20 @@ interface Violations {
   runs: number
   /** Pairs of a read and an invalidation before it that were compared. */
   compared: number
+  /** Invalidations that resolved, and those that were rejected. */
+  resolved: number
+  rejected: number
 }
+
+const none: Violations = { here: 0, there: 0, runs: 0, compared: 0, resolved: 0, rejected: 0 }
 
 /** What each of the two processes saw in a run. */
 function judge(processes: readonly Seen[]): Violations {
-  const found: Violations = { here: 0, there: 0, runs: 0, compared: 0 }
+  const found = { ...none }
+  for (const { invalidations, rejected } of processes) {
+    found.resolved += invalidations.length
+    found.rejected += rejected
+  }
   for (const [by, { reads, heardAt }] of processes.entries())
     for (const [from, { invalidations }] of processes.entries())
       for (const { id, truth, resolvedAt } of invalidations) {
@@ -70,6 +79,7 @@ function together(one: Seen, other: Seen | undefined): Seen {
     ...one,
     reads: [...one.reads, ...(other?.reads ?? [])],
     invalidations: [...one.invalidations, ...(other?.invalidations ?? [])],
+    rejected: one.rejected + (other?.rejected ?? 0),
     heardAt: { ...one.heardAt, ...other?.heardAt },
   }
 }
@@ -81,14 +91,14 @@ async function play(subject: SubjectName, runsMax: number): Promise<Violations> 
   const both = (part: Parameters<FreshProcess['play']>[0]): Promise<Seen[]> =>
     Promise.all(processes.map((each, by) => each.play({ ...part, seed: part.seed + by })))
   const stops = proxies.map((proxy) => disturb(proxy, next))
-  const sum: Violations = { here: 0, there: 0, runs: 0, compared: 0 }
+  const sum = { ...none }
   const run = async (number: number): Promise<void> => {
     const organization = `${subject}-${number}`
     const during = await both({ organization, seed: seed + 2 * number, steps: 16 })
     await sleep(arrivesWithinMs)
     const after = await both({ organization, seed: 0, steps: 0 })
     const found = judge(during.map((seen, by) => together(seen, after[by])))
-    for (const key of ['here', 'there', 'runs', 'compared'] as const) sum[key] += found[key]
+    for (const key of ['here', 'there', 'runs', 'compared', 'resolved', 'rejected'] as const) sum[key] += found[key]
   }
   try {
     let started = 0
@@ -111,6 +121,7 @@ describe(`${runs} runs over two processes, with delays (SWITCHGEAR_SEED=${seed})
     console.info(`switchgear, ${runs} runs: ${JSON.stringify(found)}`)
     expect(found).toMatchObject({ here: 0, there: 0 })
     expect(found.compared).toBeGreaterThan(10 * runs)
+    expect(found.rejected).toBeLessThan(0.05 * found.resolved)
   })
 
   test.each(['bentocache', 'layered-loader'] as const)(
