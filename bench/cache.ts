@@ -29,6 +29,8 @@ const value = {
 const load = async (): Promise<object> => value
 /** Requests to Redis under way at once. */
 const concurrency = 32
+/** Reads of each contender before they are measured. */
+const readsBefore = 50_000
 /** Values of the organization that is emptied. */
 const valuesMany = 10_000
 
@@ -71,6 +73,13 @@ async function sharedHits(url: string, client: Redis): Promise<readonly Measured
   const cache = opened(url, { bytesMax: 1 })
   const body = serialize(value)
   for (const key of keys) await client.set(`raw:${key}`, body)
+  const ours = atOnce((key) => cache.wrap({ organization, kind, key }, load))
+  const peers = {
+    'layered-loader': atOnce(inRedis.layeredLoader(client, load)),
+    bentocache: atOnce(inRedis.bentocache(client, load)),
+  }
+  // The rounds are too short to have compiled what so many steps go through, as it is in a service.
+  for (const contender of [ours, ...Object.values(peers)]) await contender(readsBefore)
   const measured = await compare({
     baseline: atOnce((key) => client.getBuffer(`raw:${key}`)),
     time: 'wall',
@@ -80,11 +89,8 @@ async function sharedHits(url: string, client: Redis): Promise<readonly Measured
         what: 'hit in Redis, to a raw GET',
         goal: { atMost: 2.6 },
         limit: '2.5',
-        ours: atOnce((key) => cache.wrap({ organization, kind, key }, load)),
-        peers: {
-          'layered-loader': atOnce(inRedis.layeredLoader(client, load)),
-          bentocache: atOnce(inRedis.bentocache(client, load)),
-        },
+        ours,
+        peers,
       },
     ],
   })
@@ -95,7 +101,9 @@ async function sharedHits(url: string, client: Redis): Promise<readonly Measured
 async function emptying(url: string, client: Redis): Promise<readonly Measured[]> {
   const cache = opened(url)
   const empty = (): Promise<void> => cache.invalidate({ organization, scope: 'all' })
-  const evaluate = (): Promise<unknown> => client.eval('return redis.call("SET", KEYS[1], ARGV[1])', 1, 'one', 'token')
+  const listener = new Redis(url)
+  await listener.subscribe('told')
+  const evaluate = (): Promise<unknown> => client.eval(minimum, 1, 'tokens', 'all', 'token', 'told', 'news')
   const grouped = layeredLoaderEmptying(client)
   // Neither touches the values, so they need not be put there again each time.
   await fill((key) => cache.set({ organization, kind, key }, value))
@@ -106,7 +114,7 @@ async function emptying(url: string, client: Redis): Promise<readonly Measured[]
     rows: [
       {
         id: 'invalidate',
-        what: `invalidate an organization of ${valuesMany} values, to one EVAL`,
+        what: `invalidate an organization of ${valuesMany} values, to one EVAL that writes a token and tells it`,
         goal: { atMost: 2 },
         limit: '1',
         ours: inTurn(empty),
@@ -114,10 +122,17 @@ async function emptying(url: string, client: Redis): Promise<readonly Measured[]
       },
     ],
   })
+  const bentocache = await emptiedByKeys(client, evaluate)
   await cache.close?.()
-  if (measured === undefined) return []
-  return [{ ...measured, peers: { ...measured.peers, bentocache: await emptiedByKeys(client, evaluate) } }]
+  listener.disconnect()
+  return measured === undefined ? [] : [{ ...measured, peers: { ...measured.peers, bentocache } }]
 }
+
+/** What invalidating is at least. Whoever invalidates hears of it too, as each instance does. */
+const minimum = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('PUBLISH', ARGV[3], ARGV[4])
+`
 
 /** For what deletes the values, and so needs new ones each time. */
 async function emptiedByKeys(client: Redis, evaluate: () => Promise<unknown>): Promise<number> {

@@ -13,7 +13,8 @@ export interface LocalIndex<E> {
 export function localIndex<E>(): LocalIndex<E> {
   const kinds = new Map<string, Map<string, Map<string, E>>>()
   return {
-    get: ({ organization, kind, key }) => kinds.get(kind)?.get(organization)?.get(key),
+    // Not checked yet: it may be nothing at all.
+    get: (address) => kinds.get(address?.kind)?.get(address.organization)?.get(address.key),
     set({ organization, kind, key }, entry) {
       const ofKind = kinds.get(kind) ?? new Map<string, Map<string, E>>()
       kinds.set(kind, ofKind)

@@ -222,8 +222,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
     let isReloading = false
     try {
-      const loaded = await loadOnce(parts)
-      const value = await land(place, reading, loaded, parts)
+      const { value, loaded } = await land(place, reading, await loadOnce(parts), parts)
       told(place, loaded.from, loaded.isStale)
       onRead({ found: loaded.from, isStale: loaded.isStale })
       isReloading = loaded.reload !== undefined
@@ -246,13 +245,14 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     reading: Reading<LocalFence>,
     loaded: Loaded,
     parts: LoadParts,
-  ): Promise<unknown> => {
+  ): Promise<{ readonly value: unknown; readonly loaded: Loaded }> => {
     try {
-      return keepHere(place, reading, loaded)
+      return { value: keepHere(place, reading, loaded), loaded }
     } catch (error) {
       if (loaded.from !== 'shared') throw error
       sayOfValue({ err: error, ...place })
-      return keepHere(place, reading, await (loaded.reload ?? (() => loadAlone(parts)))())
+      const own = await (loaded.reload ?? (() => loadAlone(parts)))()
+      return { value: keepHere(place, reading, own), loaded: own }
     }
   }
 
@@ -306,6 +306,9 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     return value
   }
 
+  /** By itself: a function that makes another one keeps what that needs, here on the way of each hit. */
+  const loadUnheeded = (address: Address, loader: () => unknown): void => unheeded(() => load(address, loader))
+
   /** What is here was found by an address that was checked, and is given without another function that waits. */
   const wrap: Cache['wrap'] = <T>(
     address: Address,
@@ -317,7 +320,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     const { value, isStale } = here
     told(address, 'local', isStale)
     options?.onRead?.({ found: 'local', isStale })
-    if (isStale) unheeded(() => load(address, loader))
+    if (isStale) loadUnheeded(address, loader)
     return Promise.resolve(value as T)
   }
 

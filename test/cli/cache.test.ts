@@ -15,7 +15,7 @@ beforeAll(async () => {
   )
 })
 afterAll(async () => {
-  await Promise.all((caches ?? []).map((cache) => cache.close?.()))
+  await Promise.all((caches ?? []).map(async (cache) => cache.close?.()))
   await node?.remove()
 })
 

@@ -35,3 +35,14 @@ test('a cache of another fleet is not meant for this one, and what is no cache i
   const map: object = new Map()
   expect(() => createSwitchgear({ cache: map as typeof cache })).toThrow(refusal)
 })
+
+test('what is no address is refused by a promise, as is what cannot be asked for', async () => {
+  const cache = memoryCache()
+  const nothing: unknown = null
+  for (const wrong of [nothing as typeof address, { ...address, kind: 'unknown' }, { ...address, key: '' }]) {
+    await expect(cache.get(wrong)).rejects.toThrow()
+    await expect(cache.wrap(wrong, () => 1)).rejects.toThrow()
+  }
+  const cached = cache.cached({ kind: 'stats', organization: () => '', key: () => 'day' }, () => 1)
+  await expect(cached()).rejects.toMatchObject({ name: 'ConfigError', path: 'organization' })
+})

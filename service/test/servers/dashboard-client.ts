@@ -13,17 +13,19 @@ export interface DashboardClient {
 
 /** Somebody who asks this service, with a token. */
 export function dashboardClient(url: string, token: string): DashboardClient {
+  const authorization = `Bearer ${token}`
   const ask = async (path: string, init: RequestInit): Promise<DashboardAnswer> => {
-    const headers = { authorization: `Bearer ${token}`, ...init.headers }
-    const response = await fetch(`${url}${path}`, { ...init, headers })
+    const response = await fetch(`${url}${path}`, init)
     const body = (await response.json()) as Record<string, unknown>
     const type = response.headers.get('content-type') ?? ''
     return { status: response.status, xCache: response.headers.get('x-cache'), type, body }
   }
   return {
-    get: (path) => ask(path, {}),
-    post: (path, body) =>
-      ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    get: (path) => ask(path, { headers: { authorization } }),
+    post(path, body) {
+      const headers = { authorization, 'content-type': 'application/json' }
+      return ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    },
   }
 }
 

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { ConfigError } from '../../kernel/errors.ts'
 import type { Cache } from '../../streams/two-tier-cache.ts'
 import { cacheValueClauses } from './cache-values.ts'
-import { type Clause, freshName, rejectionOf, type TestFunction } from './contract.ts'
+import { type Clause, eventually, freshName, rejectionOf, type TestFunction } from './contract.ts'
 
 /**
  * Tries the contract of `Cache`: one test for each sentence of it. `make` gives a cache with the kinds of the specification;
@@ -107,7 +107,7 @@ const clauses: readonly Clause<Cache>[] = [
           loads += 1
           return loads > 1 ? 'new' : new Promise<string>((resolve) => (finish = resolve))
         })
-        while (loads === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+        await eventually(() => loads > 0, 'the loader is run')
         await change()
         const asked = cache.wrap(address, () => 'new')
         finish('old')
@@ -154,8 +154,13 @@ const clauses: readonly Clause<Cache>[] = [
       const bad: readonly object[] = [{ organization: '' }, { kind: 'unknown' }, { key: '' }, { key: 'x'.repeat(513) }]
       for (const part of [...bad, { organization: 7 }, { kind: undefined }, { key: null }, { key: '\ud800' }]) {
         const given: typeof address = { ...address, ...part }
-        for (const call of [cache.get(given), cache.set(given, 1), cache.delete(given), cache.wrap(given, () => 1)])
-          assert.ok((await rejectionOf(call)) instanceof ConfigError)
+        const calls = [
+          () => cache.get(given),
+          () => cache.set(given, 1),
+          () => cache.delete(given),
+          () => cache.wrap(given, () => 1),
+        ]
+        for (const call of calls) assert.ok((await rejectionOf(call())) instanceof ConfigError)
       }
       const scope: string = 'everything'
       const all = cache.invalidate({ organization: 'acme', scope: scope as 'all' })

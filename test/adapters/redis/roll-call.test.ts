@@ -30,7 +30,7 @@ async function withCaches<T>(
     })
     return await work(asking)
   } finally {
-    await Promise.all(caches.map((cache) => cache.close?.()))
+    await Promise.all(caches.map(async (cache) => cache.close?.()))
   }
 }
 
