@@ -87,6 +87,36 @@ describe.each([
     expect(Math.abs((found?.acceptedAt ?? 0) - Date.now())).toBeLessThan(5_000)
   })
 
+  it('tells whose alerts are new, and of whose messages there is an outcome', async () => {
+    const told: string[] = []
+    const onChange = (organization: string, change: string): void => void told.push(`${change} ${organization}`)
+    const telling = await openAlertStore(server.database, { worker: 'worker-1', onChange })
+    const here = receiver()
+    const given = [alert({ receivers: [here] }), alert(), alert({ organization: 'globex' })]
+    await telling.insert([given])
+    expect(told.splice(0)).toEqual(['stored acme', 'stored globex'])
+    const [claimed] = await telling.claim([{ destination: here.destination, count: 1 }])
+    const record = { id: claimed?.id ?? '', attempts: [], reached: [] }
+    await telling.record([{ ...record, state: 'pending' }])
+    expect(told).toEqual([])
+    // Who writes it again does not know whether it was written: it is told again.
+    for (let time = 0; time < 2; time += 1) await telling.record([{ ...record, state: 'delivered' }])
+    expect(told.splice(0)).toEqual(['settled acme', 'settled acme'])
+    expect(await telling.insert([[{ ...alert(), id: given[0]?.id ?? '' }]]).catch(() => 'failed')).toBe('failed')
+    expect(told.splice(0)).toEqual(['stored acme'])
+    const { id, name, channel } = here
+    const letter = {
+      id,
+      organization: 'acme',
+      alertId: given[0]?.id ?? '',
+      receiver: name,
+      channel,
+      attempt: { at: 1 },
+    }
+    await telling.recordRedriven([letter])
+    expect(told).toEqual(['settled acme'])
+  })
+
   it('finds nothing under an id of another organization', async () => {
     const given = alert()
     await store.insert([[given]])
