@@ -47,6 +47,28 @@ it('closes its database when the tables cannot be brought up to date', async () 
   expect(closed).toBe(1)
 })
 
+it('looks again when another instance stored the same id between its look and its insert', async () => {
+  const server = await startPostgres()
+  const { database } = server
+  const store = await openAlertStore(database, { worker: 'worker-1' })
+  const given = alert({ fingerprint: 'f' })
+  let raced: Promise<unknown> | undefined
+  await database.transaction(async (transaction) => {
+    await transaction.query(
+      `INSERT INTO alerts (organization, id, fingerprint, severity, status, type, title, message, labels, accepted_at)
+       VALUES ($1, $2, 'f', 'low', 'firing', 't', 't', 'm', '{}', 1)`,
+      [given.organization, given.id],
+    )
+    raced = store.insert([[given]])
+    await until('the insert to wait for the other', async () => {
+      const rows = await database.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+      return rows.length > 0 || undefined
+    })
+  })
+  expect(await raced).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+  await server.end()
+})
+
 describe.each([
   ['PGlite', startPglite],
   ['PostgreSQL', startPostgres],
