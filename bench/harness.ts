@@ -19,7 +19,7 @@ export interface Row {
   /** What a hand-written minimum reached. */
   readonly limit?: string
   /** `ratio`, unless it is said. */
-  readonly unit?: 'bytes' | 'count'
+  readonly unit?: 'bytes' | 'count' | 'ms'
 }
 
 export interface Measured extends Row {

@@ -5,6 +5,7 @@ import { json, table } from './table.ts'
 /** `npm run bench`: measures what was named, or everything, and prints tables or lines of JSON. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   breaker: async () => (await import('./breaker.ts')).breakerBench,
+  cache: async () => (await import('./cache.ts')).cacheBench,
   'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersBench,
   fleet: async () => (await import('./fleet.ts')).fleetBench,
   limiter: async () => (await import('./limiter.ts')).limiterBench,

@@ -52,7 +52,8 @@ function describe(goal: Goal): string {
 
 function readable(value: number | undefined, unit: Measured['unit']): string {
   if (value === undefined) return ''
-  return unit === 'bytes' ? `${Math.round(value)} B` : String(rounded(value))
+  if (unit === 'bytes') return `${Math.round(value)} B`
+  return unit === 'ms' ? `${rounded(value)} ms` : String(rounded(value))
 }
 
 function rounded(value: number): number {

@@ -85,4 +85,9 @@ export type {
   LimitSuggestion,
 } from './ports/limiter.ts'
 export { defaultLimits, defineLimits } from './ports/limits.ts'
-export type { Address, Cache } from './ports/cache.ts'
+export type { Address, CacheScope, Invalidation } from './ports/cache.ts'
+export { memoryCache, type MemoryCacheOptions } from './memory-cache.ts'
+export type { Cache, CacheRead } from './streams/two-tier-cache.ts'
+export type { CacheStats, TierStats } from './streams/cache-stats.ts'
+export { defaultCacheKinds, type CacheKind } from './streams/cache-kinds.ts'
+export { typedCodec, type ValueCodec } from './kernel/value-codec.ts'

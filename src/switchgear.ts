@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import { hostname } from 'node:os'
 import { BehaviorSubject, Subject, type Observable } from 'rxjs'
 import { z } from 'zod'
+import { memoryCache } from './memory-cache.ts'
 import { memoryDeadLetters } from './memory-dead-letters.ts'
 import { memoryLog } from './adapters/memory/event-log.ts'
 import { memoryLimiter } from './adapters/memory/limiter.ts'
@@ -29,6 +30,7 @@ import { systemRandom, type Random } from './ports/random.ts'
 import { useShared } from './ports/shared-use.ts'
 import { Breaker, type ObservableHost } from './streams/breaker.ts'
 import { createSafeCall, type SafeCall } from './streams/safe-call.ts'
+import type { Cache } from './streams/two-tier-cache.ts'
 import { retryPolicySchema, type RetryPolicy } from './streams/retry-policy.ts'
 
 export interface SwitchgearOptions {
@@ -42,6 +44,8 @@ export interface SwitchgearOptions {
   readonly limiter?: Limiter | undefined
   /** Where `safeCall` puts what could not be delivered; `memoryDeadLetters()`. */
   readonly deadLetters?: DeadLetters | undefined
+  /** What is read often and may be a little old; `memoryCache()`, which is this process alone. */
+  readonly cache?: Cache | undefined
   /** Anything with info, warn, error (object, message); silent. */
   readonly logger?: Logger | undefined
   /** Options of breakers by name; `default` is for those without an entry of their own. */
@@ -93,6 +97,7 @@ export interface Switchgear {
   readonly link$: Observable<Link>
   readonly limiter: Limiter
   readonly deadLetters: DeadLetters
+  readonly cache: Cache
   /**
    * Makes a call through a breaker, with retries, a dead letter when all have failed, and a fallback. Never throws and
    * never rejects; the outcome says what became of it.
@@ -123,10 +128,11 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   const logger = quietly(given.logger ?? silentLogger)
   const deadLetters = given.deadLetters ?? memoryDeadLetters({ clock, random })
   const limiter = given.limiter ?? memoryLimiter({ clock, random })
-  for (const [name, store] of Object.entries({ limiter, deadLetters }))
+  const cache = given.cache ?? memoryCache({ logger, clock, random })
+  for (const [name, store] of Object.entries({ limiter, deadLetters, cache }))
     if (store.fleet !== undefined && store.fleet !== fleet)
       throw new ConfigError(name, `expected one of the fleet "${fleet}" (given: one of "${store.fleet}")`)
-  const leaveStores = [limiter, deadLetters].map(useShared)
+  const leaveStores = [limiter, deadLetters, cache].map(useShared)
   const transitions$ = new Subject<Transition>()
   const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })
   let closing: Promise<void> | undefined
@@ -197,6 +203,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     link$: link$.asObservable(),
     limiter,
     deadLetters,
+    cache,
     async ready(of = {}) {
       const { deadlineMs = switchgearDefaults.readyDeadlineMs } = parseOptions(deadlineSchema, of, 'ready')
       if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
@@ -283,6 +290,9 @@ const optionsSchema: z.ZodType<SwitchgearOptions> = z.strictObject({
     .custom<DeadLetters>(methods('enqueue', 'get', 'list'), {
       error: 'expected dead letters, such as memoryDeadLetters()',
     })
+    .optional(),
+  cache: z
+    .custom<Cache>(methods('get', 'wrap', 'invalidate'), { error: 'expected a cache, such as memoryCache()' })
     .optional(),
   logger: z.custom<Logger>(methods('info', 'warn', 'error'), { error: 'expected info, warn and error' }).optional(),
   breakers: z.record(z.string(), breakerOptionsSchema).optional(),

@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from 'switchgear'
+import { cacheInvalidations } from './cache/cache-invalidations.ts'
+import { dashboards } from './cache/dashboards.ts'
 import type { Channels } from './channels/channels.ts'
 import { emailChannel } from './channels/email.ts'
 import { type HttpSender, httpSender } from './channels/http-sender.ts'
@@ -9,18 +11,18 @@ import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
-import { checkDeadLetters, openDeadLetters } from './dead-letters/open-dead-letters.ts'
 import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
 import { drainDeadlineMs, startDelivery } from './delivery/start-delivery.ts'
 import { alertIntake } from './intake/accept-alerts.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
+import { checkDeadLetters, closeStores, openStores } from './open-stores.ts'
 import { createOpened, type Opened } from './opened.ts'
 import { accessBy } from './routes/access.ts'
 import { createServer } from './routes/server.ts'
 import type { Settings } from './settings.ts'
-import { type AlertStore, openAlertStore } from './store/alert-store.ts'
+import { type AlertStore, type AlertStoreOptions, openAlertStore } from './store/alert-store.ts'
 import { openPglite } from './store/pglite.ts'
 import { openPostgres } from './store/postgres.ts'
 
@@ -69,9 +71,12 @@ interface Parts {
 }
 
 async function start({ settings, config, organizations, logger, engine, opened }: Parts): Promise<Service> {
-  const store = await openStore(settings, logger)
+  const { cache, deadLetters } = engine.gear
+  const invalidations = cacheInvalidations({ cache, logger })
+  opened.add(() => invalidations.stop())
+  const store = await openStore(settings, logger, invalidations.changed)
   opened.add(() => store.close())
-  await checkDeadLetters(engine.gear.deadLetters, settings)
+  await checkDeadLetters(deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
   opened.add(() => http.close())
@@ -94,8 +99,10 @@ async function start({ settings, config, organizations, logger, engine, opened }
     intake,
     store,
     breakers: engine.gear.breakers,
-    deadLetters: engine.gear.deadLetters,
+    deadLetters,
     redrives,
+    dashboards: dashboards(store, cache),
+    cache,
     logger,
     isStopping: () => stopping !== undefined,
   })
@@ -119,24 +126,28 @@ async function listen(app: FastifyInstance, settings: Settings): Promise<string>
   return urlOf(app.server.address(), settings.host)
 }
 
-/** The engine, and the queue of dead letters, which is the engine's to close. */
+/** The engine, and its stores, which are the engine's to close. */
 async function openEngine({ file }: LoadedConfig, settings: Settings, logger: ServiceLogger): Promise<Engine> {
   const { fleet, instance } = settings
-  const deadLetters = openDeadLetters(settings, logger)
+  const stores = openStores(settings, logger)
   try {
-    return createEngine(file.engine ?? {}, { fleet, instance, logger, deadLetters })
+    return createEngine(file.engine ?? {}, { fleet, instance, logger, ...stores })
   } catch (error) {
-    await deadLetters.close?.()
+    await closeStores(stores)
     throw error
   }
 }
 
-async function openStore(settings: Settings, logger: ServiceLogger): Promise<AlertStore> {
+async function openStore(
+  settings: Settings,
+  logger: ServiceLogger,
+  onChange: AlertStoreOptions['onChange'],
+): Promise<AlertStore> {
   const database =
     settings.databaseUrl === undefined
       ? await openPglite(settings.dataDir)
       : openPostgres(settings.databaseUrl, (error) => logger.warn({ error }, 'a connection to the store was lost'))
-  return openAlertStore(database, { worker: settings.instance })
+  return openAlertStore(database, { worker: settings.instance, onChange })
 }
 
 function openChannels(settings: Settings, http: HttpSender): Channels {

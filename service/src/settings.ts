@@ -13,7 +13,7 @@ export interface Settings {
   /** PostgreSQL; without it PGlite in `dataDir`. */
   readonly databaseUrl?: string
   readonly dataDir: string
-  /** Where dead letters are shared; several nodes of one Cluster. At least one, where it is there. */
+  /** Where dead letters and what is cached are shared; several nodes of one Cluster. At least one, where it is there. */
   readonly redisUrls?: readonly string[]
   readonly smtp?: SmtpSettings
   readonly slackWebhookUrl?: string
@@ -68,7 +68,7 @@ export function readSettings(environment: Environment): Settings {
     logLevel: logLevel(read('LOG_LEVEL') ?? 'info'),
     notActive: [
       ...(read('NATS_URL') === undefined ? [] : ['NATS_URL']),
-      ...(redisUrls === undefined ? [] : ['REDIS_URL for limits and the cache']),
+      ...(redisUrls === undefined ? [] : ['REDIS_URL for limits']),
     ],
     ...(redisUrls === undefined ? {} : { redisUrls }),
     ...(databaseUrl === undefined ? {} : { databaseUrl: databaseUrl.href }),

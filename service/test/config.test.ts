@@ -251,7 +251,7 @@ describe('the settings', () => {
   it('take one Redis, or several nodes of a Cluster', () => {
     expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({
       redisUrls: ['redis://a:6379'],
-      notActive: ['REDIS_URL for limits and the cache'],
+      notActive: ['REDIS_URL for limits'],
     })
     const { redisUrls } = readSettings({ REDIS_URL: 'redis://a:6379, rediss://u:p@b:6380' })
     expect(redisUrls).toEqual(['redis://a:6379', 'rediss://u:p@b:6380'])

@@ -341,6 +341,8 @@ describe('the description', () => {
       '/v1/alerts',
       '/v1/alerts/{id}',
       '/v1/breakers',
+      '/v1/cache',
+      '/v1/cache/invalidate',
       '/v1/dead-letters',
       '/v1/dead-letters/park',
       '/v1/dead-letters/purge',
@@ -351,6 +353,11 @@ describe('the description', () => {
       '/v1/outbox',
       '/v1/redrives',
       '/v1/redrives/{id}',
+      '/v1/search',
+      '/v1/stats/counts',
+      '/v1/stats/distribution',
+      '/v1/stats/overview',
+      '/v1/stats/trends',
     ])
     expect(JSON.stringify(body)).toContain('dedupKey')
   })

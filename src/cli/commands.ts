@@ -1,4 +1,5 @@
 import type { CommandDef } from 'citty'
+import { cache } from './cache.ts'
 import { disable } from './disable.ts'
 import { dlq } from './dlq.ts'
 import { forceOpen } from './force-open.ts'
@@ -18,4 +19,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   release,
   limits,
   dlq,
+  cache,
 })

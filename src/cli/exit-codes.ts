@@ -23,7 +23,7 @@ export const exitCodeMeanings: readonly (readonly [ExitCode, string])[] = Object
   [exitCodes.unavailable, 'NATS or Redis, or the log of the fleet, could not be reached in time'],
   [
     exitCodes.nothingThere,
-    'nothing there: the log does not know the breaker, it has no order to release, no limit is in use, no such letter',
+    'nothing there: the log does not know the breaker, it has no order to release, no limit is in use, no such letter, or no instance has answered',
   ],
   [exitCodes.bug, 'a bug in the command'],
 ])

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { hasMethods } from '../kernel/options.ts'
 
 /** A timer that was started; only its own clock can end it. */
@@ -27,7 +28,7 @@ export function isClock(value: unknown): value is Clock {
   return hasMethods(value, ['now', 'monotonic', 'setTimeout', 'clearTimeout', 'sleep'])
 }
 
-/** The clock of this process. */
+/** The clock of this process. `performance` is imported, since the global one is found by a function each time. */
 export const systemClock: Clock = Object.freeze({
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -1,6 +1,7 @@
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { createSwitchgear, type Switchgear } from 'switchgear'
 import { natsLog } from 'switchgear/nats'
+import { redisCache } from 'switchgear/redis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Server } from '../servers/server-process.ts'
 import { startNats } from '../servers/start-nats.ts'
@@ -56,13 +57,35 @@ test('all that a fleet sends over a real server is as the document describes it,
   }
 })
 
+test('what a cache tells of is as the document describes it, also while its Redis is away', async () => {
+  const cache = redisCache({
+    url: 'redis://127.0.0.1:1',
+    fleet: 'wire',
+    invalidations: natsLog({ servers: server.url, manage: false }),
+  })
+  const told = (): readonly Msg[] => heard.filter(({ subject }) => subject === 'switchgear.v1.wire.invalidate')
+  const has = (field: string): boolean => told().some((msg) => field in msg.json<object>())
+  const address = { organization: 'acme', kind: 'stats', key: 'day' }
+  // What is told before it is linked is lost.
+  await until('both kinds of news', async () => {
+    await Promise.allSettled([cache.invalidate({ organization: 'acme', scope: 'all' }), cache.delete(address)])
+    return (has('scope') && has('key')) || undefined
+  })
+  await cache.close?.()
+  for (const msg of told()) {
+    const { headers, payload } = messageOf('invalidate', 'invalidation')
+    expect(problems(headers, headersOf(msg))).toEqual({})
+    expect(problems(payload, msg.json())).toEqual({})
+  }
+})
+
 function count(kind: string): number {
   return heard.filter(({ subject }) => subject.startsWith(`switchgear.v1.wire.${kind}.`)).length
 }
 
 /** What the document says of the messages of a channel, by their type. */
 function messageOf(channel: string, type: string | undefined): { readonly headers: string; readonly payload: string } {
-  const name = type?.split('.').at(-2) ?? 'digest'
+  const name = type?.replace(/^.*\.(\w+)\.v1$/, '$1') ?? 'digest'
   const reference = document.channels[channel]?.messages[name]?.$ref ?? ''
   const message = document.components.messages[reference.split('/').at(-1) ?? '']
   if (message === undefined || !('$ref' in message.payload)) throw new Error(`${channel} has no ${name}`)

@@ -13,7 +13,16 @@ describe.concurrent('the command switchgear', () => {
   test('names every command, every variable and every exit code in its help', async () => {
     const { code, stdout } = await runCommand(['--help'])
     expect(code).toBe(0)
-    for (const name of [...commands, 'limits', 'dlq', 'REDIS_URL', 'NATS_PASSWORD', 'EXIT CODES', 'not closed'])
+    for (const name of [
+      ...commands,
+      'limits',
+      'dlq',
+      'cache',
+      'REDIS_URL',
+      'NATS_PASSWORD',
+      'EXIT CODES',
+      'not closed',
+    ])
       expect(stdout).toContain(name)
   })
 
@@ -36,6 +45,16 @@ describe.concurrent('the command switchgear', () => {
     const { code, stdout, stderr } = await runCommand(['dlq', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear dlq ${name}`, '--redis', '--fleet', '--json', '--deadline', 'EXIT CODES'])
+      expect(stdout).toContain(text)
+  })
+
+  test.each([
+    ['stats', '--kinds'],
+    ['invalidate', '--scope'],
+  ])('explains cache %s, without asking Redis', async (name, option) => {
+    const { code, stdout, stderr } = await runCommand(['cache', name, '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const text of [`switchgear cache ${name}`, '--redis', '--fleet', '--json', '--deadline', option])
       expect(stdout).toContain(text)
   })
 
@@ -120,6 +139,11 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['dlq', 'redrive', 'acme.1', '--job', 'acme.2'], '--job: it does not go with ids of letters'],
     [['dlq', 'redrive', '--cancel', 'acme.1', '--detach'], '--cancel: it does not go with --detach'],
     [['dlq', 'import', '--retention-days', '0'], '--retention-days: expected a whole number'],
+    [['cache', 'frobnicate'], 'cache frobnicate: there is no such command; expected one of stats, invalidate'],
+    [['cache', 'stats', 'x'], 'cache stats: expected no argument, and there are 1'],
+    [['cache', 'invalidate'], 'cache invalidate: <ORGANIZATION> is missing'],
+    [['cache', 'invalidate', 'acme', '--scope', 'x'], '--scope: expected one of all, stats, counts, search'],
+    [['cache', 'invalidate', 'x'.repeat(129)], 'organization: expected a text of 1 to 128 characters'],
     [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCommand(args)

@@ -11,6 +11,9 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'createSwitchgear',
     'memoryLog',
     'memoryDeadLetters',
+    'memoryCache',
+    'defaultCacheKinds',
+    'typedCodec',
     'retry',
     'retryBudget',
     'backoff',
@@ -33,7 +36,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'problemOf',
   ],
   'switchgear/nats': ['natsLog'],
-  'switchgear/redis': ['redisLimiter'],
+  'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
   'switchgear/testing': ['virtualClock', 'seededRandom'],
 }
 
@@ -90,7 +93,7 @@ test('the command of the package runs, and says its version and its help', async
 })
 
 test('what is installed with the library is small, and known; whatever else it can use is optional', () => {
-  expect(dependencies).toEqual(['citty', 'rxjs', 'ulid', 'xstate', 'zod'])
+  expect(dependencies).toEqual(['citty', 'lru-cache', 'rxjs', 'ulid', 'xstate', 'zod'])
   expect(Object.keys(repository.peerDependenciesMeta)).toEqual(peers)
 })
 

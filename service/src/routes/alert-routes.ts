@@ -1,15 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import {
-  type AlertDraft,
-  alertDraftSchema,
-  alertDraftsSchema,
-  alertsInRequestMax,
-  severities,
-  statuses,
-} from '../intake/alert-schema.ts'
+import { type AlertDraft, alertDraftSchema, alertDraftsSchema, alertsInRequestMax } from '../intake/alert-schema.ts'
 import { nameText } from '../intake/plain-text.ts'
 import type { AlertView } from '../store/find-alert.ts'
+import { alertViewSchema } from './alert-view-schema.ts'
 import { type Caller, allow, scopeOf } from './access.ts'
 import { check, checkBody, checkName } from './check-request.ts'
 import { callerOf } from './guard-routes.ts'
@@ -76,32 +70,6 @@ function one(found: readonly AlertView[], id: string, caller: Caller): AlertView
     })
   return alert
 }
-
-const receiverViewSchema = z.object({
-  name: z.string(),
-  channel: z.enum(['email', 'slack', 'webhook']),
-  state: z.enum(['pending', 'delivered', 'deadLettered', 'refused', 'failed', 'silenced']),
-  reason: z.string().optional(),
-  attempts: z.array(z.object({ at: z.number(), error: z.string().optional() })),
-  lastError: z.string().optional(),
-  letterId: z.string().optional(),
-})
-
-const alertViewSchema = z.object({
-  organization: z.string(),
-  id: z.string(),
-  dedupKey: z.string().optional(),
-  duplicateOf: z.string().optional(),
-  severity: z.enum(severities),
-  status: z.enum(statuses),
-  type: z.string(),
-  title: z.string(),
-  message: z.string(),
-  labels: z.record(z.string(), z.string()),
-  occurredAt: z.number().optional(),
-  acceptedAt: z.number(),
-  receivers: z.array(receiverViewSchema),
-})
 
 const postSchema = {
   summary: `Takes in one alert, or up to ${alertsInRequestMax}: stored when it answers, all or none`,

@@ -1,4 +1,5 @@
-import type { BreakerState, DeadLetters, Logger } from 'switchgear'
+import type { BreakerState, Cache, DeadLetters, Logger } from 'switchgear'
+import type { Dashboards } from '../cache/dashboards.ts'
 import type { Organizations } from '../config/organizations.ts'
 import type { RedriveDesk } from '../dead-letters/redrive-desk.ts'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
@@ -17,6 +18,8 @@ export interface ServerOptions {
   readonly breakers: BreakerList
   readonly deadLetters: DeadLetters
   readonly redrives: Pick<RedriveDesk, 'start' | 'get' | 'list' | 'cancel'>
+  readonly dashboards: Dashboards
+  readonly cache: Pick<Cache, 'stats' | 'invalidate'>
   readonly logger: Logger
   /** Whether the service is stopping: it takes nothing more in. */
   readonly isStopping: () => boolean

@@ -5,6 +5,7 @@ import { parseJson } from '../json/parse-json.ts'
 import { guardRoutes } from './guard-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { breakerRoutes } from './breaker-routes.ts'
+import { cacheRoutes } from './cache-routes.ts'
 import { answerClientError } from './client-error.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { healthRoutes } from './health-routes.ts'
@@ -12,7 +13,9 @@ import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
 import { problemOf } from './problem-of.ts'
 import { redriveRoutes } from './redrive-routes.ts'
+import { searchRoutes } from './search-routes.ts'
 import type { ServerOptions } from './server-options.ts'
+import { statsRoutes } from './stats-routes.ts'
 
 /** A body may be as large as this, in bytes. */
 const bodyBytesMax = 1_048_576
@@ -58,6 +61,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     breakerRoutes(guarded, options)
     deadLetterRoutes(guarded, options)
     redriveRoutes(guarded, options)
+    statsRoutes(guarded, options)
+    searchRoutes(guarded, options)
+    cacheRoutes(guarded, options)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app

@@ -17,6 +17,18 @@ import { listOutbox, type OutboxPage } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes } from './record-outcomes.ts'
 import { isDelivered, recordRedriven, type Redriven } from './record-redriven.ts'
 import { type DestinationOf, redirectMessages } from './redirect-messages.ts'
+import { type Search, type SearchPage, searchAlerts } from './search-alerts.ts'
+import {
+  type AlertCounts,
+  countAlerts,
+  countBy,
+  countByDay,
+  type Counts,
+  type DayCount,
+  type DistributionKey,
+  findOverview,
+  type Overview,
+} from './statistics.ts'
 import type { Claimed } from './stored-alert.ts'
 
 /** How long a claim lasts without being renewed, in ms. */
@@ -43,6 +55,11 @@ export interface AlertStore {
     readonly limit: number
     readonly cursor?: string
   }): Promise<OutboxPage>
+  overview(organization: string): Promise<Overview>
+  distribution(organization: string, by: DistributionKey): Promise<Counts>
+  trends(organization: string, of: { readonly days: number; readonly lastDay: number }): Promise<readonly DayCount[]>
+  counts(organization: string): Promise<AlertCounts>
+  search(search: Search): Promise<SearchPage>
   /** Forgets what is over and gives back its room. */
   tidy(): Promise<void>
   /** Resolves when the store answers. */
@@ -55,7 +72,12 @@ export interface AlertStoreOptions {
   readonly worker: string
   /** In ms; default `leaseMsDefault`. */
   readonly leaseMs?: number
+  /** Hears whose alerts may have changed, once it is written, or not known to be. */
+  readonly onChange?: ((organization: string, change: AlertChange) => void) | undefined
 }
+
+/** New alerts, or outcomes of messages. */
+export type AlertChange = 'stored' | 'settled'
 
 /**
  * Brings the tables up to date and opens the store. Where no other process can use it, what a process before this one had
@@ -74,22 +96,51 @@ export async function openAlertStore(database: Database, options: AlertStoreOpti
   return storeOver(database, options)
 }
 
-function storeOver(database: Database, { worker, leaseMs = leaseMsDefault }: AlertStoreOptions): AlertStore {
+function storeOver(
+  database: Database,
+  { worker, leaseMs = leaseMsDefault, onChange = () => {} }: AlertStoreOptions,
+): AlertStore {
+  const tell = (organizations: Iterable<string>, change: AlertChange): void => {
+    for (const organization of new Set(organizations)) onChange(organization, change)
+  }
   return {
     embedded: database.embedded,
-    insert: (requests) => insertAlerts(database, requests),
+    async insert(requests) {
+      try {
+        return await insertAlerts(database, requests)
+      } finally {
+        // A write that failed may have been done all the same.
+        tell(
+          requests.flatMap((alerts) => alerts.map(({ organization }) => organization)),
+          'stored',
+        )
+      }
+    },
     find: (id, organization) => findAlerts(database, id, organization),
     claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
     claimExpired: (count) => claimExpired(database, worker, leaseMs, count),
     renew: (ids) => renewLeases(database, worker, leaseMs, ids),
-    record: (records) => recordOutcomes(database, worker, records),
-    recordRedriven: (redriven) => recordRedriven(database, redriven),
+    async record(records) {
+      tell(await recordOutcomes(database, worker, records), 'settled')
+    },
+    async recordRedriven(redriven) {
+      await recordRedriven(database, redriven)
+      tell(
+        redriven.map(({ organization }) => organization),
+        'settled',
+      )
+    },
     isDelivered: (organization, messageId) => isDelivered(database, organization, messageId),
     redirect: (destinationOf) => redirectMessages(database, destinationOf),
     backlog: () => findBacklog(database),
     hold: (hold, reason) => keepHold(database, hold, reason),
     holds: () => findHolds(database),
     outbox: (given) => listOutbox(database, given),
+    overview: (organization) => findOverview(database, organization),
+    distribution: (organization, by) => countBy(database, organization, by),
+    trends: (organization, of) => countByDay(database, organization, of),
+    counts: (organization) => countAlerts(database, organization),
+    search: (search) => searchAlerts(database, search),
     async tidy() {
       await forgetTheOld(database)
       await database.tidy()

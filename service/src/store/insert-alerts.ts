@@ -1,6 +1,7 @@
 import type { Severity, Status } from '../intake/alert-schema.ts'
 import type { ChannelName } from './stored-alert.ts'
 import { type Database, nowMs, type Queryable } from './database.ts'
+import { RacedError } from './store-error.ts'
 
 /** An alert on its way into the store. */
 export interface NewAlert {
@@ -44,9 +45,6 @@ export interface AcceptedAlert {
 
 /** How often an insert is tried that another instance's insert came before. */
 const triesMax = 5
-
-/** Somebody else stored one of the ids between our look and our insert. */
-class RacedError extends Error {}
 
 /**
  * Stores the alerts of several requests at once: one statement, or one transaction of four where callers named ids or

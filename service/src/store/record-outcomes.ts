@@ -25,15 +25,17 @@ export interface OutcomeRecord {
 
 /**
  * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
- * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
+ * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact. Gives the
+ * organizations whose messages have an outcome now.
  */
 export async function recordOutcomes(
   database: Queryable,
   worker: string,
   records: readonly OutcomeRecord[],
-): Promise<void> {
-  if (records.length === 0) return
-  await database.query(recordStatement, [JSON.stringify(records.map(rowOf), storable), worker])
+): Promise<readonly string[]> {
+  if (records.length === 0) return []
+  const rows = await database.query(recordStatement, [JSON.stringify(records.map(rowOf), storable), worker])
+  return rows.map((row) => row['organization'] as string)
 }
 
 const recordStatement = `
@@ -44,8 +46,8 @@ const recordStatement = `
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
     SELECT r.id, r.organization, r.alert_id, r.name, r.channel, given.outbox, ${nowMs}
     FROM given JOIN receivers r ON r.id = given.id WHERE given.outbox IS NOT NULL
-    ON CONFLICT (id) DO NOTHING)
-  UPDATE receivers r SET
+    ON CONFLICT (id) DO NOTHING),
+  written AS (UPDATE receivers r SET
     state = given.state,
     reason = given.reason,
     last_error = coalesce(given.last_error, r.last_error),
@@ -58,7 +60,8 @@ const recordStatement = `
     due_at = CASE WHEN given.state = 'pending' THEN ${nowMs} + coalesce(given.due_in_ms, 0) ELSE r.due_at END,
     settled_at = CASE WHEN given.state = 'pending' THEN NULL ELSE ${nowMs} END
   FROM given
-  WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered')`
+  WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered'))
+  SELECT DISTINCT r.organization FROM given JOIN receivers r ON r.id = given.id WHERE given.state <> 'pending'`
 
 function rowOf(record: OutcomeRecord): object {
   return {

@@ -1,5 +1,8 @@
 import { SwitchgearError, UnavailableError } from 'switchgear'
 
+/** Somebody else stored one of the ids between our look and our insert: the database was asked, and has answered. */
+export class RacedError extends Error {}
+
 /**
  * Runs something that asks the database and tells 'could not ask' from 'the answer is an error': the first becomes an
  * `UnavailableError`, the second stays as it is.
@@ -8,7 +11,7 @@ export async function translated<T>(dependency: string, ask: () => Promise<T>): 
   try {
     return await ask()
   } catch (error) {
-    if (error instanceof SwitchgearError || !isUnavailable(error)) throw error
+    if (error instanceof SwitchgearError || error instanceof RacedError || !isUnavailable(error)) throw error
     throw new UnavailableError(dependency, error instanceof Error ? error.message : 'it did not answer', {
       cause: error,
     })

@@ -47,6 +47,28 @@ it('closes its database when the tables cannot be brought up to date', async () 
   expect(closed).toBe(1)
 })
 
+it('looks again when another instance stored the same id between its look and its insert', async () => {
+  const server = await startPostgres()
+  const { database } = server
+  const store = await openAlertStore(database, { worker: 'worker-1' })
+  const given = alert({ fingerprint: 'f' })
+  let raced: Promise<unknown> | undefined
+  await database.transaction(async (transaction) => {
+    await transaction.query(
+      `INSERT INTO alerts (organization, id, fingerprint, severity, status, type, title, message, labels, accepted_at)
+       VALUES ($1, $2, 'f', 'low', 'firing', 't', 't', 'm', '{}', 1)`,
+      [given.organization, given.id],
+    )
+    raced = store.insert([[given]])
+    await until('the insert to wait for the other', async () => {
+      const rows = await database.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+      return rows.length > 0 || undefined
+    })
+  })
+  expect(await raced).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+  await server.end()
+})
+
 describe.each([
   ['PGlite', startPglite],
   ['PostgreSQL', startPostgres],
@@ -85,6 +107,36 @@ describe.each([
       receivers: receivers.map(({ name, channel }) => ({ name, channel, state: 'pending', attempts: [] })),
     })
     expect(Math.abs((found?.acceptedAt ?? 0) - Date.now())).toBeLessThan(5_000)
+  })
+
+  it('tells whose alerts are new, and of whose messages there is an outcome', async () => {
+    const told: string[] = []
+    const onChange = (organization: string, change: string): void => void told.push(`${change} ${organization}`)
+    const telling = await openAlertStore(server.database, { worker: 'worker-1', onChange })
+    const here = receiver()
+    const given = [alert({ receivers: [here] }), alert(), alert({ organization: 'globex' })]
+    await telling.insert([given])
+    expect(told.splice(0)).toEqual(['stored acme', 'stored globex'])
+    const [claimed] = await telling.claim([{ destination: here.destination, count: 1 }])
+    const record = { id: claimed?.id ?? '', attempts: [], reached: [] }
+    await telling.record([{ ...record, state: 'pending' }])
+    expect(told).toEqual([])
+    // Who writes it again does not know whether it was written: it is told again.
+    for (let time = 0; time < 2; time += 1) await telling.record([{ ...record, state: 'delivered' }])
+    expect(told.splice(0)).toEqual(['settled acme', 'settled acme'])
+    expect(await telling.insert([[{ ...alert(), id: given[0]?.id ?? '' }]]).catch(() => 'failed')).toBe('failed')
+    expect(told.splice(0)).toEqual(['stored acme'])
+    const { id, name, channel } = here
+    const letter = {
+      id,
+      organization: 'acme',
+      alertId: given[0]?.id ?? '',
+      receiver: name,
+      channel,
+      attempt: { at: 1 },
+    }
+    await telling.recordRedriven([letter])
+    expect(told).toEqual(['settled acme'])
   })
 
   it('finds nothing under an id of another organization', async () => {

@@ -32,16 +32,16 @@ export async function startPglite(): Promise<TestDatabase> {
  * A PostgreSQL server of our own on a socket in a temporary folder, so that nobody else's can answer; or the one that
  * `SWITCHGEAR_TEST_DATABASE_URL` names. Installed with apt when it is missing and we may.
  */
-export async function startPostgres(): Promise<TestDatabase> {
+export async function startPostgres(): Promise<TestDatabase & { readonly url: string }> {
   const running = process.env['SWITCHGEAR_TEST_DATABASE_URL']
   if (running !== undefined) {
     const database = openPostgres(running, () => {})
-    return { database, end: () => database.close() }
+    return { database, url: running, end: () => database.close() }
   }
   return startServer(programs())
 }
 
-async function startServer(bin: string): Promise<TestDatabase> {
+async function startServer(bin: string): Promise<TestDatabase & { readonly url: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'sg-pg-'))
   const owner = unprivileged()
   const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'], ...owner }
@@ -61,10 +61,8 @@ async function startServer(bin: string): Promise<TestDatabase> {
   const ended = once(child, 'exit')
   const onExit = (): void => void child.kill('SIGQUIT')
   process.once('exit', onExit)
-  const database = openPostgres(
-    `postgresql://switchgear@localhost/postgres?host=${encodeURIComponent(join(folder, 's'))}`,
-    () => {},
-  )
+  const url = `postgresql://switchgear@localhost/postgres?host=${encodeURIComponent(join(folder, 's'))}`
+  const database = openPostgres(url, () => {})
   const end = async (): Promise<void> => {
     await database.close()
     child.kill('SIGQUIT')
@@ -79,7 +77,7 @@ async function startServer(bin: string): Promise<TestDatabase> {
     await end()
     throw new Error(`PostgreSQL did not start: ${output.join('')}`, { cause: error })
   })
-  return { database, end }
+  return { database, url, end }
 }
 
 /** PostgreSQL does not run as root: then it runs as the user that its package makes. */

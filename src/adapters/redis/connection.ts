@@ -64,12 +64,18 @@ const redisOptions = {
   retryStrategy: () => null,
 } satisfies RedisOptions
 
-function opened(
-  url: string | readonly string[],
-  { clock, random }: { clock: Clock; random: Random },
-  at: string,
-): RedisConnection {
-  const client = typeof url === 'string' ? standalone(checkUrl(url, `${at}.url`)) : cluster(url, at)
+function opened(url: string | readonly string[], parts: Parts, at: string): RedisConnection {
+  const { client, close } = keptOpen(clientOf(url, at), parts)
+  return connectionOver(client, { beforeUse: client instanceof Redis ? fewWrites(client) : () => {}, close })
+}
+
+interface Parts {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** A client that connects, and again whenever its connection has ended, until it is closed. */
+function keptOpen<C extends RedisClient>(client: C, { clock, random }: Parts): { client: C; close: () => void } {
   let failures = 0
   let closed = false
   // What nobody hears, the client prints; also what comes after `close`.
@@ -87,13 +93,18 @@ function opened(
     clock.setTimeout(connect, delayMs)
   })
   connect()
-  return connectionOver(client, {
-    beforeUse: client instanceof Redis ? fewWrites(client) : () => {},
+  return {
+    client,
     close() {
       closed = true
       client.disconnect()
     },
-  })
+  }
+}
+
+/** A client that is not connected yet. @throws ConfigError */
+export function clientOf(url: string | readonly string[], at: string): RedisClient {
+  return typeof url === 'string' ? standalone(checkUrl(url, `${at}.url`)) : cluster(url, at)
 }
 
 function standalone(url: string): Redis {

@@ -1,6 +1,7 @@
 import type { Law } from '../law.ts'
 import { autonomyLaws, type AutonomyLawName } from './autonomy.ts'
 import { breakerLaws, type BreakerLawName } from './breaker.ts'
+import { cacheLaws, type CacheLawName } from './cache.ts'
 import { deadLettersLaws, type DeadLettersLawName } from './dead-letters.ts'
 import { fleetLaws, type FleetLawName } from './fleet.ts'
 import { limiterLaws, type LimiterLawName } from './limiter.ts'
@@ -16,6 +17,7 @@ export const laws: Readonly<{
   retry: Readonly<Record<RetryLawName, Law>>
   limiter: Readonly<Record<LimiterLawName, Law>>
   deadLetters: Readonly<Record<DeadLettersLawName, Law>>
+  cache: Readonly<Record<CacheLawName, Law>>
 }> = Object.freeze({
   breaker: breakerLaws,
   probe: probeLaws,
@@ -24,4 +26,5 @@ export const laws: Readonly<{
   retry: retryLaws,
   limiter: limiterLaws,
   deadLetters: deadLettersLaws,
+  cache: cacheLaws,
 })

@@ -1,3 +1,4 @@
+import { cacheContract } from './cache.ts'
 import { deadLettersContract } from './dead-letters.ts'
 import { eventLogContract } from './event-log.ts'
 import { letterStoreContract } from './letter-store.ts'
@@ -12,9 +13,11 @@ export const portContracts: {
   readonly deadLetters: typeof deadLettersContract
   readonly letterStore: typeof letterStoreContract
   readonly limiter: typeof limiterContract
+  readonly cache: typeof cacheContract
 } = Object.freeze({
   eventLog: eventLogContract,
   deadLetters: deadLettersContract,
   letterStore: letterStoreContract,
   limiter: limiterContract,
+  cache: cacheContract,
 })

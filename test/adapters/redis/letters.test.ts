@@ -328,17 +328,25 @@ describe('dead letters in Redis', () => {
 })
 
 describe('all stores in Redis', () => {
-  test('share one connection, which is closed with the last of them', async () => {
+  test('share one connection, and another for the news of the cache, which are closed with the last of them', async () => {
     const node = await startRedisNode()
     const observer = new Redis(node.url)
     const others = async (): Promise<number> =>
       Number(/connected_clients:(\d+)/.exec(await observer.info('clients'))?.[1]) - 1
-    const { limiter, deadLetters } = redisStores({ url: node.url, fleet: 'one', deadlineMs: 5_000 })
-    expect([limiter.fleet, deadLetters.fleet]).toEqual(['one', 'one'])
+    const { limiter, deadLetters, cache } = redisStores({
+      url: node.url,
+      fleet: 'one',
+      deadlineMs: 5_000,
+      instance: 'a',
+      kinds: { slow: { ttlMs: 1_000, scope: 'stats' } },
+      maxRedrives: 3,
+    })
+    expect([limiter.fleet, deadLetters.fleet, cache.fleet]).toEqual(['one', 'one', 'one'])
+    expect(await cache.wrap({ organization: 'acme', kind: 'stats', key: 'day' }, () => 7)).toBe(7)
     await deadLetters.enqueue(draft('m'))
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
-    expect(await others()).toBe(1)
-    await limiter.close?.()
+    expect(await others()).toBe(2)
+    await Promise.all([limiter.close?.(), cache.close?.()])
     expect(await deadLetters.count()).toBe(1)
     await deadLetters.close?.()
     await until('the connection to be closed', async () => (await others()) === 0 || undefined)

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { memoryCache } from 'switchgear'
+import { until } from '../../test/servers/until.ts'
+import { cacheInvalidations } from '../src/cache/cache-invalidations.ts'
+import { dashboards } from '../src/cache/dashboards.ts'
+import { type AlertStore, openAlertStore } from '../src/store/alert-store.ts'
+import type { Database } from '../src/store/database.ts'
+import { dayOf } from '../src/store/statistics.ts'
+import { startPglite, startPostgres } from './store/start-databases.ts'
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} }
+const organization = `polled-${process.pid}-${Date.now()}`
+/** Dashboards, how often each asks, in ms, and for how long. */
+const polling = { dashboards: 5, everyMs: 250, forMs: 6_000 }
+const search = { organization, text: 'disk', limit: 20 }
+
+/** A database that counts what is asked of it to read. */
+function counting(database: Database): { readonly database: Database; reads(): number } {
+  let count = 0
+  const query: Database['query'] = (sql, parameters) => {
+    if (/^\s*(?:SELECT|WITH each)/.test(sql)) count += 1
+    return database.query(sql, parameters)
+  }
+  return { database: { ...database, query }, reads: () => count }
+}
+
+/** What a page of a dashboard asks for. */
+function page(ask: ReturnType<typeof dashboards>): Promise<unknown>[] {
+  return [
+    ask.overview(organization),
+    ask.counts(organization),
+    ask.distribution(organization, 'severity'),
+    ask.distribution(organization, 'type'),
+    ask.trends(organization, 30),
+    ask.search(search),
+  ]
+}
+
+/** The same without a cache. */
+async function pageOf(store: AlertStore): Promise<readonly unknown[]> {
+  return [
+    await store.overview(organization),
+    await store.counts(organization),
+    await store.distribution(organization, 'severity'),
+    await store.distribution(organization, 'type'),
+    await store.trends(organization, { days: 30, lastDay: dayOf(Date.now()) }),
+    await store.search(search),
+  ]
+}
+
+const valuesOf = async (asked: readonly Promise<unknown>[]): Promise<readonly unknown[]> =>
+  (await Promise.all(asked)).map((answer) => (answer as { readonly value: unknown }).value)
+
+describe.each([
+  ['PGlite', startPglite],
+  ['PostgreSQL', startPostgres],
+])('dashboards that poll %s', (name, start) => {
+  it('cost it less than 30 % of the queries, while alerts come all the time, and end with its numbers', async () => {
+    const server = await start()
+    const cache = memoryCache()
+    const invalidations = cacheInvalidations({ cache, logger: silent })
+    const { database, reads } = counting(server.database)
+    const store = await openAlertStore(database, { worker: 'w', onChange: invalidations.changed })
+    const ask = dashboards(store, cache)
+
+    const before = reads()
+    await pageOf(store)
+    const ofOnePage = reads() - before
+
+    const startedAt = reads()
+    const endAt = performance.now() + polling.forMs
+    let pages = 0
+    let stored = 0
+    const poll = async (): Promise<void> => {
+      while (performance.now() < endAt) {
+        await Promise.all(page(ask))
+        pages += 1
+        await sleep(polling.everyMs)
+      }
+    }
+    const fill = async (): Promise<void> => {
+      while (performance.now() < endAt) {
+        await store.insert([[alertOf((stored += 1))]])
+        await sleep(50)
+      }
+    }
+    await Promise.all([...Array.from({ length: polling.dashboards }, poll), fill()])
+    const cached = reads() - startedAt
+    const uncached = pages * ofOnePage
+    process.stdout.write(
+      `${name}: ${pages} pages, ${stored} alerts meanwhile: ${cached} queries instead of ${uncached}, ` +
+        `${((1 - cached / uncached) * 100).toFixed(1)} % fewer\n`,
+    )
+    expect(cached).toBeLessThan(uncached * 0.3)
+
+    // The last change is followed by an invalidation: then all that is shown is what stands there.
+    const truth = JSON.stringify(await pageOf(store))
+    await until('the numbers of the database', async () =>
+      JSON.stringify(await valuesOf(page(ask))) === truth ? true : undefined,
+    )
+    await invalidations.stop()
+    await server.end()
+  })
+})
+
+function alertOf(index: number) {
+  return {
+    organization,
+    id: `${organization}-${index}`,
+    dedupWindowMs: 0,
+    maxAgeMs: 60_000,
+    severity: index % 2 === 0 ? ('high' as const) : ('low' as const),
+    status: 'firing' as const,
+    type: `disk-${index % 7}`,
+    title: 'Disk full',
+    message: 'No space is left',
+    labels: {},
+    receivers: [],
+  }
+}

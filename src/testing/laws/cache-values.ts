@@ -1,0 +1,178 @@
+import { strict as assert } from 'node:assert'
+import * as fc from 'fast-check'
+import { ConfigError } from '../../kernel/errors.ts'
+import type { Address } from '../../ports/cache.ts'
+import type { Law } from '../law.ts'
+import { virtualClock } from '../virtual-clock.ts'
+import { cacheInstance, type CacheSubject, delayMsMax } from './cache-subject.ts'
+
+const kinds = {
+  stats: { ttlMs: 60_000, scope: 'stats' },
+  'a:b': { ttlMs: 60_000, scope: 'counts' },
+  a: { ttlMs: 60_000, scope: 'counts' },
+  b: { ttlMs: 60_000, scope: 'counts' },
+} as const
+
+export interface IsolationScenario {
+  readonly seed: number
+  readonly ours: readonly Address[]
+  readonly theirs: readonly { readonly address: Address; readonly does: 'wrap' | 'set' | 'delete' | 'invalidate' }[]
+}
+
+/** Names that are the same once somebody joins them without care. */
+const names = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.array(fc.constantFrom('a', 'b', ':'), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')),
+  },
+  fc.constantFrom('A', '{a}', 'a}', '%3A', 'e', 'l', '__proto__'),
+  fc.string({ minLength: 1, maxLength: 3 }),
+)
+const addressesOf = (organizations: fc.Arbitrary<string>): fc.Arbitrary<Address> =>
+  fc.record({ organization: organizations, kind: fc.constantFrom('a:b', 'a', 'b'), key: names })
+
+/** `cache.isolated` */
+export function isolatedLaw(subject: CacheSubject): Law<IsolationScenario> {
+  return {
+    name: 'cache.isolated',
+    says: 'what is done to one organization changes nothing of another, and no two addresses are the same place',
+    cases: fc.uniqueArray(names, { minLength: 2, maxLength: 4 }).chain(([own = 'own', ...others]) =>
+      fc.record({
+        seed: fc.integer(),
+        ours: fc.uniqueArray(addressesOf(fc.constant(own)), {
+          minLength: 1,
+          maxLength: 5,
+          selector: (address) => JSON.stringify(address),
+        }),
+        theirs: fc.array(
+          fc.record({
+            address: addressesOf(fc.constantFrom(...others)),
+            does: fc.constantFrom('wrap' as const, 'set' as const, 'delete' as const, 'invalidate' as const),
+          }),
+          { minLength: 1, maxLength: 8 },
+        ),
+      }),
+    ),
+    async holds({ seed, ours, theirs }) {
+      const clock = virtualClock()
+      const shared = subject.shared(clock)
+      const parts = { subject, clock, kinds, patient: true }
+      const [one, other] = [0, 1].map((index) => cacheInstance(shared, { ...parts, seed: seed + index }).cache)
+      if (one === undefined || other === undefined) return 'notExercised'
+      await clock.advanceBy(100)
+      const play = <T>(promise: Promise<T>): Promise<T> => clock.runUntil(promise)
+      for (const address of ours) await play(one.wrap(address, () => labelOf(address)))
+      for (const { address, does } of theirs) {
+        const { organization } = address
+        if (does === 'wrap') assert.equal(await play(other.wrap(address, () => labelOf(address))), labelOf(address))
+        else if (does === 'set') await play(other.set(address, labelOf(address)))
+        else if (does === 'delete') await play(other.delete(address))
+        else await play(other.invalidate({ organization, scope: 'all' }))
+      }
+      await clock.advanceBy(100)
+      for (const cache of [one, other])
+        for (const address of ours)
+          assert.equal(await play(cache.wrap(address, () => 'lost')), labelOf(address), 'it was changed by another')
+      return theirs.some(({ does }) => does !== 'wrap') ? 'held' : 'notExercised'
+    },
+  }
+}
+
+function labelOf({ organization, kind, key }: Address): string {
+  return JSON.stringify([organization, kind, key])
+}
+
+export interface AgeScenario {
+  readonly seed: number
+  readonly ttlMs: number
+  readonly staleMs: number | undefined
+  readonly reads: readonly { readonly afterMs: number; readonly instance: 0 | 1; readonly loadMs: number }[]
+}
+
+/** `cache.bounded-staleness` */
+export function boundedStalenessLaw(subject: CacheSubject): Law<AgeScenario> {
+  return {
+    name: 'cache.bounded-staleness',
+    says: 'no value is older than its time to live, with what is asked of the shared tier under way',
+    cases: fc.record({
+      seed: fc.integer(),
+      ttlMs: fc.integer({ min: 50, max: 500 }),
+      staleMs: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
+      reads: fc.array(
+        fc.record({
+          afterMs: fc.integer({ min: 0, max: 150 }),
+          instance: fc.constantFrom(0 as const, 1 as const),
+          loadMs: fc.integer({ min: 0, max: 30 }),
+        }),
+        { minLength: 5, maxLength: 40, size: 'max' },
+      ),
+    }),
+    async holds({ seed, ttlMs, staleMs, reads }) {
+      const clock = virtualClock()
+      const shared = subject.shared(clock)
+      const parts = { subject, clock, kinds: { stats: { ttlMs, scope: 'stats', staleMs } } as const }
+      const caches = [0, 1].map((index) => cacheInstance(shared, { ...parts, seed: seed + index }).cache)
+      const address = { organization: 'acme', kind: 'stats', key: 'day' }
+      const most = ttlMs + (staleMs ?? 0) + 2 * delayMsMax
+      const ages: Promise<number>[] = []
+      for (const { afterMs, instance, loadMs } of reads) {
+        await clock.advanceBy(afterMs)
+        const began = clock.monotonic()
+        const load = async (): Promise<number> => {
+          await clock.sleep(loadMs)
+          return clock.monotonic()
+        }
+        const ageOf = (loadedAt: number): number => began - loadedAt
+        const read = caches[instance]?.wrap(address, load)
+        if (read !== undefined) ages.push(read.then(ageOf))
+      }
+      let oldest = 0
+      for (const age of await clock.runUntil(Promise.all(ages))) oldest = Math.max(oldest, age)
+      assert.ok(oldest <= most, `a value was ${oldest} ms old, ${most} ms is the most`)
+      return oldest > ttlMs / 2 ? 'held' : 'notExercised'
+    },
+  }
+}
+
+const values: fc.Arbitrary<unknown> = fc.oneof(
+  fc.anything({
+    values: [
+      ...[fc.boolean(), fc.double(), fc.string({ unit: 'binary' }), fc.bigInt(), fc.constantFrom(null, undefined)],
+      // One that is invalid is equal to no other.
+      fc.date({ noInvalidDate: true }),
+    ],
+    withMap: true,
+    withSet: true,
+    withSparseArray: true,
+    withTypedArray: true,
+  }),
+  fc.constantFrom(undefined, null, -0, Number.NaN, /a/g, new TypeError('no')),
+  fc.constantFrom(() => 7, Symbol('no'), { holds: () => 7 }, new WeakMap()),
+)
+
+/** `cache.types` */
+export function typesLaw(subject: CacheSubject): Law {
+  return {
+    name: 'cache.types',
+    says: 'what went in comes out on every instance, of the same type, or is refused',
+    cases: values,
+    async holds(value) {
+      const clock = virtualClock()
+      const shared = subject.shared(clock)
+      const parts = { subject, clock, kinds, patient: true }
+      const caches = [0, 1].map((seed) => cacheInstance(shared, { ...parts, seed }).cache)
+      const address = { organization: 'acme', kind: 'stats', key: 'day' }
+      const [one, other] = caches
+      if (one === undefined || other === undefined) return 'notExercised'
+      const refusal = await clock.runUntil(one.set(address, value)).catch((error: unknown) => error)
+      if (refusal !== undefined) {
+        assert.ok(refusal instanceof ConfigError, 'refused with another error')
+        assert.equal(await clock.runUntil(one.wrap(address, () => value)), value)
+        return 'notExercised'
+      }
+      for (const cache of [one, other, other, one])
+        assert.deepStrictEqual(await clock.runUntil(cache.get(address)), value)
+      return 'held'
+    },
+  }
+}
