@@ -146,7 +146,7 @@ describe('time', () => {
 
   test('that it took to hear of a shared value is taken off', async () => {
     const { clock, cache, shared, another } = rig()
-    await cache.wrap(address, () => 'old')
+    await cache.set(address, 'old', { ttlMs: 1_000 })
     const slow = another({
       async find(place, lease) {
         const found = await shared.find(place, lease)
@@ -176,6 +176,24 @@ describe('what was sent before a change and arrives after it is not kept', () =>
     await clock.settle()
     await slow.set(address, 'new')
     expect(await clock.runUntil(read)).toBe('old')
+    expect(await slow.get(address)).toBe('new')
+  })
+
+  test('when it was driven out here while it was being set, and read from the shared tier', async () => {
+    const { clock, cache, shared, another } = rig({}, 1)
+    const other = { ...address, key: 'other' }
+    await cache.set(address, 'old')
+    await cache.set(other, 'other')
+    const slow = another({
+      async keep(place, kept) {
+        await clock.sleep(40)
+        return shared.keep(place, kept)
+      },
+    })
+    const set = slow.set(address, 'new')
+    await clock.settle()
+    expect([await slow.get(other), await slow.get(address)]).toEqual(['other', 'old'])
+    await clock.runUntil(set)
     expect(await slow.get(address)).toBe('new')
   })
 
