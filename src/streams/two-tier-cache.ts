@@ -199,7 +199,7 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
 
   const fly = async (place: CachePlace, reading: Reading<LocalFence>, loader: () => unknown): Promise<unknown> => {
     const run = (): Promise<Fresh> => runLoader(place, loader)
-    const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
+    const parts = { place, shared, ask, run, by: newId(), deadlineMs, loadWaitMs, clock }
     let isReloading = false
     try {
       const { value, loaded } = await land(place, reading, await loadOnce(parts), parts)

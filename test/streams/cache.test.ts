@@ -285,6 +285,56 @@ describe('a shared tier that does not answer', () => {
     expect(cache.stats().tiers.shared.unanswered).toBe(10)
   })
 
+  test('costs a load the deadline in all, also when it gives the lease late and then keeps nothing', async () => {
+    const { clock, shared, another } = rig()
+    const cache = another({
+      async find(place, lease) {
+        await clock.sleep(40)
+        return shared.find(place, lease)
+      },
+      keep: hang,
+    })
+    await clock.settle()
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(cache.wrap(address, () => 'new'))).toBe('new')
+    expect(clock.monotonic() - startedAt).toBe(50)
+    expect(await cache.wrap(address, () => 'other')).toBe('new')
+  })
+
+  test('keeps what it was given when nobody waits for that any more', async () => {
+    const { clock, cache, shared, another } = rig()
+    const slow = another({
+      async find(place, lease) {
+        await clock.sleep(30)
+        return shared.find(place, lease)
+      },
+      async keep(place, kept) {
+        await clock.sleep(30)
+        return shared.keep(place, kept)
+      },
+    })
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(slow.wrap(address, () => 'once'))).toBe('once')
+    expect(clock.monotonic() - startedAt).toBe(50)
+    expect(await clock.runUntil(cache.wrap(address, () => 'twice'))).toBe('once')
+  })
+
+  test('and gives a lease when that was given up keeps no other instance waiting', async () => {
+    const { clock, cache, shared, another } = rig()
+    const slow = another({
+      async find(place, lease) {
+        const found = await shared.find(place, lease)
+        await clock.sleep(60)
+        return found
+      },
+    })
+    expect(await clock.runUntil(slow.wrap(address, () => 'alone'))).toBe('alone')
+    await clock.advanceBy(20)
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(cache.wrap(address, () => 'new'))).toBe('new')
+    expect(clock.monotonic() - startedAt).toBe(0)
+  })
+
   test('cannot be told, which is said; here it is gone all the same', async () => {
     const { clock, cache, another } = rig()
     await cache.set(address, 'old')
