@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { ulid } from 'ulid'
-import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
+import { ConfigError, OverCapacityError } from '../kernel/errors.ts'
 import { checkName } from '../kernel/names.ts'
 import { durationMsMax } from '../kernel/options.ts'
 import { unheeded } from '../kernel/unheeded.ts'
@@ -9,14 +9,13 @@ import type { Address, CacheNews, CachePlace, Invalidation, SharedCache, SharedV
 import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
+import { cacheAsking } from './cache-asking.ts'
 import { type CacheKind, checkScope, placeOf } from './cache-kinds.ts'
 import { findAged, type Fresh, loadAlone, type Loaded, loadOnce, type LoadParts } from './cache-load.ts'
 import { cacheReadings, type Reading } from './cache-readings.ts'
 import { cacheCounter, type CacheStats, type ReadEnd } from './cache-stats.ts'
 import { type LocalFence, localTier } from './local-tier.ts'
 import { saidRarely } from './said-rarely.ts'
-import { sharedDeadline } from './shared-deadline.ts'
-import { storeWatch } from './store-watch.ts'
 
 /**
  * A cache in two tiers, in process and shared by the instances of a fleet, whose values can be invalidated by organization
@@ -115,44 +114,14 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   } = options
   const local = localTier(options)
   const counter = cacheCounter(kinds.keys())
-  const watch = storeWatch({ name: 'the shared cache', clock, random, logger })
-  const inTime = sharedDeadline(clock, deadlineMs, 'the shared cache')
+  const { ask, tell } = cacheAsking(shared, { ...options, isOutage, onUnanswered: counter.unanswered })
   const readings = cacheReadings<LocalFence>()
   const flights = new Map<string, Flight>()
   const self = ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
   let ids = 0
   const newId = (): string => `${self}.${(ids += 1)}`
 
-  const sayOfKey = saidRarely(clock, (facts) => logger.warn(facts, 'the shared cache answers, and not about a key'))
   const sayOfValue = saidRarely(clock, (facts) => logger.warn(facts, 'a shared value cannot be read'))
-
-  /** What the shared tier says in time; `undefined` when it does not, or is not worth asking. */
-  const ask = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
-    if (watch.mayAsk()) {
-      try {
-        const answer = await inTime(question)
-        watch.succeeded()
-        return answer
-      } catch (error) {
-        if (isOutage(error)) watch.failed(error)
-        else {
-          watch.succeeded()
-          sayOfKey({ err: error })
-        }
-      }
-    }
-    counter.unanswered()
-    return undefined
-  }
-
-  /** Tells the shared tier what it must know. @throws UnavailableError */
-  const tell = async (order: (tier: SharedCache) => Promise<void>): Promise<void> => {
-    if (shared === undefined) return
-    await inTime(() => order(shared)).catch((error: unknown) => {
-      if (error instanceof UnavailableError) throw error
-      throw new UnavailableError('the shared cache', `it did not answer in ${deadlineMs} ms`, { cause: error })
-    })
-  }
 
   const forget = (address: Address): void => {
     const at = atOf(address)
