@@ -1,6 +1,6 @@
 import { OverCapacityError } from '../kernel/errors.ts'
 import type { ValueCodec } from '../kernel/value-codec.ts'
-import type { Address, CachePlace } from '../ports/cache.ts'
+import type { CachePlace } from '../ports/cache.ts'
 import type { Logger } from '../ports/logger.ts'
 import { type Fresh, loadAlone, type Loaded, loadOnce, type LoadParts } from './cache-load.ts'
 import type { Reading, Readings } from './cache-readings.ts'
@@ -13,9 +13,17 @@ export interface CacheFlights {
    * The load that is under way, unless something was invalidated since it began; else a new one.
    * @throws what the loader rejects with, OverCapacityError
    */
-  of(at: string, place: CachePlace, loader: () => unknown): Promise<unknown>
+  of(at: string, place: CachePlace, loader: () => unknown): Promise<Landed>
   /** Whoever asks from now on waits for another load. */
   forget(at: string): void
+}
+
+/** What a load came to, for each who waited. */
+export interface Landed {
+  readonly end: ReadEnd
+  readonly isStale: boolean
+  /** The value: the same one for all if it is frozen, else for each one of their own. */
+  give(): unknown
 }
 
 export interface FlightParts extends Pick<LoadParts, 'shared' | 'ask' | 'deadlineMs' | 'loadWaitMs' | 'clock'> {
@@ -29,19 +37,17 @@ export interface FlightParts extends Pick<LoadParts, 'shared' | 'ask' | 'deadlin
   /** Keeps a value in this process, if that may be; gives it as it is served. */
   readonly keepHere: (place: CachePlace, reading: Reading<LocalFence>, loaded: Loaded) => unknown
   readonly lifetimeOf: (kind: string, value: unknown) => Omit<Fresh, 'body'>
-  /** How a read ended, for those who count. */
-  readonly told: (place: Address, end: ReadEnd, isStale?: boolean) => void
   readonly sayOfValue: (facts: object) => void
 }
 
 /** A key that is being loaded by this process, for all who wait for it. */
 interface Flight {
   readonly reading: Reading<LocalFence>
-  readonly value: Promise<unknown>
+  readonly landed: Promise<Landed>
 }
 
 export function cacheFlights(all: FlightParts): CacheFlights {
-  const { shared, ask, readings, newId, told, keepHere, lifetimeOf, sayOfValue, counter, fenceOf } = all
+  const { shared, ask, readings, newId, keepHere, lifetimeOf, sayOfValue, counter, fenceOf } = all
   const { entriesMax, deadlineMs, loadWaitMs, codec, clock, logger } = all
   const flights = new Map<string, Flight>()
 
@@ -57,21 +63,19 @@ export function cacheFlights(all: FlightParts): CacheFlights {
     }
   }
 
-  const fly = async (place: CachePlace, reading: Reading<LocalFence>, loader: () => unknown): Promise<unknown> => {
+  const fly = async (place: CachePlace, reading: Reading<LocalFence>, loader: () => unknown): Promise<Landed> => {
     const run = (): Promise<Fresh> => runLoader(place, loader)
     const parts = { place, shared, ask, run, by: newId(), deadlineMs, loadWaitMs, clock }
     let isReloading = false
     try {
       const { value, loaded } = await land(place, reading, await loadOnce(parts), parts)
-      told(place, loaded.from, loaded.isStale)
       isReloading = loaded.reload !== undefined
       if (loaded.reload !== undefined) void again(place, reading, loaded.reload)
-      return value
+      return { end: loaded.from, isStale: loaded.isStale, give: giving(codec, value, loaded.body) }
     } catch (error) {
-      told(place, 'miss')
       if (!(error instanceof Unkeepable)) throw error
       logger.warn({ err: error.cause, ...place }, 'a value cannot be cached')
-      return error.value
+      return { end: 'miss', isStale: false, give: () => error.value }
     } finally {
       if (!isReloading) readings.end(reading)
     }
@@ -110,22 +114,31 @@ export function cacheFlights(all: FlightParts): CacheFlights {
   }
 
   /** The load that is under way, unless something was invalidated since it began; else a new one. */
-  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<unknown> => {
+  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Promise<Landed> => {
     const known = flights.get(at)
-    if (known !== undefined && !known.reading.fence.isOver) return known.value
+    if (known !== undefined && !known.reading.fence.isOver) return known.landed
     if (known === undefined && flights.size >= entriesMax)
       return Promise.reject(new OverCapacityError('loads of the cache', 'entriesMax', entriesMax))
     const reading = readings.begin(at, fenceOf(place))
-    const flight: Flight = { reading, value: Promise.resolve().then(() => fly(place, reading, loader)) }
+    const flight: Flight = { reading, landed: Promise.resolve().then(() => fly(place, reading, loader)) }
     flights.set(at, flight)
     const end = (): void => {
       if (flights.get(at) === flight) flights.delete(at)
     }
-    flight.value.then(end, end)
-    return flight.value
+    flight.landed.then(end, end)
+    return flight.landed
   }
 
   return { of: flightOf, forget: (at) => void flights.delete(at) }
+}
+
+function giving(codec: ValueCodec, value: unknown, body: Buffer): () => unknown {
+  let isGiven = false
+  return () => {
+    if (isGiven && !Object.isFrozen(value)) return codec.decode(body)
+    isGiven = true
+    return value
+  }
 }
 
 /** What a loader gave, and cannot be kept. */

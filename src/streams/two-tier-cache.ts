@@ -155,18 +155,29 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   }
 
   const flights = cacheFlights({
-    ...{ shared, ask, readings, newId, told, keepHere, lifetimeOf, sayOfValue, counter },
+    ...{ shared, ask, readings, newId, keepHere, lifetimeOf, sayOfValue, counter },
     ...{ entriesMax, deadlineMs, loadWaitMs, codec, clock, logger },
     fenceOf: local.fence,
   })
 
   const load = async (address: Address, loader: () => unknown): Promise<unknown> => {
     const place = placeOf(address, kinds)
-    return flights.of(atOf(place), place, loader)
+    try {
+      const { end, isStale, give } = await flights.of(atOf(place), place, loader)
+      told(place, end, isStale)
+      return give()
+    } catch (error) {
+      told(place, 'miss')
+      throw error
+    }
   }
 
   /** By itself: a function that makes another one keeps what that needs, here on the way of each hit. */
-  const loadUnheeded = (address: Address, loader: () => unknown): void => unheeded(() => load(address, loader))
+  const loadUnheeded = (address: Address, loader: () => unknown): void =>
+    unheeded(() => {
+      const place = placeOf(address, kinds)
+      return flights.of(atOf(place), place, loader)
+    })
 
   /** What is here was found by an address that was checked, and is given without another function that waits. */
   const wrap = <T>(address: Address, loader: () => Promise<T> | T): Promise<T> => {

@@ -101,6 +101,30 @@ describe('a value that is stale', () => {
   })
 })
 
+test('whoever waits for one load is given a value of their own, unless it is frozen', async () => {
+  const { clock, cache } = rig()
+  const twice = async <T>(key: string, value: T): Promise<T[]> => {
+    const load = (): Promise<T> => clock.sleep(10).then(() => value)
+    return clock.runUntil(Promise.all([1, 2].map(() => cache.wrap({ ...address, key }, load))))
+  }
+  const [one, other] = await twice('date', { at: new Date(0) })
+  one?.at.setTime(5)
+  expect(other).toEqual({ at: new Date(0) })
+  const [first, second] = await twice('plain', { sent: 1 })
+  expect([first === second, Object.isFrozen(first)]).toEqual([true, true])
+})
+
+test('each read is counted once, also of those that wait for one load, and a load that nobody waits for is none', async () => {
+  const { clock, cache } = rig({ staleMs: 5_000 })
+  const load = (): Promise<number> => clock.sleep(10).then(() => 1)
+  await clock.runUntil(Promise.all([1, 2, 3].map(() => cache.wrap(address, load))))
+  expect(cache.stats()).toMatchObject({ hits: 0, misses: 3, loads: 1 })
+  await clock.advanceBy(1_500)
+  await cache.wrap(address, load)
+  await clock.advanceBy(100)
+  expect(cache.stats()).toMatchObject({ hits: 1, misses: 3, stale: 1, loads: 2 })
+})
+
 test('a stale value that cannot be read is loaded once', async () => {
   const { clock, shared, cache } = rig({ staleMs: 5_000 })
   const body = Buffer.from('nonsense')
