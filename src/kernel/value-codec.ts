@@ -1,6 +1,9 @@
 import { deserialize, serialize } from 'node:v8'
 
-/** How values become bytes and come back. Both throw for what they cannot take. */
+/**
+ * How values become bytes and come back. Both throw for what they cannot take. A value that came back has no memory in common
+ * with its bytes, which may be read again.
+ */
 export interface ValueCodec {
   encode(value: unknown): Buffer
   decode(body: Buffer): unknown
@@ -14,5 +17,6 @@ export interface ValueCodec {
  */
 export const typedCodec: ValueCodec = Object.freeze({
   encode: (value: unknown) => serialize(value),
-  decode: (body: Buffer) => deserialize(body) as unknown,
+  // Node.js makes typed arrays over the bytes that it is given; whoever writes to one would write to what is cached.
+  decode: (body: Buffer) => deserialize(new Uint8Array(body)) as unknown,
 })

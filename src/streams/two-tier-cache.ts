@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { ulid } from 'ulid'
-import { ConfigError, OverCapacityError, UnavailableError } from '../kernel/errors.ts'
+import { ConfigError } from '../kernel/errors.ts'
 import { checkName } from '../kernel/names.ts'
 import { durationMsMax } from '../kernel/options.ts'
 import { unheeded } from '../kernel/unheeded.ts'
@@ -9,14 +9,14 @@ import type { Address, CacheNews, CachePlace, Invalidation, SharedCache, SharedV
 import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Random } from '../ports/random.ts'
+import { cacheAsking } from './cache-asking.ts'
 import { type CacheKind, checkScope, placeOf } from './cache-kinds.ts'
-import { findAged, type Fresh, loadAlone, type Loaded, loadOnce, type LoadParts } from './cache-load.ts'
+import { cacheFlights } from './cache-flights.ts'
+import { findAged, type Fresh, type Loaded } from './cache-load.ts'
 import { cacheReadings, type Reading } from './cache-readings.ts'
 import { cacheCounter, type CacheStats, type ReadEnd } from './cache-stats.ts'
 import { type LocalFence, localTier } from './local-tier.ts'
 import { saidRarely } from './said-rarely.ts'
-import { sharedDeadline } from './shared-deadline.ts'
-import { storeWatch } from './store-watch.ts'
 
 /**
  * A cache in two tiers, in process and shared by the instances of a fleet, whose values can be invalidated by organization
@@ -106,14 +106,6 @@ const jitterRatio = 0.1
 const heardMax = 1_000
 const reads = channel('switchgear:cache')
 
-/** A key that is being loaded by this process, for all who wait for it. */
-interface Flight {
-  readonly reading: Reading<LocalFence>
-  readonly value: Promise<unknown>
-  /** Where the value came from; absent until it is there. */
-  read?: CacheRead
-}
-
 /** A cache over a shared tier, or in this process alone. */
 export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOptions): Cache {
   const {
@@ -130,50 +122,19 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   } = options
   const local = localTier(options)
   const counter = cacheCounter(kinds.keys())
-  const watch = storeWatch({ name: 'the shared cache', clock, random, logger })
-  const inTime = sharedDeadline(clock, deadlineMs, 'the shared cache')
+  const { ask, tell } = cacheAsking(shared, { ...options, isOutage, onUnanswered: counter.unanswered })
   const readings = cacheReadings<LocalFence>()
-  const flights = new Map<string, Flight>()
   const self = ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
   let ids = 0
   const newId = (): string => `${self}.${(ids += 1)}`
 
-  const sayOfKey = saidRarely(clock, (facts) => logger.warn(facts, 'the shared cache answers, and not about a key'))
   const sayOfValue = saidRarely(clock, (facts) => logger.warn(facts, 'a shared value cannot be read'))
-
-  /** What the shared tier says in time; `undefined` when it does not, or is not worth asking. */
-  const ask = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
-    if (watch.mayAsk()) {
-      try {
-        const answer = await inTime(question)
-        watch.succeeded()
-        return answer
-      } catch (error) {
-        if (isOutage(error)) watch.failed(error)
-        else {
-          watch.succeeded()
-          sayOfKey({ err: error })
-        }
-      }
-    }
-    counter.unanswered()
-    return undefined
-  }
-
-  /** Tells the shared tier what it must know. @throws UnavailableError */
-  const tell = async (order: (tier: SharedCache) => Promise<void>): Promise<void> => {
-    if (shared === undefined) return
-    await inTime(() => order(shared)).catch((error: unknown) => {
-      if (error instanceof UnavailableError) throw error
-      throw new UnavailableError('the shared cache', `it did not answer in ${deadlineMs} ms`, { cause: error })
-    })
-  }
 
   const forget = (address: Address): void => {
     const at = atOf(address)
     local.remove(address)
     readings.forget(at)
-    flights.delete(at)
+    flights.forget(at)
   }
 
   const isNew = heardOnce()
@@ -200,99 +161,17 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     return { ttlMs: Math.ceil(most * (1 - jitterRatio * random.next())), staleMs }
   }
 
-  const runLoader = async (place: CachePlace, loader: () => unknown): Promise<Fresh> => {
-    const startedAt = clock.monotonic()
-    let failed = true
-    try {
-      const value = await loader()
-      failed = false
-      return { body: bodyOf(codec, value), ...lifetimeOf(place.kind, value) }
-    } finally {
-      counter.loaded(place.kind, clock.monotonic() - startedAt, failed)
-    }
-  }
-
-  const fly = async (
-    place: CachePlace,
-    reading: Reading<LocalFence>,
-    loader: () => unknown,
-    onRead: (read: CacheRead) => void,
-  ): Promise<unknown> => {
-    const run = (): Promise<Fresh> => runLoader(place, loader)
-    const parts = { place, shared, ask, run, by: newId(), loadWaitMs, clock }
-    let isReloading = false
-    try {
-      const { value, loaded } = await land(place, reading, await loadOnce(parts), parts)
-      told(place, loaded.from, loaded.isStale)
-      onRead({ found: loaded.from, isStale: loaded.isStale })
-      isReloading = loaded.reload !== undefined
-      if (loaded.reload !== undefined) void again(place, reading, loaded.reload)
-      return value
-    } catch (error) {
-      told(place, 'miss')
-      if (!(error instanceof Unkeepable)) throw error
-      logger.warn({ err: error.cause, ...place }, 'a value cannot be cached')
-      onRead({ found: 'miss', isStale: false })
-      return error.value
-    } finally {
-      if (!isReloading) readings.end(reading)
-    }
-  }
-
-  /** The value; what of the shared tier cannot be read, as when instances differ, is loaded here. */
-  const land = async (
-    place: CachePlace,
-    reading: Reading<LocalFence>,
-    loaded: Loaded,
-    parts: LoadParts,
-  ): Promise<{ readonly value: unknown; readonly loaded: Loaded }> => {
-    try {
-      return { value: keepHere(place, reading, loaded), loaded }
-    } catch (error) {
-      if (loaded.from !== 'shared') throw error
-      sayOfValue({ err: error, ...place })
-      const own = await (loaded.reload ?? (() => loadAlone(parts)))()
-      return { value: keepHere(place, reading, own), loaded: own }
-    }
-  }
-
   const keepHere = (place: CachePlace, reading: Reading<LocalFence>, loaded: Omit<Loaded, 'from' | 'isStale'>) => {
     const { body, ttlMs, staleMs, isValid } = loaded
     if (!isValid || reading.isVoid) return codec.decode(body)
     return local.keep(place, reading.fence, body, { freshForMs: ttlMs, staleForMs: staleMs })
   }
 
-  /** Loads anew what was served as stale, while nobody waits. */
-  const again = async (
-    place: CachePlace,
-    reading: Reading<LocalFence>,
-    reload: () => Promise<Loaded>,
-  ): Promise<void> => {
-    try {
-      keepHere(place, reading, await reload())
-    } catch (error) {
-      logger.warn({ err: error, ...place }, 'a stale value could not be loaded again')
-    } finally {
-      readings.end(reading)
-    }
-  }
-
-  /** The load that is under way, unless something was invalidated since it began; else a new one. */
-  const flightOf = (at: string, place: CachePlace, loader: () => unknown): Flight => {
-    const known = flights.get(at)
-    if (known !== undefined && !known.reading.fence.isOver) return known
-    if (known === undefined && flights.size >= entriesMax)
-      throw new OverCapacityError('loads of the cache', 'entriesMax', entriesMax)
-    const reading = readings.begin(at, local.fence(place))
-    const onRead = (read: CacheRead): void => void (flight.read = read)
-    const flight: Flight = { reading, value: Promise.resolve().then(() => fly(place, reading, loader, onRead)) }
-    flights.set(at, flight)
-    const end = (): void => {
-      if (flights.get(at) === flight) flights.delete(at)
-    }
-    flight.value.then(end, end)
-    return flight
-  }
+  const flights = cacheFlights({
+    ...{ shared, ask, readings, newId, keepHere, lifetimeOf, sayOfValue, counter },
+    ...{ entriesMax, deadlineMs, loadWaitMs, codec, clock, logger },
+    fenceOf: local.fence,
+  })
 
   const load = async (
     address: Address,
@@ -300,14 +179,23 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
     onRead?: (read: CacheRead) => void,
   ): Promise<unknown> => {
     const place = placeOf(address, kinds)
-    const flight = flightOf(atOf(place), place, loader)
-    const value = await flight.value
-    if (flight.read !== undefined) onRead?.(flight.read)
-    return value
+    try {
+      const { end, isStale, give } = await flights.of(atOf(place), place, loader)
+      told(place, end, isStale)
+      onRead?.({ found: end, isStale })
+      return give()
+    } catch (error) {
+      told(place, 'miss')
+      throw error
+    }
   }
 
   /** By itself: a function that makes another one keeps what that needs, here on the way of each hit. */
-  const loadUnheeded = (address: Address, loader: () => unknown): void => unheeded(() => load(address, loader))
+  const loadUnheeded = (address: Address, loader: () => unknown): void =>
+    unheeded(() => {
+      const place = placeOf(address, kinds)
+      return flights.of(atOf(place), place, loader)
+    })
 
   /** What is here was found by an address that was checked, and is given without another function that waits. */
   const wrap: Cache['wrap'] = <T>(
@@ -448,24 +336,6 @@ function heardOnce(): (id: string) => boolean {
     heard.add(id)
     if (heard.size > heardMax) for (const oldest of heard) return heard.delete(oldest)
     return true
-  }
-}
-
-/** What a loader gave, and cannot be kept. */
-class Unkeepable extends Error {
-  readonly value: unknown
-
-  constructor(value: unknown, cause: unknown) {
-    super('a value cannot be cached', { cause })
-    this.value = value
-  }
-}
-
-function bodyOf(codec: ValueCodec, value: unknown): Buffer {
-  try {
-    return codec.encode(value)
-  } catch (error) {
-    throw new Unkeepable(value, error)
   }
 }
 

@@ -101,6 +101,30 @@ describe('a value that is stale', () => {
   })
 })
 
+test('whoever waits for one load is given a value of their own, unless it is frozen', async () => {
+  const { clock, cache } = rig()
+  const twice = async <T>(key: string, value: T): Promise<T[]> => {
+    const load = (): Promise<T> => clock.sleep(10).then(() => value)
+    return clock.runUntil(Promise.all([1, 2].map(() => cache.wrap({ ...address, key }, load))))
+  }
+  const [one, other] = await twice('date', { at: new Date(0) })
+  one?.at.setTime(5)
+  expect(other).toEqual({ at: new Date(0) })
+  const [first, second] = await twice('plain', { sent: 1 })
+  expect([first === second, Object.isFrozen(first)]).toEqual([true, true])
+})
+
+test('each read is counted once, also of those that wait for one load, and a load that nobody waits for is none', async () => {
+  const { clock, cache } = rig({ staleMs: 5_000 })
+  const load = (): Promise<number> => clock.sleep(10).then(() => 1)
+  await clock.runUntil(Promise.all([1, 2, 3].map(() => cache.wrap(address, load))))
+  expect(cache.stats()).toMatchObject({ hits: 0, misses: 3, loads: 1 })
+  await clock.advanceBy(1_500)
+  await cache.wrap(address, load)
+  await clock.advanceBy(100)
+  expect(cache.stats()).toMatchObject({ hits: 1, misses: 3, stale: 1, loads: 2 })
+})
+
 test('a stale value that cannot be read is loaded once', async () => {
   const { clock, shared, cache } = rig({ staleMs: 5_000 })
   const body = Buffer.from('nonsense')
@@ -146,7 +170,7 @@ describe('time', () => {
 
   test('that it took to hear of a shared value is taken off', async () => {
     const { clock, cache, shared, another } = rig()
-    await cache.wrap(address, () => 'old')
+    await cache.set(address, 'old', { ttlMs: 1_000 })
     const slow = another({
       async find(place, lease) {
         const found = await shared.find(place, lease)
@@ -176,6 +200,24 @@ describe('what was sent before a change and arrives after it is not kept', () =>
     await clock.settle()
     await slow.set(address, 'new')
     expect(await clock.runUntil(read)).toBe('old')
+    expect(await slow.get(address)).toBe('new')
+  })
+
+  test('when it was driven out here while it was being set, and read from the shared tier', async () => {
+    const { clock, cache, shared, another } = rig({}, 1)
+    const other = { ...address, key: 'other' }
+    await cache.set(address, 'old')
+    await cache.set(other, 'other')
+    const slow = another({
+      async keep(place, kept) {
+        await clock.sleep(40)
+        return shared.keep(place, kept)
+      },
+    })
+    const set = slow.set(address, 'new')
+    await clock.settle()
+    expect([await slow.get(other), await slow.get(address)]).toEqual(['other', 'old'])
+    await clock.runUntil(set)
     expect(await slow.get(address)).toBe('new')
   })
 
@@ -265,6 +307,56 @@ describe('a shared tier that does not answer', () => {
     }
     expect(took).toEqual([50, 50, 50, 0, 0, 0, 0, 0, 0, 0])
     expect(cache.stats().tiers.shared.unanswered).toBe(10)
+  })
+
+  test('costs a load the deadline in all, also when it gives the lease late and then keeps nothing', async () => {
+    const { clock, shared, another } = rig()
+    const cache = another({
+      async find(place, lease) {
+        await clock.sleep(40)
+        return shared.find(place, lease)
+      },
+      keep: hang,
+    })
+    await clock.settle()
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(cache.wrap(address, () => 'new'))).toBe('new')
+    expect(clock.monotonic() - startedAt).toBe(50)
+    expect(await cache.wrap(address, () => 'other')).toBe('new')
+  })
+
+  test('keeps what it was given when nobody waits for that any more', async () => {
+    const { clock, cache, shared, another } = rig()
+    const slow = another({
+      async find(place, lease) {
+        await clock.sleep(30)
+        return shared.find(place, lease)
+      },
+      async keep(place, kept) {
+        await clock.sleep(30)
+        return shared.keep(place, kept)
+      },
+    })
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(slow.wrap(address, () => 'once'))).toBe('once')
+    expect(clock.monotonic() - startedAt).toBe(50)
+    expect(await clock.runUntil(cache.wrap(address, () => 'twice'))).toBe('once')
+  })
+
+  test('and gives a lease when that was given up keeps no other instance waiting', async () => {
+    const { clock, cache, shared, another } = rig()
+    const slow = another({
+      async find(place, lease) {
+        const found = await shared.find(place, lease)
+        await clock.sleep(60)
+        return found
+      },
+    })
+    expect(await clock.runUntil(slow.wrap(address, () => 'alone'))).toBe('alone')
+    await clock.advanceBy(20)
+    const startedAt = clock.monotonic()
+    expect(await clock.runUntil(cache.wrap(address, () => 'new'))).toBe('new')
+    expect(clock.monotonic() - startedAt).toBe(0)
   })
 
   test('cannot be told, which is said; here it is gone all the same', async () => {

@@ -55,15 +55,23 @@ export const cacheValueClauses: readonly Clause<Cache>[] = [
     says: 'is not reached by what is done with a value afterwards',
     async holds(cache) {
       const address = { organization: freshName('acme'), kind: 'stats', key: 'day' }
-      const loaded = { at: new Date(0), list: [1] }
-      await cache.wrap(address, () => loaded)
+      const kept = () => ({ at: new Date(0), list: [1], bytes: new Uint8Array([1, 2, 3]), tail: Buffer.from('tail') })
+      const spoil = ({ at, bytes, tail }: ReturnType<typeof kept>): void => {
+        at.setTime(5)
+        bytes.fill(9)
+        tail.fill('x')
+      }
+      const loaded = kept()
+      const first = await cache.wrap(address, () => loaded)
       loaded.list.push(2)
-      loaded.at.setTime(5)
-      const read = async (): Promise<unknown> => cache.get(address)
-      const given = await read()
-      assert.deepEqual(given, { at: new Date(0), list: [1] })
-      if (typeof given === 'object' && given !== null && 'at' in given && given.at instanceof Date) given.at.setTime(9)
-      assert.deepEqual(await read(), { at: new Date(0), list: [1] })
+      spoil(loaded)
+      assert.deepEqual(first, kept())
+      spoil(first)
+      for (let read = 0; read < 3; read += 1) {
+        const given = await cache.wrap(address, () => loaded)
+        assert.deepEqual(given, kept())
+        spoil(given)
+      }
     },
   },
   {
