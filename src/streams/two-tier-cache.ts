@@ -124,9 +124,13 @@ export function twoTierCache(shared: SharedCache | undefined, options: TwoTierOp
   const counter = cacheCounter(kinds.keys())
   const { ask, tell } = cacheAsking(shared, { ...options, isOutage, onUnanswered: counter.unanswered })
   const readings = cacheReadings<LocalFence>()
-  const self = ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+  // Made when it is first needed: a cache that nobody uses takes no chance from those who do.
+  let self: string | undefined
   let ids = 0
-  const newId = (): string => `${self}.${(ids += 1)}`
+  const newId = (): string => {
+    self ??= ulid(Math.max(0, Math.floor(clock.now())), () => random.next())
+    return `${self}.${(ids += 1)}`
+  }
 
   const sayOfValue = saidRarely(clock, (facts) => logger.warn(facts, 'a shared value cannot be read'))
 
