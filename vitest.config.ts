@@ -17,7 +17,7 @@ export default defineConfig({
     globalSetup: ['test/servers/install.ts'],
     // A process a file: tests start servers, kill them, and look at what their own process leaves behind.
     pool: 'forks',
-    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
     // Property tests run 1,000 cases and real servers start: slow is no failure, hanging is.
     testTimeout: 240_000,
     hookTimeout: 120_000,
