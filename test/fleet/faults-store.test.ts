@@ -113,13 +113,17 @@ async function newEpoch(units: readonly Unit[], since: number): Promise<number> 
   return linksAre(units, 'linked', since)
 }
 
+/** Whoever is not sure of an append waits for 10 s of silence before the next one, so this has to be well above. */
+const restoredWithinMs = 30_000
+
 /** Waits until the log says again what it had lost; it says so once. */
 async function restored(units: readonly Unit[], names: readonly BreakerName[]): Promise<void> {
   for (const name of names) {
-    const events = await until(`${name} to be restored`, async () => {
+    const restoredTypes = async (): Promise<readonly string[] | undefined> => {
       const types = await acceptedTypes(units, name)
       return types.includes(restoredType) ? types : undefined
-    })
+    }
+    const events = await until(`${name} to be restored`, restoredTypes, restoredWithinMs)
     expect(events.filter((type) => type === restoredType)).toHaveLength(1)
   }
 }
