@@ -1,31 +1,13 @@
-import { Redis } from 'ioredis'
-import type { DeadLetters, Letter, Redrive } from 'switchgear'
-import { redisDeadLetters } from 'switchgear/redis'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
+import type { Letter, Redrive } from 'switchgear'
+import { expect, test } from 'vitest'
 import { until } from '../servers/until.ts'
 import { type Command, type Ended, startCommand } from './command.ts'
+import { lettersOfFile } from './letters-of-file.ts'
 
-let node: RedisNode
-let client: Redis
-let queue: DeadLetters
-
-beforeAll(async () => {
-  node = await startRedisNode()
-  client = new Redis(node.url)
-  queue = redisDeadLetters({ connection: client, fleet: 'alerts', deadlineMs: 60_000 })
-})
-afterEach(async () => {
-  await queue.purge({})
-})
-afterAll(async () => {
-  await queue?.close?.()
-  client?.disconnect()
-  await node?.remove()
-})
+const here = lettersOfFile()
 
 const start = (...args: string[]): Command =>
-  startCommand(['dlq', 'redrive', ...args], { REDIS_URL: node.url, FLEET: 'alerts' })
+  startCommand(['dlq', 'redrive', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' })
 const run = (...args: string[]): Promise<Ended> => start(...args).ended
 
 test('a redrive is started, watched while the workers of a service do it, and ends well when all are delivered', async () => {
@@ -36,8 +18,8 @@ test('a redrive is started, watched while the workers of a service do it, and en
   await work(id, async () => {})
   expect(await command.ended).toMatchObject({ code: 0, stderr: '' })
   expect(command.lines.at(-1)).toBe(`job ${id} is done: 4 of 4 done (4 delivered, 0 failed, 0 parked, 0 skipped)`)
-  expect(await queue.count()).toBe(0)
-  expect(await queue.redrives.get(id)).toMatchObject({ ratePerSecond: 1_000 })
+  expect(await here.queue.count()).toBe(0)
+  expect(await here.queue.redrives.get(id)).toMatchObject({ ratePerSecond: 1_000 })
 })
 
 test('a redrive of which a letter failed ends with 1, and programs have its progress by lines', async () => {
@@ -49,16 +31,16 @@ test('a redrive of which a letter failed ends with 1, and programs have its prog
   const last = JSON.parse(command.lines.at(-1) ?? '') as object
   expect(last).toMatchObject({ id, state: 'done', total: 2, done: 2, delivered: 1, parked: 1, failed: 0, skipped: 0 })
   expect(last).not.toHaveProperty('of')
-  expect(await queue.get(bad?.id ?? '')).toMatchObject({ parked: true })
+  expect(await here.queue.get(bad?.id ?? '')).toMatchObject({ parked: true })
 })
 
 test('the redrives of an organization are listed, or those that are not over', async () => {
   await enqueue(2)
-  const [over] = await queue.redrives.start({ organization: 'acme' })
-  await queue.redrives.cancel(over?.id ?? '')
-  const [open] = await queue.redrives.start({ organization: 'acme' })
+  const [over] = await here.queue.redrives.start({ organization: 'acme' })
+  await here.queue.redrives.cancel(over?.id ?? '')
+  const [open] = await here.queue.redrives.start({ organization: 'acme' })
   const list = (...args: string[]): Promise<Ended> =>
-    startCommand(['dlq', 'redrives', ...args], { REDIS_URL: node.url, FLEET: 'alerts' }).ended
+    startCommand(['dlq', 'redrives', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' }).ended
   const { code, stdout } = await list('acme', '--json', '--under-way')
   const { items } = JSON.parse(stdout) as { readonly items: readonly Redrive[] }
   expect([code, items.map(({ id }) => id)]).toEqual([0, expect.arrayContaining([open?.id])])
@@ -66,7 +48,7 @@ test('the redrives of an organization are listed, or those that are not over', a
   const all = (await list('acme')).stdout.split('\n')
   expect(all.find((line) => line.includes(over?.id ?? ''))).toMatch(/ cancelled +0 +2 /)
   expect((await list('nobody')).stdout).toBe('fleet "alerts" has no such redrive')
-  for (const { id } of items) await queue.redrives.cancel(id)
+  for (const { id } of items) await here.queue.redrives.cancel(id)
 })
 
 test('Ctrl-C ends the watching and not the job, which can be watched again', async () => {
@@ -86,7 +68,7 @@ test('Ctrl-C ends the watching and not the job, which can be watched again', asy
 
 test('a redrive of several organizations is a job each, is started without watching, and is ended', async () => {
   await enqueue(1)
-  await queue.enqueue({ organization: 'globex', channel: 'sms', messageId: 'm', payload: 1, error: 'no' })
+  await here.queue.enqueue({ organization: 'globex', channel: 'sms', messageId: 'm', payload: 1, error: 'no' })
   const { code, stdout } = await run('--all', '--detach')
   const ids = stdout.split('\n').map(idIn)
   expect(code).toBe(0)
@@ -107,13 +89,13 @@ test('a Redis that goes away ends the watching with 3', async () => {
   await enqueue(1)
   const command = start('--all', '--deadline', '1s')
   await command.says('is running')
-  node.freeze()
+  here.node.freeze()
   try {
     const { code, stderr } = await command.ended
     expect(stderr).toContain('is unavailable')
     expect(code).toBe(3)
   } finally {
-    node.thaw()
+    here.node.thaw()
   }
 })
 
@@ -125,7 +107,9 @@ async function enqueue(letters: number): Promise<Letter[]> {
   for (let n = 0; n < letters; n += 1) {
     enqueued += 1
     const [id, messageId] = [String(enqueued).padStart(6, '0'), `m${n}`]
-    all.push(await queue.enqueue({ organization: 'acme', channel: 'email', messageId, id, payload: n, error: 'no' }))
+    all.push(
+      await here.queue.enqueue({ organization: 'acme', channel: 'email', messageId, id, payload: n, error: 'no' }),
+    )
   }
   return all
 }
@@ -133,7 +117,7 @@ async function enqueue(letters: number): Promise<Letter[]> {
 /** Works on a job until it is done, as a service does. */
 async function work(id: string, to: (letter: Letter) => Promise<void>): Promise<void> {
   const failed: unknown[] = []
-  const working = queue.redrives.work(id, { to }).subscribe({ error: (error: unknown) => failed.push(error) })
+  const working = here.queue.redrives.work(id, { to }).subscribe({ error: (error: unknown) => failed.push(error) })
   await until('the redrive to be done', () => (working.closed ? true : undefined), 60_000)
   expect(failed).toEqual([])
 }

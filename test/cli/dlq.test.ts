@@ -1,31 +1,13 @@
 import { createServer } from 'node:net'
-import { Redis } from 'ioredis'
-import type { DeadLetters, Letter, LetterDraft } from 'switchgear'
-import { redisDeadLetters } from 'switchgear/redis'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
+import type { Letter, LetterDraft } from 'switchgear'
+import { describe, expect, test } from 'vitest'
 import { type Ended, runCommand } from './command.ts'
+import { lettersOfFile } from './letters-of-file.ts'
 
-let node: RedisNode
-let client: Redis
-let queue: DeadLetters
-
-beforeAll(async () => {
-  node = await startRedisNode()
-  client = new Redis(node.url)
-  queue = redisDeadLetters({ connection: client, fleet: 'alerts', deadlineMs: 60_000 })
-})
-afterEach(async () => {
-  await queue.purge({})
-})
-afterAll(async () => {
-  await queue?.close?.()
-  client?.disconnect()
-  await node?.remove()
-})
+const here = lettersOfFile()
 
 const run = (args: readonly string[], input?: string): Promise<Ended> =>
-  runCommand(['dlq', ...args], { REDIS_URL: node.url, FLEET: 'alerts' }, input)
+  runCommand(['dlq', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' }, input)
 
 const draft: LetterDraft = {
   organization: 'acme',
@@ -66,9 +48,9 @@ describe('letters', () => {
 
   test('are found by everything that a filter asks for, and counted', async () => {
     const [first, second] = await enqueue(2)
-    await queue.enqueue({ ...draft, channel: 'slack', error: new Error('odd') })
-    await queue.enqueue({ ...draft, organization: 'globex' })
-    await queue.park([first?.id ?? ''])
+    await here.queue.enqueue({ ...draft, channel: 'slack', error: new Error('odd') })
+    await here.queue.enqueue({ ...draft, organization: 'globex' })
+    await here.queue.park([first?.id ?? ''])
     const found = async (...filter: string[]): Promise<number> => {
       const { stdout } = await run(['count', '--json', ...filter])
       return (JSON.parse(stdout) as { count: number }).count
@@ -87,8 +69,8 @@ describe('letters', () => {
 
   test('are counted by organization, channel and error type, with the age of the oldest', async () => {
     await enqueue(2)
-    const { id } = await queue.enqueue({ ...draft, channel: 'slack' })
-    await queue.park([id])
+    const { id } = await here.queue.enqueue({ ...draft, channel: 'slack' })
+    await here.queue.park([id])
     const { code, stdout } = await run(['stats'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^ORGANIZATION +CHANNEL +TYPE +LETTERS +OLDEST\nacme +email +connection +2 +\S+ m?s\n/)
@@ -109,7 +91,7 @@ describe('letters', () => {
 describe('a letter', () => {
   test('is shown whole, with what its edits replaced', async () => {
     const [{ id } = draft] = await enqueue(1)
-    await queue.edit(id ?? '', { channel: 'sms', payload: { to: 'ann' } })
+    await here.queue.edit(id ?? '', { channel: 'sms', payload: { to: 'ann' } })
     const { code, stdout } = await run(['show', id ?? ''])
     expect(code).toBe(0)
     for (const part of [
@@ -123,7 +105,7 @@ describe('a letter', () => {
       /\nbefore the edit of \S+ \S+Z\n {2}version +1\n {2}channel +email\n {2}\{\n {4}"to": "anne"\n {2}\}$/,
     ])
       expect(stdout).toMatch(part)
-    expect(JSON.parse((await run(['show', id ?? '', '--json'])).stdout)).toEqual(await queue.get(id ?? ''))
+    expect(JSON.parse((await run(['show', id ?? '', '--json'])).stdout)).toEqual(await here.queue.get(id ?? ''))
   })
 
   test('is edited from a file or the standard input, and only in the version that was seen', async () => {
@@ -131,7 +113,7 @@ describe('a letter', () => {
     const id = letter?.id ?? ''
     const edited = await run(['edit', id, '--payload', '-', '--channel', 'sms', '--version', '1'], '{ "to": "ann" }')
     expect(edited).toEqual({ code: 0, stdout: `letter "${id}" is version 2, for channel "sms"`, stderr: '' })
-    expect(await queue.get(id)).toMatchObject({ payload: { to: 'ann' }, channel: 'sms', version: 2 })
+    expect(await here.queue.get(id)).toMatchObject({ payload: { to: 'ann' }, channel: 'sms', version: 2 })
     const late = await run(['edit', id, '--channel', 'email', '--version', '1'])
     expect(late.stderr).toContain('version: expected 2, which the letter has (given: 1)')
     expect(late.code).toBe(2)
@@ -140,7 +122,7 @@ describe('a letter', () => {
     expect(long.code).toBe(2)
     expect((await run(['edit', id, '--payload', '-'], '{')).stderr).toContain('--payload: "-" is no JSON')
     expect((await run(['edit', id, '--payload', '/nowhere'])).stderr).toContain('"/nowhere" is no file')
-    expect((await queue.get(id))?.version).toBe(2)
+    expect((await here.queue.get(id))?.version).toBe(2)
   })
 
   test('that is not there ends a command with 4', async () => {
@@ -161,14 +143,14 @@ describe('a letter', () => {
 
   test('may say what it likes: nothing of it reaches the terminal', async () => {
     const evil = '\u001b[31m\u009b2J\u202e\u0007\r'
-    const { id } = await queue.enqueue({
+    const { id } = await here.queue.enqueue({
       ...draft,
       ...{ organization: `a${evil}`, channel: evil, messageId: evil, id: `b${evil}'` },
       payload: { [evil]: evil },
       error: new Error(evil),
       attempts: [{ at: 0, error: evil }],
     })
-    await queue.edit(id, { payload: evil, channel: `${evil}2` })
+    await here.queue.edit(id, { payload: evil, channel: `${evil}2` })
     const all = [['ls'], ['ls', '--json'], ['show', id], ['show', id, '--json'], ['stats'], ['export'], ['park', id]]
     const ended = await Promise.all([...all, ['show', `${id}?`]].map((args) => run(args)))
     for (const { stdout, stderr } of ended) expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
@@ -185,12 +167,12 @@ describe('letters are changed', () => {
     const asked = await run(['park', '--organization', 'acme'])
     expect(asked.stderr).toContain('--yes: it is needed to park 1 letter of fleet "alerts"')
     expect(asked.code).toBe(2)
-    expect(await queue.count({ parked: true })).toBe(2)
+    expect(await here.queue.count({ parked: true })).toBe(2)
     expect((await run(['park', '--organization', 'acme', '--yes'])).stdout).toBe('parked 1 letter')
     expect((await run(['unpark', ...ids.slice(0, 1), '--dry-run'])).stdout).toBe('would unpark 1 letter')
     const unparked = await run(['unpark', '--all', '--yes', '--json'])
     expect(JSON.parse(unparked.stdout)).toEqual({ fleet: 'alerts', letters: 3, dryRun: false })
-    expect(await queue.count({ parked: true })).toBe(0)
+    expect(await here.queue.count({ parked: true })).toBe(0)
   })
 
   test('and removed, which has to be said', async () => {
@@ -203,10 +185,10 @@ describe('letters are changed', () => {
       )
       expect(code).toBe(2)
     }
-    expect(await queue.count()).toBe(3)
+    expect(await here.queue.count()).toBe(3)
     expect((await run(['purge', first?.id ?? '', '--yes'])).stdout).toBe('removed 1 letter')
     expect(JSON.parse((await run(['purge', '--all', '--yes', '--json'])).stdout)).toMatchObject({ letters: 2 })
-    expect(await queue.count()).toBe(0)
+    expect(await here.queue.count()).toBe(0)
   })
 })
 
@@ -242,13 +224,13 @@ describe('a Redis that cannot be asked', () => {
   })
 
   test('and freezes ends a command with 3, and leaves no process behind', async () => {
-    node.freeze()
+    here.node.freeze()
     try {
       const { code, stderr } = await run(['ls', '--deadline', '500ms', '--json'])
       expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'SWITCHGEAR_UNAVAILABLE' } })
       expect(code).toBe(3)
     } finally {
-      node.thaw()
+      here.node.thaw()
     }
   })
 })
@@ -260,7 +242,7 @@ async function enqueue(letters: number): Promise<Letter[]> {
   const all: Letter[] = []
   for (let n = 0; n < letters; n += 1) {
     enqueued += 1
-    all.push(await queue.enqueue({ ...draft, messageId: `m${n}`, id: String(enqueued).padStart(6, '0') }))
+    all.push(await here.queue.enqueue({ ...draft, messageId: `m${n}`, id: String(enqueued).padStart(6, '0') }))
   }
   return all
 }

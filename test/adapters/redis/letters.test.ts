@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { lastValueFrom, toArray } from 'rxjs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { redisLetters } from '../../../src/adapters/redis/letters.ts'
 import { ConfigError } from '../../../src/kernel/errors.ts'
@@ -16,25 +16,15 @@ import type { DeadLetters } from '../../../src/streams/dead-letter-queue.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { startRedisNode } from '../../servers/redis-node.ts'
+import { redisOfFile } from '../../servers/redis-of-file.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 import { until } from '../../servers/until.ts'
 import { lagWatch } from './lag-watch.ts'
 
 const dayMs = 86_400_000
 
-let server: Awaited<ReturnType<typeof startRedis>>
-let client: Redis
+const redis = redisOfFile()
 let fleets = 0
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = new Redis(server.url)
-})
-
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
 
 function draft(messageId: string): LetterDraft {
   return { organization: 'acme', channel: 'email', messageId, payload: { text: 'ü' }, error: new Error('failed') }
@@ -47,14 +37,14 @@ function freshFleet(): string {
 
 function lettersOf(fleet: string): LetterStore {
   const parts = { clock: systemClock, random: systemRandom }
-  const connection = redisConnection({ url: server.url }, parts, 'test')
+  const connection = redisConnection({ url: redis.url }, parts, 'test')
   return redisLetters({ connection, fleet, retentionMs: 30 * 86_400_000, inTime: (ask) => ask(), clock: systemClock })
 }
 
 describe('the contract of the port', () => {
   // The machine may be busy: what these tests are about is what Redis keeps.
   portContracts.deadLetters(test, (bounds) =>
-    redisDeadLetters({ url: server.url, fleet: freshFleet(), deadlineMs: 5_000, ...bounds }),
+    redisDeadLetters({ url: redis.url, fleet: freshFleet(), deadlineMs: 5_000, ...bounds }),
   )
   portContracts.letterStore(test, () => lettersOf(freshFleet()))
 })
@@ -66,7 +56,7 @@ describe('dead letters in Redis', () => {
     options: Omit<RedisDeadLettersOptions, 'url' | 'fleet'> = {},
   ): Promise<void> => {
     const fleet = freshFleet()
-    const queue = redisDeadLetters({ url: server.url, fleet, deadlineMs: 5_000, ...options })
+    const queue = redisDeadLetters({ url: redis.url, fleet, deadlineMs: 5_000, ...options })
     try {
       await use(queue, fleet)
     } finally {
@@ -80,19 +70,19 @@ describe('dead letters in Redis', () => {
       const prefix = `sg:${fleet}:dl:{or%7Bg%7D%3A100%25}:`
       const cell = 'unknown:0:a%3Ab%0Ac'
       const keys = [`${prefix}l:one`, `${prefix}t`, `${prefix}i:${cell}`, `${prefix}cells`, `${prefix}s:unknown`]
-      expect((await client.keys(`sg:${fleet}:*`)).toSorted()).toEqual([...keys, `sg:${fleet}:dl:orgs`].toSorted())
-      expect((await client.get(`${prefix}l:one`))?.split('\n')).toEqual([
+      expect((await redis.client.keys(`sg:${fleet}:*`)).toSorted()).toEqual([...keys, `sg:${fleet}:dl:orgs`].toSorted())
+      expect((await redis.client.get(`${prefix}l:one`))?.split('\n')).toEqual([
         `1 ${cell}`,
         expect.stringContaining('"messageId":"m"'),
         '{"text":"ü"}',
       ])
       for (const key of [`${prefix}l:one`, `${prefix}s:unknown`]) {
-        const ttlMs = await client.pttl(key)
+        const ttlMs = await redis.client.pttl(key)
         expect(ttlMs).toBeGreaterThan(30 * dayMs)
         expect(ttlMs).toBeLessThanOrEqual(31 * dayMs)
       }
       expect((await queue.list({ channel: 'a:b\nc' })).items).toHaveLength(1)
-      expect(await client.xrange(`${prefix}s:unknown`, '-', '+')).toEqual([[expect.any(String), ['id', 'one']]])
+      expect(await redis.client.xrange(`${prefix}s:unknown`, '-', '+')).toEqual([[expect.any(String), ['id', 'one']]])
     })
   })
 
@@ -101,9 +91,9 @@ describe('dead letters in Redis', () => {
       await queue.enqueue({ ...draft('m'), id: 'one' })
       await queue.purge({})
       const tombstone = `sg:${fleet}:dl:{acme}:l:one`
-      expect(await client.get(tombstone)).toBe('gone')
-      expect(await client.pttl(tombstone)).toBeLessThanOrEqual(dayMs)
-      const left = await client.keys(`sg:${fleet}:*`)
+      expect(await redis.client.get(tombstone)).toBe('gone')
+      expect(await redis.client.pttl(tombstone)).toBeLessThanOrEqual(dayMs)
+      const left = await redis.client.keys(`sg:${fleet}:*`)
       expect(left.toSorted()).toEqual([tombstone, `sg:${fleet}:dl:{acme}:s:unknown`, `sg:${fleet}:dl:orgs`].toSorted())
     })
   })
@@ -182,12 +172,14 @@ describe('dead letters in Redis', () => {
         await new Promise((resolve) =>
           queue.redrive({}, { to, retry: { maxAttempts: 1 } }).subscribe({ complete: () => resolve(0) }),
         )
-        expect((await client.xrange(`${feed}timeout`, '-', '+')).map(([, fields]) => fields)).toEqual([['id', 'first']])
+        expect((await redis.client.xrange(`${feed}timeout`, '-', '+')).map(([, fields]) => fields)).toEqual([
+          ['id', 'first'],
+        ])
         for (let nth = 0; nth < 300; nth += 1) await queue.enqueue(draft(`m${nth}`))
-        expect(await client.xlen(`${feed}unknown`)).toBe(301)
+        expect(await redis.client.xlen(`${feed}unknown`)).toBe(301)
         await clock.advanceBy(31 * dayMs)
         await queue.enqueue(draft('m'))
-        expect(await client.xlen(`${feed}unknown`)).toBeLessThan(110)
+        expect(await redis.client.xlen(`${feed}unknown`)).toBeLessThan(110)
       },
       { clock, sweepEveryMs: 2 ** 31 - 1 },
     )
@@ -255,14 +247,14 @@ describe('dead letters in Redis', () => {
   })
 
   test('are there through a connection of the caller, with a prefix of its own, which stays open', async () => {
-    const connection = new Redis(server.url, { keyPrefix: 'own:' })
+    const connection = new Redis(redis.url, { keyPrefix: 'own:' })
     const queue = redisDeadLetters({ connection, fleet: freshFleet(), deadlineMs: 5_000 })
     await queue.enqueue({ ...draft('m'), id: 'one' })
     expect(await queue.get('acme.one')).toMatchObject({ messageId: 'm' })
     expect((await queue.list({ text: 'failed' })).items).toHaveLength(1)
     expect(await queue.stats()).toMatchObject({ total: 1 })
     expect(await queue.purge({})).toBe(1)
-    expect((await client.keys(`sg:*`)).filter((key) => key.includes(queue.fleet ?? ''))).toEqual([])
+    expect((await redis.client.keys(`sg:*`)).filter((key) => key.includes(queue.fleet ?? ''))).toEqual([])
     await queue.close?.()
     expect(await connection.ping()).toBe('PONG')
     connection.disconnect()
@@ -271,7 +263,7 @@ describe('dead letters in Redis', () => {
   test('are listed for everybody again after Redis has lost everything', async () => {
     await withQueue(async (queue) => {
       await queue.enqueue(draft('before'))
-      await client.flushall()
+      await redis.client.flushall()
       await queue.enqueue(draft('after'))
       expect((await queue.list()).items.map(({ messageId }) => messageId)).toEqual(['after'])
     })
@@ -280,7 +272,7 @@ describe('dead letters in Redis', () => {
   test('go on when Redis has forgotten the scripts', async () => {
     await withQueue(async (queue) => {
       await queue.enqueue(draft('m'))
-      await client.script('FLUSH')
+      await redis.client.script('FLUSH')
       await queue.enqueue(draft('m'))
       expect(await queue.count()).toBe(2)
     })

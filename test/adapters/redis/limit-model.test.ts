@@ -1,6 +1,5 @@
 import * as fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { memoryWindows } from '../../../src/adapters/memory/limiter.ts'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { checkScript } from '../../../src/adapters/redis/limit-scripts.ts'
@@ -9,20 +8,9 @@ import { systemClock, type Clock } from '../../../src/ports/clock.ts'
 import type { Decision, LimitStore } from '../../../src/ports/limiter.ts'
 import { checkLimits } from '../../../src/ports/limits.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { startRedis } from '../../servers/start-redis.ts'
+import { redisOfFile } from '../../servers/redis-of-file.ts'
 
-let server: Awaited<ReturnType<typeof startRedis>>
-let client: Redis
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = new Redis(server.url)
-})
-
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
+const redis = redisOfFile()
 
 /** No window is over, by Redis' own clock, before a case is. */
 const limits = {
@@ -86,7 +74,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 test('Redis decides as the reference model does, whatever is asked, given back, overridden, and however its clock steps', async () => {
   const parts = { clock: systemClock, random: systemRandom }
-  const connection = redisConnection({ connection: client }, parts, 'test')
+  const connection = redisConnection({ connection: redis.client }, parts, 'test')
   let run = 0
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
@@ -98,7 +86,7 @@ test('Redis decides as the reference model does, whatever is asked, given back, 
       const decisions: { ours: Decision; theirs: Decision }[] = []
       for (const each of steps) {
         if (each.do === 'pass') nowUs += each.ticks * 10
-        await client.set('clock', nowUs)
+        await redis.client.set('clock', nowUs)
         const [ours, theirs] = [
           await play(store, each, decisions, 'ours'),
           await play(model, each, decisions, 'theirs'),

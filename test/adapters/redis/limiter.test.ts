@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Limiter } from '../../../src/ports/limiter.ts'
 import { redisLimiter, type RedisLimiterOptions } from '../../../src/redis.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
-import { startRedis } from '../../servers/start-redis.ts'
+import { redisOfFile } from '../../servers/redis-of-file.ts'
 import { until } from '../../servers/until.ts'
 
 const limits = {
@@ -13,25 +13,14 @@ const limits = {
   large: { limit: 100_000, windowMs: 60_000 },
 }
 
-let server: Awaited<ReturnType<typeof startRedis>>
-let client: Redis
+const redis = redisOfFile()
 let fleets = 0
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = new Redis(server.url)
-})
-
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
 
 /** Two instances of a fleet of their own. */
 async function instances(use: (one: Limiter, other: Limiter, fleet: string) => Promise<void>): Promise<void> {
   const fleet = `fleet-${(fleets += 1)}`
   // The machine may be busy: what these tests are about is what Redis decides.
-  const options: RedisLimiterOptions = { url: server.url, fleet, limits, deadlineMs: 5_000 }
+  const options: RedisLimiterOptions = { url: redis.url, fleet, limits, deadlineMs: 5_000 }
   const [one, other] = [redisLimiter(options), redisLimiter(options)]
   try {
     await use(one, other, fleet)
@@ -55,7 +44,7 @@ describe('rate limits in Redis', () => {
   test('are in one round trip, however many limits are asked for, and a remembered refusal is in none', async () => {
     await instances(async (one) => {
       await one.check('acme', 'email')
-      const monitor = await client.monitor()
+      const monitor = await redis.client.monitor()
       const seen: string[] = []
       monitor.on('monitor', (_time: string, args: readonly string[], source: string) => {
         if (source !== 'lua') seen.push(String(args[0]).toLowerCase())
@@ -64,7 +53,7 @@ describe('rate limits in Redis', () => {
       await one.check('acme', [{ name: 'email', cost: 2 }])
       for (let call = 0; call < 100; call += 1)
         expect(await one.check('acme', [{ name: 'email', cost: 2 }])).toMatchObject({ allowed: false })
-      await client.echo('end')
+      await redis.client.echo('end')
       await until('the monitor to see the end', () => seen.includes('echo') || undefined)
       monitor.disconnect()
       expect(seen).toEqual(['evalsha', 'evalsha', 'echo'])
@@ -92,9 +81,9 @@ describe('rate limits in Redis', () => {
       const key = 'or{g}:100%'
       await one.check(key, ['email', 'a:b{c}%'])
       const names = ['email', 'a%3Ab%7Bc%7D%25'].map((name) => `sg:${fleet}:rl:{or%7Bg%7D%3A100%25}:${name}`)
-      expect((await client.keys(`sg:${fleet}:*`)).toSorted()).toEqual(names.toSorted())
+      expect((await redis.client.keys(`sg:${fleet}:*`)).toSorted()).toEqual(names.toSorted())
       for (const name of names) {
-        const ttlMs = await client.pttl(name)
+        const ttlMs = await redis.client.pttl(name)
         expect(ttlMs).toBeGreaterThan(3_650_000)
         expect(ttlMs).toBeLessThanOrEqual(3_660_000)
       }
@@ -109,7 +98,7 @@ describe('rate limits in Redis', () => {
       await one.check('acme', 'email')
       await one.override('acme', { email: { limit: 4, windowMs: 60_000 } })
       for (let call = 0; call < 2; call += 1) await one.check('acme', 'email')
-      expect(await client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(7_000_000)
+      expect(await redis.client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(7_000_000)
     })
   })
 
@@ -126,20 +115,20 @@ describe('rate limits in Redis', () => {
         allowed: false,
         retryAfterMs: Infinity,
       })
-      expect(await client.keys(`sg:${fleet}:*`)).toEqual([])
+      expect(await redis.client.keys(`sg:${fleet}:*`)).toEqual([])
     })
   })
 
   test('work on when Redis has forgotten the script', async () => {
     await instances(async (one) => {
       await one.check('acme', 'email')
-      await client.script('FLUSH')
+      await redis.client.script('FLUSH')
       expect(await one.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
     })
   })
 
   test('leave a connection of the caller open', async () => {
-    const connection = new Redis(server.url)
+    const connection = new Redis(redis.url)
     const limiter = redisLimiter({ connection, fleet: 'given', limits, deadlineMs: 5_000 })
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
     await limiter.close?.()
@@ -149,7 +138,7 @@ describe('rate limits in Redis', () => {
   })
 
   test('leave nothing behind on a connection of the caller', async () => {
-    const connection = new Redis(server.url)
+    const connection = new Redis(redis.url)
     const listeners = (): number =>
       connection.eventNames().reduce((sum, event) => sum + connection.listenerCount(event), 0)
     await connection.ping()
@@ -162,7 +151,7 @@ describe('rate limits in Redis', () => {
   })
 
   test('connect a client of the caller that is to connect with its first command', async () => {
-    const connection = new Redis(server.url, { lazyConnect: true })
+    const connection = new Redis(redis.url, { lazyConnect: true })
     const limiter = redisLimiter({ connection, fleet: 'lazy', limits, deadlineMs: 5_000 })
     expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
     await limiter.close?.()
@@ -172,7 +161,7 @@ describe('rate limits in Redis', () => {
   test.each([10, 100, 1_000, 100_000])('take no more than 800 bytes a key at a limit of %d', async (limit) => {
     const fleet = `bytes-${limit}`
     const limiter = redisLimiter({
-      url: server.url,
+      url: redis.url,
       fleet,
       limits: { few: { limit, windowMs: limit > 100 ? 600 : 60_000 } },
       deadlineMs: 5_000,
@@ -180,7 +169,7 @@ describe('rate limits in Redis', () => {
     const endAt = performance.now() + (limit > 100 ? 700 : 0)
     for (let call = 0; call < limit && (call < 100 || performance.now() < endAt); call += 1)
       await limiter.check('acme', 'few')
-    const bytes = await client.memory('USAGE', `sg:${fleet}:rl:{acme}:few`)
+    const bytes = await redis.client.memory('USAGE', `sg:${fleet}:rl:{acme}:few`)
     console.info(`limit ${limit}: ${bytes} bytes`)
     expect(bytes).toBeLessThanOrEqual(800)
     await limiter.close?.()
@@ -193,14 +182,14 @@ describe('rate limits in Redis', () => {
       for (let call = 0; call < 99; call += 1)
         expect(await one.check('acme', 'large')).toMatchObject({ allowed: true, degraded: false })
       expect(await one.check('acme', 'large')).toMatchObject({ allowed: false, degraded: false })
-      expect(await client.memory('USAGE', `sg:${fleet}:rl:{acme}:large`)).toBeLessThanOrEqual(800)
+      expect(await redis.client.memory('USAGE', `sg:${fleet}:rl:{acme}:large`)).toBeLessThanOrEqual(800)
     })
   })
 
   test('take no more for each request while instances differ about the window, as when one is changed', async () => {
     const ofWindow = (windowMs: number): Limiter =>
       redisLimiter({
-        url: server.url,
+        url: redis.url,
         fleet: 'changing',
         limits: { alerts: { limit: 1_000_000, windowMs } },
         deadlineMs: 5_000,
@@ -210,7 +199,7 @@ describe('rate limits in Redis', () => {
       await before.check('acme', 'alerts')
       await after.check('acme', 'alerts')
     }
-    expect(await client.strlen('sg:changing:rl:{acme}:alerts')).toBeLessThan(2_000)
+    expect(await redis.client.strlen('sg:changing:rl:{acme}:alerts')).toBeLessThan(2_000)
     expect(await before.peek('acme', 'alerts')).toMatchObject({ limits: [{ remaining: 999_400 }] })
     await Promise.all([before.close?.(), after.close?.()])
   })
@@ -230,5 +219,5 @@ describe('rate limits in Redis', () => {
 })
 
 describe('the contract of the port', () => {
-  portContracts.limiter(test, (of) => redisLimiter({ url: server.url, limits: of, deadlineMs: 5_000 }))
+  portContracts.limiter(test, (of) => redisLimiter({ url: redis.url, limits: of, deadlineMs: 5_000 }))
 })

@@ -1,22 +1,11 @@
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isOfReplica, isOutage } from '../../../src/adapters/redis/outage.ts'
 import { UnavailableError } from '../../../src/kernel/errors.ts'
 import { redisLimiter } from '../../../src/redis.ts'
-import { startRedis } from '../../servers/start-redis.ts'
+import { redisOfFile } from '../../servers/redis-of-file.ts'
 import { until } from '../../servers/until.ts'
 
-let server: Awaited<ReturnType<typeof startRedis>>
-let client: Redis
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = new Redis(server.url)
-})
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
+const redis = redisOfFile()
 
 const replied = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' })
 
@@ -47,9 +36,9 @@ test('what is no answer of Redis is an outage', () => {
 
 test('a key of one organization that another program wrote is no reason to let all others pass', async () => {
   const limits = { email: { limit: 1, windowMs: 60_000 } }
-  const limiter = redisLimiter({ url: server.url, fleet: 'sick', limits, deadlineMs: 5_000 })
-  await client.lpush('sg:sick:rl:{acme}:email', 'x')
-  await client.set('sg:sick:rl:{globex}:email', 'short')
+  const limiter = redisLimiter({ url: redis.url, fleet: 'sick', limits, deadlineMs: 5_000 })
+  await redis.client.lpush('sg:sick:rl:{acme}:email', 'x')
+  await redis.client.set('sg:sick:rl:{globex}:email', 'short')
   for (let call = 0; call < 5; call += 1)
     for (const key of ['acme', 'globex'])
       expect(await limiter.check(key, 'email')).toMatchObject({ allowed: true, degraded: true })
@@ -59,12 +48,12 @@ test('a key of one organization that another program wrote is no reason to let a
 })
 
 test.each([
-  ['a list', (key: string) => client.lpush(key, 'x')],
-  ['too short', (key: string) => client.set(key, 'short')],
-  ['of a form that there is none of', (key: string) => client.set(key, Buffer.alloc(40, 255))],
+  ['a list', (key: string) => redis.client.lpush(key, 'x')],
+  ['too short', (key: string) => redis.client.set(key, 'short')],
+  ['of a form that there is none of', (key: string) => redis.client.set(key, Buffer.alloc(40, 255))],
 ])('a reset mends a key that another program wrote: %s', async (what, write) => {
   const limits = { email: { limit: 1, windowMs: 60_000 } }
-  const limiter = redisLimiter({ url: server.url, fleet: 'mended', limits, deadlineMs: 5_000 })
+  const limiter = redisLimiter({ url: redis.url, fleet: 'mended', limits, deadlineMs: 5_000 })
   await write(`sg:mended:rl:{${what}}:email`)
   expect(await limiter.check(what, 'email')).toMatchObject({ degraded: true })
   await limiter.reset(what, 'email')
@@ -80,13 +69,13 @@ test.each([
   'with %s, %d is left when Redis booked a request that it answered too late',
   async (onUnavailable, left) => {
     const limits = { email: { limit: 1, windowMs: 60_000 } }
-    const place = { url: server.url, fleet: `late-${onUnavailable}`, limits }
+    const place = { url: redis.url, fleet: `late-${onUnavailable}`, limits }
     const [hasty, patient] = [
       redisLimiter({ ...place, onUnavailable, deadlineMs: 50 }),
       redisLimiter({ ...place, deadlineMs: 5_000 }),
     ]
     await until('a connection', async () => !(await hasty.peek('acme', 'email')).degraded || undefined)
-    await client.call('CLIENT', 'PAUSE', '250')
+    await redis.client.call('CLIENT', 'PAUSE', '250')
     const decision = await hasty.check('acme', 'email')
     expect(decision).toMatchObject({ degraded: true, allowed: onUnavailable === 'open' })
     const remaining = async (): Promise<number | undefined> =>

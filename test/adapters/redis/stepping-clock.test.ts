@@ -1,5 +1,4 @@
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { checkScript } from '../../../src/adapters/redis/limit-scripts.ts'
 import { redisWindows } from '../../../src/adapters/redis/limiter.ts'
@@ -7,21 +6,10 @@ import { systemClock } from '../../../src/ports/clock.ts'
 import type { Limits, LimitStore } from '../../../src/ports/limiter.ts'
 import { checkLimits } from '../../../src/ports/limits.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { startRedis } from '../../servers/start-redis.ts'
+import { redisOfFile } from '../../servers/redis-of-file.ts'
 
-let server: Awaited<ReturnType<typeof startRedis>>
-let client: Redis
+const redis = redisOfFile()
 let fleets = 0
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = new Redis(server.url)
-})
-
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
 
 /** The server's clock is what the test sets it to. */
 const testTime = `(function()
@@ -32,12 +20,12 @@ const startAt = 1_795_000_000_000
 
 function rig(): { fleet: string; storeOf: (limits: Limits) => LimitStore; at: (ms: number) => Promise<unknown> } {
   const fleet = `steps-${(fleets += 1)}`
-  const connection = redisConnection({ connection: client }, { clock: systemClock, random: systemRandom }, 'test')
+  const connection = redisConnection({ connection: redis.client }, { clock: systemClock, random: systemRandom }, 'test')
   const check = checkScript(testTime)
   return {
     fleet,
     storeOf: (limits) => redisWindows({ connection, fleet, limits: checkLimits(limits), check }),
-    at: (ms) => client.set('clock', startAt + ms),
+    at: (ms) => redis.client.set('clock', startAt + ms),
   }
 }
 
@@ -65,11 +53,11 @@ test.each([
 test('after a step back, a limit that an override is taken back from is kept until what was granted is over', async () => {
   const { fleet, storeOf } = rig()
   const store = storeOf({ email: { limit: 1, windowMs: 60_000 } })
-  await client.set('clock', Date.now() + 8_000)
+  await redis.client.set('clock', Date.now() + 8_000)
   await store.check('acme', 'email')
   await store.override('acme', { email: { limit: 2, windowMs: 60_000 } })
   await store.override('acme', { email: null })
-  expect(await client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(67_000)
+  expect(await redis.client.pttl(`sg:${fleet}:rl:{acme}:email`)).toBeGreaterThan(67_000)
 })
 
 test('a key that is never without a grant counts on when it is older than its cells can tell', async () => {
