@@ -24,21 +24,26 @@ export type { BreakerState } from './machines/breaker-state.ts'
 export { explainReason, type Transition } from './machines/transition.ts'
 export type { Mode } from './machines/fleet-state.ts'
 
-export { backoff, backoffDefaults, type Backoff, type BackoffPolicy } from './streams/backoff.ts'
-export { retry } from './streams/retry.ts'
-export { retryBudget, retryBudgetDefaults, type RetryBudget, type RetryBudgetOptions } from './streams/retry-budget.ts'
-export type { RetryNotice, RetryPolicy } from './streams/retry-policy.ts'
-export type { Attempt } from './streams/run-with-retry.ts'
-export { limit, type LimitedOptions } from './streams/limit.ts'
-export type { Outcome } from './streams/outcome.ts'
-export type { SafeCall } from './streams/safe-call.ts'
-export type { SafeCallOptions } from './streams/safe-call-options.ts'
+export { backoff, backoffDefaults, type Backoff, type BackoffPolicy } from './streams/retry/backoff.ts'
+export { retry } from './streams/retry/retry.ts'
+export {
+  retryBudget,
+  retryBudgetDefaults,
+  type RetryBudget,
+  type RetryBudgetOptions,
+} from './streams/retry/retry-budget.ts'
+export type { RetryNotice, RetryPolicy } from './streams/retry/retry-policy.ts'
+export type { Attempt } from './streams/retry/run-with-retry.ts'
+export { limit, type LimitedOptions } from './streams/limiter/limit.ts'
+export type { Outcome } from './kernel/outcome.ts'
+export type { SafeCall } from './streams/safe-call/safe-call.ts'
+export type { SafeCallOptions } from './streams/safe-call/safe-call-options.ts'
 export { classify, type Classify, type ClassifiedError, type ErrorType } from './kernel/classify.ts'
 export type { Jitter } from './kernel/jitter.ts'
 
 export { memoryLog, type MemoryLogOptions } from './adapters/memory/event-log.ts'
-export { diskDeadLetters, diskDeadLettersDefaults, type DiskDeadLettersOptions } from './disk-dead-letters.ts'
-export { memoryDeadLetters, type MemoryDeadLettersOptions } from './memory-dead-letters.ts'
+export { diskDeadLetters, diskDeadLettersDefaults, type DiskDeadLettersOptions } from './factories/disk-dead-letters.ts'
+export { memoryDeadLetters, type MemoryDeadLettersOptions } from './factories/memory-dead-letters.ts'
 export { memoryLimiter, type MemoryLimiterOptions } from './adapters/memory/limiter.ts'
 
 export {
@@ -58,19 +63,22 @@ export { systemClock, type Clock, type Timer } from './ports/clock.ts'
 export { systemRandom, type Random } from './ports/random.ts'
 export type { Logger } from './ports/logger.ts'
 export type { EventLog, Link, LogAppend, LogFollower, LogMembership, StoredMessage } from './ports/event-log.ts'
-export { deadLetterQueue, type DeadLetters } from './streams/dead-letter-queue.ts'
-export type { LetterChange, LettersGiven } from './streams/dead-letter-queue-changing.ts'
-export { deadLetterQueueDefaults, type DeadLetterQueueOptions } from './streams/dead-letter-queue-options.ts'
-export type { Redrive, Redrives } from './streams/redrive.ts'
-export type { RedriveEvent } from './streams/redrive-events.ts'
+export { deadLetterQueue, type DeadLetters } from './streams/dead-letters/dead-letter-queue.ts'
+export type { LetterChange, LettersGiven } from './streams/dead-letters/dead-letter-queue-changing.ts'
+export {
+  deadLetterQueueDefaults,
+  type DeadLetterQueueOptions,
+} from './streams/dead-letters/dead-letter-queue-options.ts'
+export type { Redrive, Redrives } from './streams/redrive/redrive.ts'
+export type { RedriveEvent } from './streams/redrive/redrive-events.ts'
 export type {
   RedriveBounds,
   RedriveBreaker,
   RedriveLimit,
   RedriveOptions,
   RedriveWorkOptions,
-} from './streams/redrive-options.ts'
-export type { LetterStats } from './streams/dead-letter-queue-reading.ts'
+} from './streams/redrive/redrive-options.ts'
+export type { LetterStats } from './streams/dead-letters/dead-letter-queue-reading.ts'
 export type { Letter, LetterAttempt, LetterDraft, LetterEdit, LetterFilter, Page } from './ports/dead-letters.ts'
 export type { Added, LetterBounds, LetterPage, LetterStore } from './ports/letter-store.ts'
 export type { LetterHeader, LetterParts } from './ports/letter.ts'
@@ -86,8 +94,8 @@ export type {
 } from './ports/limiter.ts'
 export { defaultLimits, defineLimits } from './ports/limits.ts'
 export type { Address, CacheScope, Invalidation } from './ports/cache.ts'
-export { memoryCache, type MemoryCacheOptions } from './memory-cache.ts'
-export type { Cache, CacheRead } from './streams/two-tier-cache.ts'
-export type { CacheStats, TierStats } from './streams/cache-stats.ts'
-export { defaultCacheKinds, type CacheKind } from './streams/cache-kinds.ts'
+export { memoryCache, type MemoryCacheOptions } from './factories/memory-cache.ts'
+export type { Cache, CacheRead } from './streams/cache/two-tier-cache.ts'
+export type { CacheStats, TierStats } from './streams/cache/cache-stats.ts'
+export { defaultCacheKinds, type CacheKind } from './streams/cache/cache-kinds.ts'
 export { typedCodec, type ValueCodec } from './kernel/value-codec.ts'

@@ -8,8 +8,8 @@ import { redisConnection } from '../../src/adapters/redis/connection.ts'
 import { redisSubscription } from '../../src/adapters/redis/subscription.ts'
 import { systemClock } from '../../src/ports/clock.ts'
 import { systemRandom } from '../../src/ports/random.ts'
-import { withCacheDefaults } from '../../src/streams/cache-options.ts'
-import { twoTierCache } from '../../src/streams/two-tier-cache.ts'
+import { withCacheDefaults } from '../../src/streams/cache/cache-options.ts'
+import { twoTierCache } from '../../src/streams/cache/two-tier-cache.ts'
 
 export type SubjectName = 'switchgear' | 'bentocache' | 'layered-loader'
 export type Version = { readonly version: number }

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { diskDeadLetters } from '../../src/disk-dead-letters.ts'
+import { diskDeadLetters } from '../../src/factories/disk-dead-letters.ts'
 import { newFolder } from '../adapters/disk/folder.ts'
 import { until } from '../servers/until.ts'
 

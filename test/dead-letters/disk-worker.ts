@@ -4,7 +4,7 @@
  * to be purged, `-id` it was.
  */
 import { writeSync } from 'node:fs'
-import { diskDeadLetters } from '../../src/disk-dead-letters.ts'
+import { diskDeadLetters } from '../../src/factories/disk-dead-letters.ts'
 
 const [directory = '', prefix = ''] = process.argv.slice(2)
 const queue = diskDeadLetters({ directory })

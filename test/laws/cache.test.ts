@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SharedCache, SharedValue } from '../../src/ports/cache.ts'
-import { type Cache, twoTierCache } from '../../src/streams/two-tier-cache.ts'
+import { type Cache, twoTierCache } from '../../src/streams/cache/two-tier-cache.ts'
 import { examineLaw, proveLaw } from '../../src/testing/law.ts'
 import { type CacheLawName, cacheLaws, cacheLawsOf } from '../../src/testing/laws/cache.ts'
 import { twoTiersInMemory } from '../../src/testing/laws/cache-subject.ts'

@@ -4,8 +4,8 @@ import type { CacheFollower, CacheNews, SharedCache } from '../../ports/cache.ts
 import type { Clock } from '../../ports/clock.ts'
 import { silentLogger } from '../../ports/logger.ts'
 import type { Random } from '../../ports/random.ts'
-import type { CacheKind } from '../../streams/cache-kinds.ts'
-import { type Cache, twoTierCache, type TwoTierOptions } from '../../streams/two-tier-cache.ts'
+import type { CacheKind } from '../../streams/cache/cache-kinds.ts'
+import { type Cache, twoTierCache, type TwoTierOptions } from '../../streams/cache/two-tier-cache.ts'
 import { seededRandom } from '../seeded-random.ts'
 
 /** What the laws of caches are about: a shared tier, and a cache over it. */

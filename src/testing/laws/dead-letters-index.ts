@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import * as fc from 'fast-check'
 import type { LetterFilter } from '../../ports/dead-letters.ts'
-import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
+import type { DeadLetters } from '../../streams/dead-letters/dead-letter-queue.ts'
 import type { Law } from '../law.ts'
 import { type VirtualClock, virtualClock } from '../virtual-clock.ts'
 import {

@@ -3,9 +3,9 @@ import type { Clock } from '../../ports/clock.ts'
 import type { LetterDraft } from '../../ports/dead-letters.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
-import type { DeadLetterQueueOptions } from '../../streams/dead-letter-queue-options.ts'
-import { type DeadLetters, deadLetterQueue } from '../../streams/dead-letter-queue.ts'
-import { type SpillingOptions, spillingLetters } from '../../streams/spilling-letters.ts'
+import type { DeadLetterQueueOptions } from '../../streams/dead-letters/dead-letter-queue-options.ts'
+import { type DeadLetters, deadLetterQueue } from '../../streams/dead-letters/dead-letter-queue.ts'
+import { type SpillingOptions, spillingLetters } from '../../streams/dead-letters/spilling-letters.ts'
 import { seededRandom } from '../seeded-random.ts'
 
 /** What the laws of dead letters are tried on. */

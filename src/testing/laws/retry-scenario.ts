@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { BreakerOpenError } from '../../kernel/errors.ts'
 import type { Jitter } from '../../kernel/jitter.ts'
-import { retry } from '../../streams/retry.ts'
-import type { RetryNotice, RetryPolicy } from '../../streams/retry-policy.ts'
+import { retry } from '../../streams/retry/retry.ts'
+import type { RetryNotice, RetryPolicy } from '../../streams/retry/retry-policy.ts'
 import { seededRandom } from '../seeded-random.ts'
 import { type VirtualClock, virtualClock } from '../virtual-clock.ts'
 

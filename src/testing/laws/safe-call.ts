@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import * as fc from 'fast-check'
-import type { Outcome } from '../../streams/outcome.ts'
+import type { Outcome } from '../../kernel/outcome.ts'
 import type { Law } from '../law.ts'
 import {
   faults,

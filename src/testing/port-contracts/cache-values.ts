@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { ConfigError } from '../../kernel/errors.ts'
-import type { Cache } from '../../streams/two-tier-cache.ts'
+import type { Cache } from '../../streams/cache/two-tier-cache.ts'
 import { type Clause, eventually, freshName, rejectionOf } from './contract.ts'
 
 /** What the contract of a cache says of values: their types, their times, and whose they are. */

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { ConfigError } from '../../kernel/errors.ts'
-import type { Cache } from '../../streams/two-tier-cache.ts'
+import type { Cache } from '../../streams/cache/two-tier-cache.ts'
 import { cacheValueClauses } from './cache-values.ts'
 import { type Clause, eventually, freshName, rejectionOf, type TestFunction } from './contract.ts'
 

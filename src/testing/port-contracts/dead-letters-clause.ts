@@ -1,5 +1,5 @@
 import type { LetterDraft } from '../../ports/dead-letters.ts'
-import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
+import type { DeadLetters } from '../../streams/dead-letters/dead-letter-queue.ts'
 import type { Clause } from './contract.ts'
 
 /** Bounds that a test asks for, to reach them; without them the adapter's own defaults. */

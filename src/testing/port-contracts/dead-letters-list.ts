@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { ConfigError } from '../../kernel/errors.ts'
 import type { Letter, LetterFilter } from '../../ports/dead-letters.ts'
-import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
+import type { DeadLetters } from '../../streams/dead-letters/dead-letter-queue.ts'
 import { rejectionOf } from './contract.ts'
 import { type DeadLettersClause, draft } from './dead-letters-clause.ts'
 

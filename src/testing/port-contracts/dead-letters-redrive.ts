@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { lastValueFrom, toArray } from 'rxjs'
 import type { Letter } from '../../ports/dead-letters.ts'
-import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
-import type { RedriveEvent } from '../../streams/redrive-events.ts'
+import type { DeadLetters } from '../../streams/dead-letters/dead-letter-queue.ts'
+import type { RedriveEvent } from '../../streams/redrive/redrive-events.ts'
 import { eventually } from './contract.ts'
 import { type DeadLettersClause, draft } from './dead-letters-clause.ts'
 

@@ -1,4 +1,4 @@
-import type { DeadLetters } from '../../streams/dead-letter-queue.ts'
+import type { DeadLetters } from '../../streams/dead-letters/dead-letter-queue.ts'
 import type { TestFunction } from './contract.ts'
 import { changeClauses } from './dead-letters-change.ts'
 import type { DeadLettersBounds } from './dead-letters-clause.ts'

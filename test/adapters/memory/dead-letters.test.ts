@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memoryDeadLetters } from '../../../src/memory-dead-letters.ts'
+import { memoryDeadLetters } from '../../../src/factories/memory-dead-letters.ts'
 import { ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { seededRandom } from '../../../src/testing/seeded-random.ts'

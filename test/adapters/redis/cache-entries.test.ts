@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { redisCache, type RedisCacheOptions } from '../../../src/redis.ts'
-import type { Cache } from '../../../src/streams/two-tier-cache.ts'
+import type { Cache } from '../../../src/streams/cache/two-tier-cache.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 
 let server: Awaited<ReturnType<typeof startRedis>>

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type RedisCacheOptions, redisCache } from '../../../src/redis.ts'
-import type { Cache } from '../../../src/streams/two-tier-cache.ts'
+import type { Cache } from '../../../src/streams/cache/two-tier-cache.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 import { startTcpProxy, type TcpProxy } from '../../servers/tcp-proxy.ts'
 import { until } from '../../servers/until.ts'

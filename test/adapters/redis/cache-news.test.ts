@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { natsLog } from '../../../src/nats.ts'
 import { redisCache } from '../../../src/redis.ts'
-import type { Cache } from '../../../src/streams/two-tier-cache.ts'
+import type { Cache } from '../../../src/streams/cache/two-tier-cache.ts'
 import { type RedisCluster, startRedisCluster } from '../../servers/redis-cluster.ts'
 import { startNats } from '../../servers/start-nats.ts'
 import { startRedis } from '../../servers/start-redis.ts'

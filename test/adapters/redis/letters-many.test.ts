@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/ports/clock.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { letterId, type LetterParts } from '../../../src/ports/letter.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { type DeadLetters, deadLetterQueue } from '../../../src/streams/dead-letter-queue.ts'
+import { type DeadLetters, deadLetterQueue } from '../../../src/streams/dead-letters/dead-letter-queue.ts'
 import { startRedis } from '../../servers/start-redis.ts'
 import { until } from '../../servers/until.ts'
 

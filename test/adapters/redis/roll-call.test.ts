@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { redisCache, type RedisCache } from '../../../src/redis-cache.ts'
+import { redisCache, type RedisCache } from '../../../src/factories/redis-cache.ts'
 import { startRedisCluster } from '../../servers/redis-cluster.ts'
 import type { Server } from '../../servers/server-process.ts'
 import { startRedis } from '../../servers/start-redis.ts'

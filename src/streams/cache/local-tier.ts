@@ -1,0 +1,170 @@
+import { LRUCache } from 'lru-cache'
+import type { ValueCodec } from '../../kernel/value-codec.ts'
+import type { Address, CachePlace, CacheScope } from '../../ports/cache.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { frozen } from './frozen.ts'
+import { type LocalIndex, localIndex } from './local-index.ts'
+
+/** What is valid of an organization and a scope in this process, until it is over: none comes back. */
+export interface LocalFence {
+  readonly isOver: boolean
+}
+
+/** What a process has of a value. */
+export interface LocalValue {
+  readonly value: unknown
+  readonly isStale: boolean
+}
+
+/** Times in ms from now. */
+export interface Lifetime {
+  readonly freshForMs: number
+  readonly staleForMs: number
+}
+
+/** Values in this process, bounded in number and in bytes. A value is served while the fence that it was loaded under holds. */
+export interface LocalTier {
+  readonly entries: number
+  readonly bytes: number
+  /** To be looked at before anything else is done: the next reader gets the same object. */
+  get(address: Address): LocalValue | undefined
+  /** The fence of now, to be taken before a value is loaded. */
+  fence(place: CachePlace): LocalFence
+  /** Keeps a value, if its fence still holds; gives the value as it is served. */
+  keep(place: CachePlace, fence: LocalFence, body: Buffer, lifetime: Lifetime): unknown
+  remove(address: Address): void
+  invalidate(organization: string, scope: CacheScope): void
+  clear(): void
+}
+
+export interface LocalTierOptions {
+  readonly entriesMax: number
+  readonly bytesMax: number
+  readonly codec: ValueCodec
+  /** Whether values are served as frozen objects, all the same, or each time as a copy. */
+  readonly values: 'frozen' | 'cloned'
+  readonly clock: Clock
+}
+
+interface Entry extends LocalValue {
+  readonly place: Address
+  readonly fence: LocalFence
+  readonly freshUntil: number
+  readonly staleUntil: number
+  readonly bytes: number
+  /** What the value is made from each time, where it cannot be the same one for all. */
+  readonly body: Buffer | undefined
+  isStale: boolean
+  /** When it may be stale, or over, or is to be told of as one that is read; nothing of that is so before. */
+  checkAt: number
+}
+
+type Fences = Record<CacheScope, { isOver: boolean }>
+
+/** How often a read is told to what knows which values were not read for longest, in ms: it costs as much as finding one. */
+const touchEveryMs = 1_000
+/** What an entry takes besides its value, about, in bytes. */
+const entryBytes = 400
+
+export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalTierOptions): LocalTier {
+  const index: LocalIndex<Entry> = localIndex()
+  const entries = new LRUCache<Entry, Entry>({
+    max: entriesMax,
+    maxSize: bytesMax,
+    sizeCalculation: ({ bytes }) => bytes,
+    dispose: ({ place }) => index.delete(place),
+  })
+  const fences = new LRUCache<string, Fences>({
+    max: entriesMax,
+    dispose: (lost) => end(lost, 'all'),
+  })
+
+  const fencesOf = (organization: string): Fences => {
+    const known = fences.get(organization)
+    if (known !== undefined) return known
+    const made: Fences = { all: fence(), stats: fence(), counts: fence(), search: fence() }
+    fences.set(organization, made)
+    return made
+  }
+
+  /** Says whether it may still be served. */
+  const check = (entry: Entry, now: number): boolean => {
+    entries.get(entry)
+    entry.isStale = now >= entry.freshUntil
+    entry.checkAt = Math.floor(Math.min(entry.isStale ? entry.staleUntil : entry.freshUntil, now + touchEveryMs))
+    return now < entry.staleUntil
+  }
+
+  const remove = (address: Address): void => {
+    const entry = index.get(address)
+    if (entry !== undefined) entries.delete(entry)
+  }
+
+  return {
+    get entries() {
+      return entries.size
+    },
+    get bytes() {
+      return entries.calculatedSize
+    },
+    get(address) {
+      const entry = index.get(address)
+      if (entry === undefined) return undefined
+      const now = clock.monotonic()
+      if (entry.fence.isOver || (now >= entry.checkAt && !check(entry, now))) {
+        entries.delete(entry)
+        return undefined
+      }
+      return entry.body === undefined ? entry : { value: codec.decode(entry.body), isStale: entry.isStale }
+    },
+    fence: ({ organization, scope }) => fencesOf(organization)[scope],
+    keep(place, fence, body, { freshForMs, staleForMs }) {
+      const value = codec.decode(body)
+      const isShared = values === 'frozen' && frozen(value)
+      const { organization, kind, key } = place
+      const bytes = entryBytes + (organization.length + key.length) * 2 + body.length
+      const now = clock.monotonic()
+      const freshUntil = now + freshForMs
+      const staleUntil = freshUntil + staleForMs
+      // What takes more than a tenth of all there is would drive out the rest.
+      if (fence.isOver || bytes > bytesMax / 10 || staleUntil <= now) return value
+      const entry: Entry = {
+        place: { organization, kind, key },
+        fence,
+        freshUntil,
+        staleUntil,
+        bytes,
+        value: isShared ? value : undefined,
+        body: isShared ? undefined : body,
+        isStale: false,
+        checkAt: 0,
+      }
+      remove(place)
+      index.set(place, entry)
+      entries.set(entry, entry)
+      return value
+    },
+    remove,
+    invalidate(organization, scope) {
+      const known = fences.peek(organization)
+      if (known !== undefined) end(known, scope)
+    },
+    clear() {
+      entries.clear()
+      fences.clear()
+    },
+  }
+}
+
+function fence(): { isOver: boolean } {
+  return { isOver: false }
+}
+
+const scopes = ['all', 'stats', 'counts', 'search'] as const
+
+function end(fences: Fences, scope: CacheScope): void {
+  for (const each of scope === 'all' ? scopes : [scope]) {
+    fences[each].isOver = true
+    fences[each] = fence()
+  }
+}
