@@ -38,6 +38,7 @@ export { limit, type LimitedOptions } from './streams/limiter/limit.ts'
 export type { Outcome } from './kernel/outcome.ts'
 export type { SafeCall } from './streams/safe-call/safe-call.ts'
 export type { SafeCallOptions } from './streams/safe-call/safe-call-options.ts'
+export { fromItemSource, SourceObservable, type SourceOptions } from './streams/pipeline/source-observable.ts'
 export { classify, type Classify, type ClassifiedError, type ErrorType } from './kernel/classify.ts'
 export type { Jitter } from './kernel/jitter.ts'
 
@@ -59,6 +60,7 @@ export {
   type ErrorCode,
 } from './kernel/errors.ts'
 
+export type { ItemSink, ItemSource, OpenItems, TakenItem } from './ports/item-source.ts'
 export { systemClock, type Clock, type Timer } from './ports/clock.ts'
 export { systemRandom, type Random } from './ports/random.ts'
 export type { Logger } from './ports/logger.ts'
