@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { startRedis } from '../servers/start-redis.ts'
 import { startTcpProxy, type TcpProxy } from '../servers/tcp-proxy.ts'
+import { sized } from '../sized.ts'
 import { type FreshProcess, startFreshProcess } from './fresh-processes.ts'
 import type { Seen } from './fresh-worker.ts'
 import type { SubjectName } from './subjects.ts'
 
-const runs = 1_000
+const runs = sized(250, 1_000)
 /** Enough to see it. */
-const peerRuns = 200
+const peerRuns = sized(80, 200)
 const atOnce = 25
 const seed = Number(process.env['SWITCHGEAR_SEED'] ?? Date.now() % 1e6)
 /** What an invalidation takes to arrive where nobody can say when it did, in ms: a hundred times as long as it takes. */
