@@ -23,7 +23,7 @@ import { createReplica, type ReplicaHealth } from './machines/replica.ts'
 import { fleetTransition, type Transition } from './machines/transition.ts'
 import { systemClock, within, type Clock } from './ports/clock.ts'
 import type { DeadLetters } from './streams/dead-letters/dead-letter-queue.ts'
-import type { EventLog, Link } from './ports/event-log.ts'
+import type { EventLog, Link, LogMembership } from './ports/event-log.ts'
 import type { Limiter } from './ports/limiter.ts'
 import { quietly, silentLogger, type Logger } from './ports/logger.ts'
 import { systemRandom, type Random } from './ports/random.ts'
@@ -95,6 +95,8 @@ export interface Switchgear {
   readonly transitions$: Observable<Transition>
   /** The link to the fleet's log; the current state first. */
   readonly link$: Observable<Link>
+  /** Tells the other instances something, at most once and without storing it, and hears what they tell. */
+  readonly peers: Pick<LogMembership, 'broadcast' | 'listen'>
   readonly limiter: Limiter
   readonly deadLetters: DeadLetters
   readonly cache: Cache
@@ -201,6 +203,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     states,
     transitions$: transitions$.asObservable(),
     link$: link$.asObservable(),
+    peers: replica.peers,
     limiter,
     deadLetters,
     cache,

@@ -25,6 +25,7 @@ import {
 } from './fold.ts'
 import { readHistory, type LogEntry } from './history.ts'
 import { logClock } from './log-clock.ts'
+import { progressOf, type Progress } from './progress.ts'
 import { isUnanswered, proposer, type Proposed, type Proposer } from './proposer.ts'
 import { restoreAll, toRestore } from './restoring.ts'
 import { silenceWatch } from './silence-watch.ts'
@@ -51,7 +52,7 @@ interface Change {
   readonly after: Position
 }
 
-export interface ReplicaHealth {
+export interface ReplicaHealth extends Progress {
   readonly link: Link['state']
   readonly breakers: number
   readonly accepted: number
@@ -121,7 +122,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
       if (closed) throw new ClosedError(`instance "${instance}"`)
       return readHistory(await membership.read(breaker))
     },
-    health: () => ({ link: link.state, breakers: positions.size, ...counted }),
+    health: () => ({ link: link.state, breakers: positions.size, ...progressOf(positions), ...counted }),
     async close() {
       closed = true
       link = { state: 'down', why: 'closed' }

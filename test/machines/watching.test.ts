@@ -177,6 +177,24 @@ describe('history', () => {
   })
 })
 
+test('instances that have read the same log say so alike, and hear what the others tell', async () => {
+  const { clock, gears } = await fleetOf(2)
+  const [a, b] = gears
+  if (a === undefined || b === undefined) throw new Error('no instance')
+  const heard: string[] = []
+  const stop = b.peers.listen('greeting', (data) => void heard.push(new TextDecoder().decode(data)))
+  expect(a.health().log).toMatchObject({ seq: 0, digest: '00000000' })
+  await play(a.breaker('smtp', options), clock, 'F*2 +100')
+  a.peers.broadcast('greeting', new TextEncoder().encode('hello'))
+  await clock.settle()
+  const { seq, digest } = a.health().log
+  expect(seq).toBe(1)
+  expect(digest).not.toBe('00000000')
+  expect(b.health().log).toMatchObject({ seq, digest })
+  expect(heard).toEqual(['hello'])
+  stop()
+})
+
 test('diagnostics_channel carries the transitions', async () => {
   const heard: Transition[] = []
   const listen = (message: unknown) => void heard.push(message as Transition)
