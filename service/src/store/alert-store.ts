@@ -11,10 +11,10 @@ import type { Database } from './database.ts'
 import { type AlertView, findAlerts } from './find-alert.ts'
 import { findHolds, type Hold, keepHold } from './holds.ts'
 import { forgetTheOld } from './housekeeping.ts'
-import { type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
+import { areThere, type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
 import { migrate } from './migrations.ts'
 import { listOutbox, type OutboxPage } from './outbox.ts'
-import { type OutcomeRecord, recordOutcomes } from './record-outcomes.ts'
+import { type OutcomeRecord, recordOutcomes, type Settled } from './record-outcomes.ts'
 import { isDelivered, recordRedriven, type Redriven } from './record-redriven.ts'
 import { type DestinationOf, redirectMessages } from './redirect-messages.ts'
 import { type Search, type SearchPage, searchAlerts } from './search-alerts.ts'
@@ -39,6 +39,7 @@ export interface AlertStore {
   /** Whether this process is the only one that uses it. */
   readonly embedded: boolean
   insert(requests: readonly (readonly NewAlert[])[]): Promise<readonly Intake[]>
+  areThere(alerts: readonly NewAlert[]): Promise<readonly boolean[]>
   find(id: string, organization: string | undefined): Promise<readonly AlertView[]>
   claim(wanted: readonly Wanted[]): Promise<readonly Claimed[]>
   claimExpired(count: number): Promise<readonly Claimed[]>
@@ -74,6 +75,8 @@ export interface AlertStoreOptions {
   readonly leaseMs?: number
   /** Hears whose alerts may have changed, once it is written, or not known to be. */
   readonly onChange?: ((organization: string, change: AlertChange) => void) | undefined
+  /** Hears which messages have an outcome, once it is written. */
+  readonly onSettled?: ((settled: readonly Settled[]) => void) | undefined
 }
 
 /** New alerts, or outcomes of messages. */
@@ -98,7 +101,7 @@ export async function openAlertStore(database: Database, options: AlertStoreOpti
 
 function storeOver(
   database: Database,
-  { worker, leaseMs = leaseMsDefault, onChange = () => {} }: AlertStoreOptions,
+  { worker, leaseMs = leaseMsDefault, onChange = () => {}, onSettled = () => {} }: AlertStoreOptions,
 ): AlertStore {
   const tell = (organizations: Iterable<string>, change: AlertChange): void => {
     for (const organization of new Set(organizations)) onChange(organization, change)
@@ -116,12 +119,15 @@ function storeOver(
         )
       }
     },
+    areThere: (alerts) => areThere(database, alerts),
     find: (id, organization) => findAlerts(database, id, organization),
     claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
     claimExpired: (count) => claimExpired(database, worker, leaseMs, count),
     renew: (ids) => renewLeases(database, worker, leaseMs, ids),
     async record(records) {
-      tell(await recordOutcomes(database, worker, records), 'settled')
+      const { organizations, settled } = await recordOutcomes(database, worker, records)
+      tell(organizations, 'settled')
+      if (settled.length > 0) onSettled(settled)
     },
     async recordRedriven(redriven) {
       await recordRedriven(database, redriven)
@@ -129,6 +135,7 @@ function storeOver(
         redriven.map(({ organization }) => organization),
         'settled',
       )
+      if (redriven.length > 0) onSettled(redriven.map(arrived))
     },
     isDelivered: (organization, messageId) => isDelivered(database, organization, messageId),
     redirect: (destinationOf) => redirectMessages(database, destinationOf),
@@ -150,4 +157,8 @@ function storeOver(
     },
     close: () => database.close(),
   }
+}
+
+function arrived({ organization, alertId, receiver, channel }: Redriven): Settled {
+  return { organization, alertId, receiver, channel, state: 'delivered', reason: 'redriven' }
 }

@@ -1,5 +1,5 @@
-import { nowMs, type Queryable } from './database.ts'
-import type { AttemptRecord, ReceiverState } from './stored-alert.ts'
+import { nowMs, type Queryable, type Row } from './database.ts'
+import type { AttemptRecord, ChannelName, ReceiverState } from './stored-alert.ts'
 
 /** What a worker has to say of a message that it claimed. */
 export interface OutcomeRecord {
@@ -23,19 +23,50 @@ export interface OutcomeRecord {
   readonly letterId?: string
 }
 
+/** A message that has an outcome now. */
+export interface Settled {
+  readonly organization: string
+  readonly alertId: string
+  readonly receiver: string
+  readonly channel: ChannelName
+  readonly state: ReceiverState
+  readonly reason?: string
+}
+
+export interface Recorded {
+  /** Whose messages have an outcome now, or had one before. */
+  readonly organizations: readonly string[]
+  /** Those that this very statement has settled. */
+  readonly settled: readonly Settled[]
+}
+
 /**
  * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
- * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact. Gives the
- * organizations whose messages have an outcome now.
+ * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
  */
 export async function recordOutcomes(
   database: Queryable,
   worker: string,
   records: readonly OutcomeRecord[],
-): Promise<readonly string[]> {
-  if (records.length === 0) return []
+): Promise<Recorded> {
+  if (records.length === 0) return { organizations: [], settled: [] }
   const rows = await database.query(recordStatement, [JSON.stringify(records.map(rowOf), storable), worker])
-  return rows.map((row) => row['organization'] as string)
+  return {
+    organizations: rows.map((row) => row['organization'] as string),
+    settled: rows.filter((row) => row['is_new'] === true).map(settledOf),
+  }
+}
+
+function settledOf(row: Row): Settled {
+  const reason = row['reason'] as string | null
+  return {
+    organization: row['organization'] as string,
+    alertId: row['alert_id'] as string,
+    receiver: row['name'] as string,
+    channel: row['channel'] as ChannelName,
+    state: row['state'] as ReceiverState,
+    ...(reason === null ? {} : { reason }),
+  }
 }
 
 const recordStatement = `
@@ -60,8 +91,11 @@ const recordStatement = `
     due_at = CASE WHEN given.state = 'pending' THEN ${nowMs} + coalesce(given.due_in_ms, 0) ELSE r.due_at END,
     settled_at = CASE WHEN given.state = 'pending' THEN NULL ELSE ${nowMs} END
   FROM given
-  WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered'))
-  SELECT DISTINCT r.organization FROM given JOIN receivers r ON r.id = given.id WHERE given.state <> 'pending'`
+  WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered')
+  RETURNING r.id)
+  SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason, written.id IS NOT NULL AS is_new
+  FROM given JOIN receivers r ON r.id = given.id LEFT JOIN written ON written.id = given.id
+  WHERE given.state <> 'pending'`
 
 function rowOf(record: OutcomeRecord): object {
   return {
