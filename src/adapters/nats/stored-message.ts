@@ -4,6 +4,8 @@ import type { FleetSubjects } from './subjects.ts'
 
 /** What the server says of a message that it delivers: it stands in the reply subject. */
 export interface Delivery {
+  /** How often it has been delivered, this time included. */
+  readonly tries: number
   /** Its sequence in the stream. */
   readonly seq: number
   /** Its number among the deliveries of this consumer, from 1. */
@@ -25,6 +27,7 @@ export function readDelivery(reply: string | undefined): Delivery | undefined {
   const first = tokens.length >= 11 ? 4 : 2
   const at = tokens[first + 5] ?? ''
   return {
+    tries: Number(tokens[first + 2]),
     seq: Number(tokens[first + 3]),
     delivered: Number(tokens[first + 4]),
     at: Number(at.slice(0, -6)),
