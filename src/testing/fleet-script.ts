@@ -78,6 +78,12 @@ export interface FleetScriptOptions {
   readonly without?: readonly LogFaultKind[]
   /** Delays of the log that cases choose from, in ms: the most that one way may take. */
   readonly latenciesMs?: readonly number[]
+  /** Which breakers cases choose from; such as trip, recover and probe soon. */
+  readonly breakers?: fc.Arbitrary<BreakerOptions>
+  /** How fast the clocks of instances run that cases choose from; the true time, and 3 % beside it. */
+  readonly rates?: readonly number[]
+  /** How much time passes in steps, in ms, that cases choose from. */
+  readonly waitsMs?: readonly number[]
 }
 
 /** Scripts of fleets that open, probe and close, with orders and crashes between. */
@@ -89,25 +95,23 @@ export function fleetScripts({
   logs = ['sound'],
   without = [],
   latenciesMs = [0, 5, 60, 250],
+  breakers = quickBreakers(quorums),
+  rates = [1, 1, 0.97, 1.03],
+  waitsMs = [1, 20, 60, 200, 700],
 }: FleetScriptOptions = {}): fc.Arbitrary<FleetScript> {
   const scriptOf = (log: ScriptLog): fc.Arbitrary<FleetScript> =>
     fc.record({
       seed: fc.nat(),
       instances: fc.integer({ min: Math.min(2, instancesMax), max: instancesMax }),
       latencyMs: fc.constantFrom(...latenciesMs),
-      skews: fc.array(skews, { minLength: 1, maxLength: 3 }),
+      skews: fc.array(skews(rates), { minLength: 1, maxLength: 3 }),
       log: fc.constant(log),
-      options: fc.record({
-        failureThreshold: fc.constantFrom(1, 2),
-        quorum: fc.constantFrom(...quorums),
-        recoveryTimeoutMs: fc.constantFrom(80, 1_000),
-        recoveryBackoff: fc.record({ maxMs: fc.constantFrom(2_000, 10_000) }),
-        probe: fc.record({ leaseMs: fc.constantFrom(400, 3_000), successesToClose: fc.constantFrom(1, 1, 2) }),
-      }),
+      options: breakers,
       steps: fc.array(
         fleetSteps(
           crashes,
           faultsOf[log].filter((kind) => !without.includes(kind)),
+          waitsMs,
         ),
         {
           minLength: 4,
@@ -119,13 +123,29 @@ export function fleetScripts({
   return fc.oneof(...logs.map(scriptOf))
 }
 
-/** Less than what the grace of a lease makes up for, over the longest lease. */
-const skews: fc.Arbitrary<Skew> = fc.record({
-  offsetMs: fc.constantFrom(0, 0, -7_200_000, 3_600_000),
-  rate: fc.constantFrom(1, 1, 0.97, 1.03),
-})
+function quickBreakers(quorums: readonly number[]): fc.Arbitrary<BreakerOptions> {
+  return fc.record({
+    failureThreshold: fc.constantFrom(1, 2),
+    quorum: fc.constantFrom(...quorums),
+    recoveryTimeoutMs: fc.constantFrom(80, 1_000),
+    recoveryBackoff: fc.record({ maxMs: fc.constantFrom(2_000, 10_000) }),
+    probe: fc.record({ leaseMs: fc.constantFrom(400, 3_000), successesToClose: fc.constantFrom(1, 1, 2) }),
+  })
+}
 
-function fleetSteps(crashes: boolean, faults: readonly LogFaultKind[]): fc.Arbitrary<FleetStep> {
+/** Less than what the grace of a lease makes up for, over the longest lease. */
+function skews(rates: readonly number[]): fc.Arbitrary<Skew> {
+  return fc.record({
+    offsetMs: fc.constantFrom(0, 0, -7_200_000, 3_600_000),
+    rate: fc.constantFrom(...rates),
+  })
+}
+
+function fleetSteps(
+  crashes: boolean,
+  faults: readonly LogFaultKind[],
+  waitsMs: readonly number[],
+): fc.Arbitrary<FleetStep> {
   const at = fc.nat(9)
   const end = fc.constantFrom<WorkEnd>('auto', 'auto', 'auto', 'auto', 'auto', 'slow', 'slow', 'hang', 'ownFault')
   const step = <T extends FleetStep>(weight: number, model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => ({
@@ -133,7 +153,7 @@ function fleetSteps(crashes: boolean, faults: readonly LogFaultKind[]): fc.Arbit
     arbitrary: fc.record(model) as fc.Arbitrary<FleetStep>,
   })
   const kind = fc.constantFrom('forceOpen', 'disable', 'release')
-  const ms = fc.constantFrom(1, 20, 60, 200, 700)
+  const ms = fc.constantFrom(...waitsMs)
   const until = fc.constantFrom('none', 'none', 'before', 'at', 'after', 'after', 'after')
   return fc.oneof(
     step(4, { do: fc.constant('call'), at, end }),

@@ -1,12 +1,14 @@
 import { memoryLog } from '../adapters/memory/event-log.ts'
 import { BreakerOpenError } from '../kernel/errors.ts'
 import { claimableAt } from '../machines/breaker-decide.ts'
+import { breakerSettings } from '../machines/breaker-options.ts'
 import type { Order } from '../machines/breaker-events.ts'
 import type { Call } from '../machines/breaker-options.ts'
 import type { CircuitBreaker } from '../machines/breaker.ts'
 import type { FleetState, Mode } from '../machines/fleet-state.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { StoredMessage } from '../ports/event-log.ts'
+import { failuresToTrip } from './failures-to-trip.ts'
 import { fleetOfBreakers, type TestedFleet, type TestedInstance } from './fleet-of-breakers.ts'
 import { fleetBreaker, type FleetScript, type FleetStep, type WorkEnd } from './fleet-script.ts'
 import type { Whereabouts } from './instance-record.ts'
@@ -79,7 +81,11 @@ export async function playFleet(script: FleetScript): Promise<PlayedFleet> {
   for (const instance of fleet.instances) instance.breaker(fleetBreaker)
   await clock.advanceBy(script.latencyMs * 2)
   const epochs = simulated?.archive ?? [fleet.stored]
-  const world: World = { clock, fleet, log: simulated, epochs, calls: [], samples: [], refusals: 0, isUp: true }
+  const world: World = {
+    ...{ clock, fleet, log: simulated, epochs, calls: [], samples: [], refusals: 0, isUp: true },
+    rounds: Math.max(2, Math.min(roundsMax, failuresToTrip(script.options))),
+    slowerByMs: Math.max(3_500, breakerSettings(script.options).leaseMs + 500),
+  }
   for (const step of script.steps) {
     await takeStep(world, step)
     sample(world)
@@ -101,6 +107,10 @@ interface World extends PlayedFleet {
   readonly samples: Sample[]
   refusals: number
   isUp: boolean
+  /** How often everybody who is sick calls in an outage: until they have tripped. */
+  readonly rounds: number
+  /** More than the lease, so that what was valid when it was sent is over when it comes. */
+  readonly slowerByMs: number
 }
 
 async function takeStep(world: World, step: FleetStep): Promise<void> {
@@ -133,11 +143,11 @@ async function takeStep(world: World, step: FleetStep): Promise<void> {
       return
     }
     case 'fault':
-      if (instance !== undefined && world.log !== undefined) injure(world.log, step, instance.name)
+      if (instance !== undefined) injure(world, step, instance.name)
       return
     case 'outage':
       world.isUp = false
-      for (let round = 0; round < 2; round++) {
+      for (let round = 0; round < world.rounds; round++) {
         for (const each of alive.slice(0, step.sick)) call(world, each, 'auto')
         await clock.settle()
       }
@@ -166,7 +176,8 @@ async function giveOrder(
   }
 }
 
-function injure(log: SimulatedLog, { kind, at }: FleetStep & { do: 'fault' }, instance: string): void {
+function injure({ log, slowerByMs }: World, { kind, at }: FleetStep & { do: 'fault' }, instance: string): void {
+  if (log === undefined) return
   switch (kind) {
     case 'loseAnswers':
     case 'holdAppends':
@@ -188,8 +199,8 @@ function injure(log: SimulatedLog, { kind, at }: FleetStep & { do: 'fault' }, in
   }
 }
 
-/** More than the longest lease of a script, so that what was valid when it was sent is over when it comes. */
-const slowerByMs = 3_500
+/** A breaker that does not trip within so many failures is not waited for. */
+const roundsMax = 100
 
 /** Everything is gone, or only the last message or two. */
 function seqToRewindTo({ archive }: SimulatedLog, at: number): number {

@@ -3,7 +3,7 @@ import type { StoredMessage } from '../ports/event-log.ts'
 import { encodeEvent, wireType } from '../machines/breaker-codec.ts'
 import { decide, leaseGraceMs, noCounts, type Intent, type Situation } from '../machines/breaker-decide.ts'
 import type { BreakerEvent, Fact } from '../machines/breaker-events.ts'
-import { breakerSettings, type BreakerSettings } from '../machines/breaker-options.ts'
+import { breakerSettings, type BreakerOptions, type BreakerSettings } from '../machines/breaker-options.ts'
 import { voteFreshMs } from '../machines/fleet-state.ts'
 import { fold, unread, type Position, type Verdict } from '../machines/fold.ts'
 
@@ -29,8 +29,8 @@ export type LogFault =
   | 'useless' // an intent drawn from all of them, wanted or not
 
 export interface LogScript {
-  readonly quorum: number
-  readonly successesToClose: number
+  /** Of all authors' breaker. */
+  readonly options: BreakerOptions
   readonly steps: readonly LogStep[]
 }
 
@@ -47,6 +47,8 @@ export interface LogScriptOptions {
   readonly fromHalfOpen?: boolean
   readonly stepsMax?: number
   readonly faults?: readonly LogFault[]
+  /** Which breakers scripts choose from; such as recover and probe soon. */
+  readonly breakers?: fc.Arbitrary<BreakerOptions>
 }
 
 const allFaults: readonly LogFault[] = [
@@ -65,21 +67,37 @@ export function logScripts({
   stepsMax = 18,
   faults = allFaults,
   fromHalfOpen = false,
+  breakers = quickBreakers(fromHalfOpen),
 }: LogScriptOptions = {}): fc.Arbitrary<LogScript> {
   const none = { weight: 2 * Math.max(1, faults.length), arbitrary: fc.constant<LogFault>('none') }
   const fault = fc.oneof(none, ...faults.map((of) => ({ weight: 1, arbitrary: fc.constant(of) })))
-  const first = fromHalfOpen ? [tripStep, claimStep] : []
+  const steps = fc.array(fc.record({ author: fc.nat(3), choice: fc.nat(99), moment: fc.nat(99), fault }), {
+    minLength: 1,
+    maxLength: stepsMax,
+    size: 'max',
+  })
+  return fc.tuple(breakers, steps).map(([options, rest]) => {
+    const isHard = (options.quorum ?? 1) > authors
+    return { options, steps: [...(fromHalfOpen || isHard ? halfOpening(options) : []), ...rest] }
+  })
+}
+
+/** Who writes beside those that a quorum needs. */
+const authors = 4
+
+function quickBreakers(fromHalfOpen: boolean): fc.Arbitrary<BreakerOptions> {
   return fc.record({
     quorum: fromHalfOpen ? fc.constant(1) : fc.constantFrom(1, 1, 1, 2, 3),
-    successesToClose: fc.constantFrom(1, 1, 2),
-    steps: fc
-      .array(fc.record({ author: fc.nat(3), choice: fc.nat(99), moment: fc.nat(99), fault }), {
-        minLength: 1,
-        maxLength: stepsMax,
-        size: 'max',
-      })
-      .map((steps) => [...first, ...steps]),
+    recoveryTimeoutMs: fc.constant(1_000),
+    recoveryBackoff: fc.constant({ maxMs: 5_000 }),
+    probe: fc.record({ leaseMs: fc.constant(2_000), successesToClose: fc.constantFrom(1, 1, 2) }),
   })
+}
+
+/** As many trips as open it, of different authors, and a claim. */
+function halfOpening({ quorum = 1 }: BreakerOptions): readonly LogStep[] {
+  const trips = Array.from({ length: quorum > 1 ? quorum + 1 : 1 }, (_, author) => ({ ...tripStep, author }))
+  return [...trips, claimStep]
 }
 
 const tripStep: LogStep = { author: 0, choice: 0, moment: 0, fault: 'none' }
@@ -91,12 +109,7 @@ const startAt = 1_000_000
 
 /** Lets the authors of a script write their log, each by the real `decide` on what it has read. */
 export function writeLog(script: LogScript): WrittenLog {
-  const settings = breakerSettings({
-    quorum: script.quorum,
-    recoveryTimeoutMs: 1_000,
-    recoveryBackoff: { maxMs: 5_000 },
-    probe: { leaseMs: 2_000, successesToClose: script.successesToClose },
-  })
+  const settings = breakerSettings(script.options)
   const written: { messages: StoredMessage[]; positions: Position[]; verdicts: Verdict[] } = {
     messages: [],
     positions: [],
@@ -168,14 +181,15 @@ function messageOf(
 }
 
 /** An intent that the state has a use for, or, where the step is useless on purpose, any. */
-function intentOf({ choice, author, fault }: LogStep, { state, instance }: Situation): Intent {
+function intentOf({ choice, author, fault }: LogStep, { state, instance, settings }: Situation): Intent {
+  const { baseMs } = settings.recovery
   const useful = usefulIntents(state.mode, state.lease?.holder === instance || choice % 3 > 0)
   const kinds = fault === 'useless' ? allKinds : useful
   const kind = kinds[choice % kinds.length] ?? 'trip'
   const order = { by: `operator ${author}`, reason: 'a reason', ...(choice % 2 === 0 && { forMs: 5_000 }) }
   switch (kind) {
     case 'trip':
-      return { type: 'trip', term: state.term, reason: 'failureThreshold', counts: noCounts, recoveryMs: 1_000 }
+      return { type: 'trip', term: state.term, reason: 'failureThreshold', counts: noCounts, recoveryMs: baseMs }
     case 'countVotes':
       return { type: 'countVotes', counts: noCounts }
     case 'claim':
@@ -223,7 +237,8 @@ function usefulIntents(mode: string, ownsProbe: boolean): readonly (typeof allKi
 function forged({ choice, author }: LogStep, { state, instance, logNow, id }: Situation): BreakerEvent {
   const order = { by: 'a forger', reason: 'none' }
   const facts: readonly Fact[] = [
-    { type: 'opened', quorum: 9, retryAfterMs: 1_000 },
+    // One vote more than there are: the nearest that the machine must not take.
+    { type: 'opened', quorum: Math.max(2, state.votes.length + 1), retryAfterMs: 1_000 },
     { type: 'probeClaimed', leaseMs: 1_000, attempt: 1 },
     { type: 'closed', fence: `not the fence of ${author}` },
     { type: 'reopened', fence: 'not the fence', retryAfterMs: 1 },
