@@ -10,12 +10,8 @@ import { memoryLimiter } from './adapters/memory/limiter.ts'
 import { ClosedError, ConfigError, UnavailableError } from './kernel/errors.ts'
 import { checkFleetName, checkName } from './kernel/names.ts'
 import { count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
-import {
-  breakerOptionsSchema,
-  conflictsIn,
-  type BreakerOptions,
-  type BreakerSettings,
-} from './machines/breaker-options.ts'
+import { breakerOptionsSchema, type BreakerOptions, type BreakerSettings } from './machines/breaker-options.ts'
+import { breakerConflicts } from './machines/breaker-conflicts.ts'
 import { describePosition, type BreakerState } from './machines/breaker-state.ts'
 import type { CircuitBreaker } from './machines/breaker.ts'
 import { createRegistry, type Registry } from './machines/registry.ts'
@@ -29,6 +25,7 @@ import { quietly, silentLogger, type Logger } from './ports/logger.ts'
 import { systemRandom, type Random } from './ports/random.ts'
 import { useShared } from './ports/shared-use.ts'
 import { Breaker, type ObservableHost } from './streams/breaker.ts'
+import { callConflicts } from './streams/configuration-conflicts.ts'
 import { createSafeCall, type SafeCall } from './streams/safe-call/safe-call.ts'
 import type { Cache } from './streams/cache/two-tier-cache.ts'
 import { retryPolicySchema, type RetryPolicy } from './streams/retry/retry-policy.ts'
@@ -177,6 +174,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   })
   for (const [name, of] of Object.entries(given.breakers ?? {})) if (name !== 'default') registry.get(name, of)
 
+  for (const { path, message } of callConflicts(given)) logger.warn({ path }, message)
+
   const callsUnderWay = new Set<Promise<unknown>>()
   const safeCall = createSafeCall({
     breakerOf: (name) => breaker(name),
@@ -245,7 +244,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   }
 
   function createBreaker(name: string, settings: BreakerSettings): Breaker {
-    for (const conflict of conflictsIn(settings)) logger.warn({ breaker: name }, `breaker "${name}": ${conflict}`)
+    for (const { path, message } of breakerConflicts(settings, `breakers.${name}`))
+      logger.warn({ breaker: name, path }, `breaker "${name}": ${message}`)
     return new Breaker(name, settings, host)
   }
 

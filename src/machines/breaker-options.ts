@@ -195,42 +195,6 @@ function judgeWith(judge: BreakerOptions['judge']): (error: unknown) => Judgemen
   }
 }
 
-/**
- * Settings that contradict each other, in words; each is well formed, together they cannot be meant. A breaker warns of
- * them when it is made, and `verify` fails on them.
- */
-export function conflictsIn(settings: BreakerSettings): readonly string[] {
-  const found: string[] = []
-  for (const [name, rule] of [
-    ['failureRate', settings.failureRate],
-    ['slowCallRate', settings.slowCallRate],
-  ] as const) {
-    if (rule?.threshold === 0) found.push(`${name}.threshold is 0: it trips at minimumCalls, whatever they come to`)
-    if (rule !== undefined && 'calls' in rule.over && rule.minimumCalls > rule.over.calls) {
-      found.push(
-        `${name}.minimumCalls (${rule.minimumCalls}) is more than its window can hold (${rule.over.calls}): the rule never trips`,
-      )
-    }
-  }
-  const probeMs = settings.leaseMs * probeShare
-  if (settings.timeoutMs !== undefined && settings.timeoutMs > probeMs) {
-    found.push(
-      `timeoutMs (${settings.timeoutMs}) is longer than a probe may take (${probeShare} of probe.leaseMs, ${probeMs}): slow probes always fail`,
-    )
-  }
-  if (settings.sharedEvidence && settings.failureRate === undefined && settings.slowCallRate === undefined) {
-    found.push('sharedEvidence shares what the rate rules count, and there is neither failureRate nor slowCallRate')
-  }
-  if (
-    settings.failureThreshold === Infinity &&
-    settings.failureRate === undefined &&
-    settings.slowCallRate === undefined
-  ) {
-    found.push('failureThreshold is off and there is no rate rule: it never trips by itself')
-  }
-  return found
-}
-
 const fraction = z.number().min(0).max(1)
 /** A window over calls is a byte a call, so it has a bound. */
 const windowCallsMax = 100_000

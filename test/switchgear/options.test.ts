@@ -66,6 +66,8 @@ describe('a breaker’s options', () => {
     [{ failureRate: { over, threshold: 0 } }, 'failureRate.threshold is 0'],
     [{ timeoutMs: 30_000 }, 'timeoutMs (30000)'],
     [{ probe: { leaseMs: 1_000 }, timeoutMs: 801 }, 'timeoutMs (801)'],
+    [{ probe: { leaseMs: 1_000_001 } }, 'probe.leaseMs (1000001)'],
+    [{ slowCallRate: { over, threshold: 0.5, slowerThanMs: 50 }, timeoutMs: 49 }, 'slowCallRate.slowerThanMs (50)'],
     [{ sharedEvidence: true }, 'sharedEvidence'],
     [{ failureThreshold: false }, 'it never trips by itself'],
   ] as const)('%j conflict: the breaker is made, and the logger warned', async (options, words) => {
@@ -78,10 +80,29 @@ describe('a breaker’s options', () => {
     expect(warned[0]).toContain('breaker "smtp"')
   })
 
+  test.each([
+    [{ retry: { maxAttempts: 5 }, deadlineMs: 4_000 }, 'retry.maxAttempts', 'attempt 4 of retry.maxAttempts (5)'],
+    [{ retry: { deadlineMs: 3_300 } }, 'retry.maxAttempts', 'retry.deadlineMs is 3300'],
+    [
+      { breakers: { smtp: { timeoutMs: 9_000 } }, retry: {}, deadlineMs: 9_000 },
+      'breakers.smtp.timeoutMs',
+      'timeoutMs (9000) is not below deadlineMs (9000)',
+    ],
+  ])('%j conflict with each other: the instance is made, and the logger warned', async (options, path, words) => {
+    const warned: (readonly [object, string])[] = []
+    const logger = {
+      info() {},
+      error() {},
+      warn: (facts: object, message: string) => void warned.push([facts, message]),
+    }
+    await oneInstance({ ...options, logger })
+    expect(warned).toEqual([[{ path }, expect.stringContaining(words)]])
+  })
+
   test('that agree warn of nothing', async () => {
     const warned: string[] = []
     const logger = { info() {}, error() {}, warn: (_facts: object, message: string) => void warned.push(message) }
-    const { gear } = await oneInstance({ logger })
+    const { gear } = await oneInstance({ logger, retry: { maxAttempts: 3 }, deadlineMs: 3_301 })
     gear.breaker('one')
     gear.breaker('two', { failureRate: { over, threshold: 0.5 }, timeoutMs: 24_000, sharedEvidence: true })
     expect(warned).toEqual([])
