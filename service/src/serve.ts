@@ -11,6 +11,7 @@ import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
+import { startLiveView } from './dashboard/live-view.ts'
 import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
@@ -74,7 +75,9 @@ async function start({ settings, config, organizations, logger, engine, opened }
   const { cache, deadLetters } = engine.gear
   const invalidations = cacheInvalidations({ cache, logger })
   opened.add(() => invalidations.stop())
-  const store = await openStore(settings, logger, invalidations.changed)
+  const live = startLiveView({ gear: engine.gear, organizations, logger })
+  opened.add(() => live.stop())
+  const store = await openStore(settings, logger, { onChange: invalidations.changed, onSettled: live.settled })
   opened.add(() => store.close())
   await checkDeadLetters(deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
@@ -103,6 +106,7 @@ async function start({ settings, config, organizations, logger, engine, opened }
     redrives,
     dashboards: dashboards(store, cache),
     cache,
+    live,
     logger,
     isStopping: () => stopping !== undefined,
   })
@@ -141,13 +145,13 @@ async function openEngine({ file }: LoadedConfig, settings: Settings, logger: Se
 async function openStore(
   settings: Settings,
   logger: ServiceLogger,
-  onChange: AlertStoreOptions['onChange'],
+  hears: Pick<AlertStoreOptions, 'onChange' | 'onSettled'>,
 ): Promise<AlertStore> {
   const database =
     settings.databaseUrl === undefined
       ? await openPglite(settings.dataDir)
       : openPostgres(settings.databaseUrl, (error) => logger.warn({ error }, 'a connection to the store was lost'))
-  return openAlertStore(database, { worker: settings.instance, onChange })
+  return openAlertStore(database, { worker: settings.instance, ...hears })
 }
 
 function openChannels(settings: Settings, http: HttpSender): Channels {

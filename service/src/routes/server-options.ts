@@ -1,6 +1,7 @@
 import type { BreakerState, Cache, DeadLetters, Logger } from 'switchgear'
 import type { Dashboards } from '../cache/dashboards.ts'
 import type { Organizations } from '../config/organizations.ts'
+import type { LiveView } from '../dashboard/live-view.ts'
 import type { RedriveDesk } from '../dead-letters/redrive-desk.ts'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { AlertStore } from '../store/alert-store.ts'
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly redrives: Pick<RedriveDesk, 'start' | 'get' | 'list' | 'cancel'>
   readonly dashboards: Dashboards
   readonly cache: Pick<Cache, 'stats' | 'invalidate'>
+  /** What goes on, for those who watch. */
+  readonly live: LiveView
   readonly logger: Logger
   /** Whether the service is stopping: it takes nothing more in. */
   readonly isStopping: () => boolean

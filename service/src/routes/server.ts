@@ -7,7 +7,9 @@ import { alertRoutes } from './alert-routes.ts'
 import { breakerRoutes } from './breaker-routes.ts'
 import { cacheRoutes } from './cache-routes.ts'
 import { answerClientError } from './client-error.ts'
+import { dashboardPage, dashboardRoutes } from './dashboard-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
+import { eventRoutes } from './event-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
@@ -54,6 +56,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   await app.register(swagger, { openapi, transform: jsonSchemaTransform })
   healthRoutes(app, options)
+  dashboardPage(app)
   await app.register(async (guarded) => {
     guardRoutes(guarded, options.access)
     alertRoutes(guarded, options)
@@ -64,6 +67,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     statsRoutes(guarded, options)
     searchRoutes(guarded, options)
     cacheRoutes(guarded, options)
+    eventRoutes(guarded, options)
+    dashboardRoutes(guarded, options)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app
