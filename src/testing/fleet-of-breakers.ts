@@ -84,10 +84,19 @@ export function fleetOfBreakers({ instances: count, ...options }: TestedFleetOpt
   return fleet
 }
 
-function testedInstance(
+export interface TestedInstanceOptions extends Pick<
+  TestedFleetOptions,
+  'random' | 'log' | 'now' | 'epoch' | 'options'
+> {
+  /** Its gate may have changed. */
+  readonly changed?: () => void
+}
+
+/** One instance that joins the log. */
+export function testedInstance(
   name: string,
   clock: Clock,
-  { random, options, ...of }: Omit<TestedFleetOptions, 'instances'>,
+  { random, options, changed = () => {}, ...of }: TestedInstanceOptions,
 ): TestedInstance {
   const readings: Reading[] = []
   const transitions: TimedTransition[] = []
@@ -104,9 +113,11 @@ function testedInstance(
         registry.all.get(breaker)?.onChange(before, after)
         const transition = fleetTransition(breaker, before, after, event, clock.now())
         if (transition !== undefined) transitions.push({ ...transition, trueAt: trueNow() })
+        changed()
       },
       onLink(link) {
         for (const breaker of registry.all.values()) breaker.onLink(link)
+        changed()
       },
     },
   )
@@ -119,7 +130,10 @@ function testedInstance(
     get closed() {
       return !alive
     },
-    emit: (transition) => void transitions.push({ ...transition, trueAt: trueNow() }),
+    emit(transition) {
+      transitions.push({ ...transition, trueAt: trueNow() })
+      changed()
+    },
     successor: (retired) => registry.get(retired.name),
     current: (breaker) => registry.all.get(breaker),
   }

@@ -19,7 +19,25 @@ export interface SimulatedLogOptions {
   readonly latencyMs?: { readonly min: number; readonly max: number }
   /** How long a member waits for an answer that does not come, in ms; 1,000. */
   readonly answerMs?: number
+  /** Hears of each fault at the moment that it takes effect: a message that was to be lost may never come. */
+  readonly onFault?: (kind: LogFault, instance: string) => void
 }
+
+/** What can go wrong between an instance and the log, and with the log itself. */
+export type LogFault =
+  | 'delay'
+  | 'loss'
+  | 'duplication'
+  | 'reordering'
+  | 'partition'
+  | 'partitionIn'
+  | 'partitionOut'
+  | 'lostAnswer'
+  | 'lateAppend'
+  | 'rewind'
+
+/** How long a client takes to notice that it hears nothing any more, not even heartbeats, in ms. */
+const noticeMs = 5_000
 
 /**
  * A log of one fleet whose faults are in the test's hands: what a network, a server and a replicated store can do to the
@@ -41,6 +59,10 @@ export interface SimulatedLog extends EventLog {
   swapMessages(instance: string, pairs: number): void
   /** From now on whatever this instance appends and hears takes so many ms longer, each way; until it is healed. */
   slow(instance: string, ms: number): void
+  /** Nothing reaches this instance any more, which it notices after 5 s, while what it sends arrives; until it is healed. */
+  deafen(instance: string): void
+  /** Nothing that this instance sends arrives, while it hears everything; until it is healed. */
+  mute(instance: string): void
   /** This instance hears the last message once more. */
   repeatLast(instance: string): void
   /** While true, the log stores and acknowledges a second winner of a race, as replicated JetStream before 2.10 can. */
@@ -79,6 +101,8 @@ interface Harm {
   /** What comes only after the next one. */
   keptBack: StoredMessage | undefined
   slowerByMs: number
+  deaf: boolean
+  mute: boolean
 }
 
 const unharmed: Readonly<Harm> = Object.freeze({
@@ -88,10 +112,12 @@ const unharmed: Readonly<Harm> = Object.freeze({
   pairsToSwap: 0,
   keptBack: undefined,
   slowerByMs: 0,
+  deaf: false,
+  mute: false,
 })
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
-  const { clock, random, latencyMs = { min: 0, max: 0 }, answerMs = 1_000 } = options
+  const { clock, random, latencyMs = { min: 0, max: 0 }, answerMs = 1_000, onFault = () => {} } = options
   const members = new Map<string, Member>()
   const topics = new Map<string, StoredMessage[]>()
   const late: (() => void)[] = []
@@ -134,12 +160,17 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     loseMessages: (instance, count) => void (memberOf(instance).messagesToLose += count),
     swapMessages: (instance, pairs) => void (memberOf(instance).pairsToSwap += pairs),
     slow: (instance, ms) => void (memberOf(instance).slowerByMs = ms),
+    deafen: (instance) => deafen(memberOf(instance)),
+    mute: (instance) => void (memberOf(instance).mute = true),
     repeatLast(instance) {
       const member = memberOf(instance)
       const last = retained().findLast((message) => message.seq <= member.readSeq)
-      if (last !== undefined) send(member, () => member.follower.onMessage(last))
+      if (last === undefined) return
+      onFault('duplication', instance)
+      send(member, () => member.follower.onMessage(last))
     },
     rewind(toSeq = 0) {
+      onFault('rewind', '')
       epoch++
       seq = toSeq
       archive.push((archive.at(-1) ?? []).filter((message) => message.seq <= toSeq))
@@ -166,7 +197,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
         return log.stored(topic)
       },
       broadcast(channel, data) {
-        if (!member.up) return
+        if (!member.up || member.mute) return
         for (const other of members.values()) {
           if (other !== member) send(other, () => other.heard.get(channel)?.forEach((hear) => hear(data)))
         }
@@ -184,9 +215,19 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     }
   }
 
+  function deafen(member: Member): void {
+    member.deaf = true
+    const { session } = member
+    clock.setTimeout(() => {
+      if (member.deaf && member.session === session) disconnect(member, 'no heartbeat')
+    }, noticeMs)
+  }
+
   function heal(member: Member): void {
-    const { keptBack } = member
+    const { keptBack, deaf } = member
     Object.assign(member, unharmed)
+    // It hears again, and that it has missed something.
+    if (deaf) disconnect(member, 'there is a gap')
     if (member.up && keptBack !== undefined) hand(member, keptBack)
     connect(member)
   }
@@ -212,6 +253,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   function disconnect(member: Member, why: string): void {
     if (!member.up) return
+    if (why === 'cut') onFault('partition', member.instance)
     member.up = false
     member.session++
     member.keptBack = undefined
@@ -228,7 +270,12 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     const { session } = member
     if (member.appendsToHold > 0) {
       member.appendsToHold--
+      onFault('lateAppend', member.instance)
       late.push(() => store(message))
+      return unanswered()
+    }
+    if (member.mute) {
+      onFault('partitionOut', member.instance)
       return unanswered()
     }
     await clock.sleep(latency(member))
@@ -238,6 +285,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     if (member.session !== session) return unanswered()
     if (member.answersToLose > 0) {
       member.answersToLose--
+      onFault('lostAnswer', member.instance)
       return unanswered()
     }
     return answer
@@ -265,6 +313,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   function deliver(member: Member, message: StoredMessage): void {
     if (member.messagesToLose > 0) {
       member.messagesToLose--
+      onFault('loss', member.instance)
       return
     }
     const { keptBack } = member
@@ -275,7 +324,9 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       return
     }
     hand(member, message)
-    if (keptBack !== undefined) hand(member, keptBack)
+    if (keptBack === undefined) return
+    onFault('reordering', member.instance)
+    hand(member, keptBack)
   }
 
   function hand(member: Member, message: StoredMessage): void {
@@ -287,6 +338,8 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   /** In order, after the latency; lost when the link is cut meanwhile. */
   function send(member: Member, call: () => void): void {
+    if (member.deaf) return onFault('partitionIn', member.instance)
+    if (member.slowerByMs > 0) onFault('delay', member.instance)
     const { underWay } = member
     member.due = Math.max(member.due, clock.monotonic() + latency(member))
     underWay.push(call)

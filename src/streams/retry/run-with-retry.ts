@@ -1,25 +1,14 @@
-import { channel } from 'node:diagnostics_channel'
 import { classify, type ClassifiedError } from '../../kernel/classify.ts'
 import { TimeoutError } from '../../kernel/errors.ts'
 import { withTimeout } from '../../kernel/timeout.ts'
-import { unheeded } from '../../kernel/unheeded.ts'
 import { type Attempt, LazyAttempt } from './attempt.ts'
 import { joinSignals } from './join-signals.ts'
-import type { RetryNotice, RetryPlan } from './retry-policy.ts'
+import type { RetryPlan } from './retry-policy.ts'
+import { afterFailedAttempt, type AttemptError, newRetryRun, rememberError, type RetryRun } from './retry-run.ts'
 
 export type { Attempt } from './attempt.ts'
 
 export type RetryWork<T> = (attempt: Attempt) => Promise<T> | T
-
-/** An attempt that failed. */
-export interface AttemptError {
-  /** Milliseconds since the epoch. */
-  readonly at: number
-  readonly error: ClassifiedError
-}
-
-/** The errors of so many attempts are kept, the newest. */
-export const attemptErrorsMax = 100
 
 /** What came of a call. */
 export type RetryResult<T> =
@@ -76,31 +65,13 @@ export async function retryAfterFirst<T>(plan: RetryPlan, work: RetryWork<T>, er
 }
 
 /** One call. */
-interface Run<T> {
-  readonly plan: RetryPlan
+interface Run<T> extends RetryRun {
   readonly work: RetryWork<T>
   readonly signal: AbortSignal | undefined
-  /** Monotonic. */
-  readonly deadlineAt: number
-  attempts: number
-  previousDelayMs: number | undefined
-  /** What the work threw last. */
-  last: { readonly error: ClassifiedError; readonly thrown: unknown } | undefined
-  readonly attemptErrors: AttemptError[]
 }
 
 function startRun<T>(plan: RetryPlan, work: RetryWork<T>, signal: AbortSignal | undefined): Run<T> {
-  const deadlineAt = plan.deadlineMs === undefined ? Infinity : plan.clock.monotonic() + plan.deadlineMs
-  return {
-    plan,
-    work,
-    signal,
-    deadlineAt,
-    attempts: 0,
-    previousDelayMs: undefined,
-    last: undefined,
-    attemptErrors: [],
-  }
+  return { ...newRetryRun(plan), work, signal }
 }
 
 async function attemptUntilDone<T>(run: Run<T>): Promise<RetryResult<T>> {
@@ -150,48 +121,14 @@ async function settle<T>(work: RetryWork<T>, attempt: Attempt): Promise<AttemptO
 
 /** What follows from a failed attempt: the end of the call, or, after a wait, `undefined` for one more attempt. */
 async function giveUpOrWait<T>(run: Run<T>, thrown: unknown): Promise<RetryResult<T> | undefined> {
-  const { plan } = run
   if (run.signal?.aborted) return endedByCaller(run)
-  const now = plan.clock.now()
-  const error = classify(thrown, { now, ...(plan.classify === undefined ? {} : { classify: plan.classify }) })
-  run.last = { error, thrown }
-  remember(run, { at: now, error })
-  const delayMs = delayAfter(run, error)
-  const gaveUp = reasonToGiveUp(run, error, delayMs)
-  if (gaveUp !== undefined) return ended(run, { ...error, gaveUp }, thrown)
-  run.previousDelayMs = delayMs
-  announce(plan, { attempt: run.attempts, error, delayMs })
+  const { error, delayMs } = afterFailedAttempt(run, thrown)
+  if (error.gaveUp !== undefined) return ended(run, error, thrown)
   await wait(run, delayMs)
   if (run.signal?.aborted) return endedByCaller(run)
   // The wait may have taken longer than it was to.
-  return plan.clock.monotonic() >= run.deadlineAt ? ended(run, { ...error, gaveUp: 'deadline' }, thrown) : undefined
-}
-
-function remember<T>(run: Run<T>, failed: AttemptError): void {
-  if (run.attemptErrors.length === attemptErrorsMax) run.attemptErrors.shift()
-  run.attemptErrors.push(failed)
-}
-
-function delayAfter<T>({ plan, attempts, previousDelayMs }: Run<T>, error: ClassifiedError): number {
-  const delayMs = plan.backoff(attempts, previousDelayMs)
-  return Math.min(plan.maxDelayMs, Math.max(delayMs, error.retryAfterMs ?? 0))
-}
-
-/** The budget comes last, since asking it spends from it. */
-function reasonToGiveUp<T>(run: Run<T>, error: ClassifiedError, delayMs: number): ClassifiedError['gaveUp'] {
-  const { plan } = run
-  if (!error.retryable) return 'final'
-  if (run.attempts >= plan.maxAttempts) return 'attempts'
-  if (run.deadlineAt !== Infinity && plan.clock.monotonic() + delayMs >= run.deadlineAt) return 'deadline'
-  if (plan.budget !== undefined && !plan.budget.tryRetry()) return 'budget'
-  return undefined
-}
-
-const retries = channel('switchgear:retry')
-
-function announce(plan: RetryPlan, notice: RetryNotice): void {
-  if (retries.hasSubscribers) retries.publish(notice)
-  if (plan.onRetry !== undefined) unheeded(() => plan.onRetry?.(notice))
+  const isOver = run.plan.clock.monotonic() >= run.deadlineAt
+  return isOver ? ended(run, { ...error, gaveUp: 'deadline' }, thrown) : undefined
 }
 
 async function wait<T>({ plan, signal }: Run<T>, delayMs: number): Promise<void> {
@@ -214,7 +151,7 @@ function endedByCaller<T>(run: Run<T>): RetryResult<T> {
 /** The last error of the work says more than that the time was over. */
 function endedByDeadline<T>(run: Run<T>, timeout: TimeoutError): RetryResult<T> {
   const overdue = classify(timeout)
-  remember(run, { at: run.plan.clock.now(), error: overdue })
+  rememberError(run, { at: run.plan.clock.now(), error: overdue })
   const { error, thrown } = run.last ?? { error: overdue, thrown: timeout }
   return ended(run, { ...error, gaveUp: 'deadline' }, thrown)
 }
