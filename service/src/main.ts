@@ -2,6 +2,8 @@
 import { createRequire } from 'node:module'
 import { defineCommand, runMain } from 'citty'
 import { ConfigError } from 'switchgear'
+import { startDemoFleet } from './demo/demo-fleet.ts'
+import { demoMessage } from './demo/demo-message.ts'
 import { serve } from './serve.ts'
 import { readSettings } from './settings.ts'
 import { startMessage } from './start-message.ts'
@@ -17,10 +19,27 @@ const serveCommand = defineCommand({
   run: () => runService().catch(fail),
 })
 
+const demoCommand = defineCommand({
+  meta: {
+    name: 'demo',
+    description:
+      'Watch a fleet of three instances with made-up traffic, and a dependency that fails on a schedule. Needs no servers, sends nothing, keeps nothing',
+  },
+  args: {
+    port: {
+      type: 'string',
+      valueHint: 'n',
+      description: "Where the first instance's dashboard is; 0: any",
+      default: '3000',
+    },
+  },
+  run: ({ args }) => runDemo(args.port).catch(fail),
+})
+
 await runMain(
   defineCommand({
     meta: { name: 'switchgear-service', version, description: 'The alert notification service that embeds switchgear' },
-    subCommands: { serve: serveCommand },
+    subCommands: { serve: serveCommand, demo: demoCommand },
   }),
 )
 
@@ -28,16 +47,31 @@ async function runService(): Promise<void> {
   const settings = readSettings(process.env)
   const service = await serve(settings)
   const store = settings.databaseUrl === undefined ? `${settings.dataDir} (embedded)` : 'PostgreSQL'
-  // The process ends by itself when the service has let go of everything: nothing is cut short by an exit.
+  stopWhenTold(() => service.stop())
+  say(startMessage({ ...service, store, needsToken: settings.tokens.length > 0 }))
+}
+
+async function runDemo(given: string): Promise<void> {
+  const { port, logLevel } = readSettings({ PORT: given, LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error' })
+  const fleet = await startDemoFleet({ port, logLevel })
+  stopWhenTold(() => fleet.stop())
+  say(demoMessage(fleet.urls))
+}
+
+/** The process ends by itself when everything is let go of: nothing is cut short by an exit. */
+function stopWhenTold(end: () => Promise<void>): void {
   const stop = (): void => {
-    service.stop().catch(fail)
+    end().catch(fail)
     // Who asks twice does not want to wait.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
-  // Whoever reads it may ask for the end at once.
-  process.stdout.write(`${startMessage({ ...service, store, needsToken: settings.tokens.length > 0 })}\n`)
+}
+
+/** To be called last: whoever reads it may ask for the end at once. */
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
 }
 
 function fail(error: unknown): void {

@@ -23,7 +23,9 @@ import { createOpened, type Opened } from './opened.ts'
 import { accessBy } from './routes/access.ts'
 import { createServer } from './routes/server.ts'
 import type { Settings } from './settings.ts'
+import type { SharedParts } from './shared-parts.ts'
 import { type AlertStore, type AlertStoreOptions, openAlertStore } from './store/alert-store.ts'
+import type { Database } from './store/database.ts'
 import { openPglite } from './store/pglite.ts'
 import { openPostgres } from './store/postgres.ts'
 
@@ -42,19 +44,19 @@ export interface Service {
  * Opens everything, in the order in which it depends on each other, and listens.
  * @throws ConfigError before anything is opened, for what the settings or the configuration get wrong.
  */
-export async function serve(settings: Settings): Promise<Service> {
+export async function serve(settings: Settings, shared?: SharedParts): Promise<Service> {
   const config = await loadConfig(settings.configFile)
   // Without a configuration nobody asked for mail to made-up addresses, also where mail is set up.
   const organizations = organizationsOf(config.file, config.path === undefined ? {} : settings)
   const logger = createLogger(settings.logLevel, { fleet: settings.fleet, instance: settings.instance })
-  const engine = await openEngine(config, settings, logger)
+  const engine = await openEngine(config, settings, logger, shared)
   warn(config, settings, logger)
 
   const opened = createOpened()
   opened.add(() => logger.flush())
   opened.add(() => engine.gear.close())
   try {
-    return await start({ settings, config, organizations, logger, engine, opened })
+    return await start({ settings, shared, config, organizations, logger, engine, opened })
   } catch (error) {
     await opened.letGo().catch((failed: unknown) => logger.error({ error: failed }, 'not all was let go of'))
     throw error
@@ -63,6 +65,7 @@ export async function serve(settings: Settings): Promise<Service> {
 
 interface Parts {
   readonly settings: Settings
+  readonly shared: SharedParts | undefined
   readonly config: LoadedConfig
   readonly organizations: Organizations
   readonly logger: ServiceLogger
@@ -71,19 +74,19 @@ interface Parts {
   readonly opened: Opened
 }
 
-async function start({ settings, config, organizations, logger, engine, opened }: Parts): Promise<Service> {
+async function start({ settings, shared, config, organizations, logger, engine, opened }: Parts): Promise<Service> {
   const { cache, deadLetters } = engine.gear
   const invalidations = cacheInvalidations({ cache, logger })
   opened.add(() => invalidations.stop())
   const live = startLiveView({ gear: engine.gear, organizations, logger })
   opened.add(() => live.stop())
-  const store = await openStore(settings, logger, { onChange: invalidations.changed, onSettled: live.settled })
+  const store = await openStore(settings, shared, logger, { onChange: invalidations.changed, onSettled: live.settled })
   opened.add(() => store.close())
   await checkDeadLetters(deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
   opened.add(() => http.close())
-  const channels = openChannels(settings, http)
+  const channels = shared?.channels ?? openChannels(settings, http)
   opened.add(() => Promise.all(Object.values(channels).map((channel) => channel.close())))
   const parts = { store, engine, organizations, channels, holds: createHolds(), logger, opened }
   const dispatcher = startDelivery(parts)
@@ -131,9 +134,14 @@ async function listen(app: FastifyInstance, settings: Settings): Promise<string>
 }
 
 /** The engine, and its stores, which are the engine's to close. */
-async function openEngine({ file }: LoadedConfig, settings: Settings, logger: ServiceLogger): Promise<Engine> {
+async function openEngine(
+  { file }: LoadedConfig,
+  settings: Settings,
+  logger: ServiceLogger,
+  shared: SharedParts | undefined,
+): Promise<Engine> {
   const { fleet, instance } = settings
-  const stores = openStores(settings, logger)
+  const stores = shared?.engine ?? openStores(settings, logger)
   try {
     return createEngine(file.engine ?? {}, { fleet, instance, logger, ...stores })
   } catch (error) {
@@ -144,14 +152,17 @@ async function openEngine({ file }: LoadedConfig, settings: Settings, logger: Se
 
 async function openStore(
   settings: Settings,
+  shared: SharedParts | undefined,
   logger: ServiceLogger,
   hears: Pick<AlertStoreOptions, 'onChange' | 'onSettled'>,
 ): Promise<AlertStore> {
-  const database =
-    settings.databaseUrl === undefined
-      ? await openPglite(settings.dataDir)
-      : openPostgres(settings.databaseUrl, (error) => logger.warn({ error }, 'a connection to the store was lost'))
+  const database = shared?.database ?? (await openDatabase(settings, logger))
   return openAlertStore(database, { worker: settings.instance, ...hears })
+}
+
+async function openDatabase({ databaseUrl, dataDir }: Settings, logger: ServiceLogger): Promise<Database> {
+  if (databaseUrl === undefined) return openPglite(dataDir)
+  return openPostgres(databaseUrl, (error) => logger.warn({ error }, 'a connection to the store was lost'))
 }
 
 function openChannels(settings: Settings, http: HttpSender): Channels {

@@ -25,7 +25,7 @@ export interface Engine {
  */
 export function createEngine(
   config: EngineConfig,
-  options: Pick<SwitchgearOptions, 'fleet' | 'instance' | 'logger' | 'deadLetters' | 'cache' | 'limiter'>,
+  options: Pick<SwitchgearOptions, 'fleet' | 'instance' | 'logger' | 'log' | 'deadLetters' | 'cache' | 'limiter'>,
 ): Engine {
   const given = { default: {}, ...config.breakers }
   const breakers = Object.fromEntries(Object.entries(given).map(([name, of]) => [name, withJudge(of)]))
