@@ -38,6 +38,16 @@ export { limit, type LimitedOptions } from './streams/limiter/limit.ts'
 export type { Outcome } from './kernel/outcome.ts'
 export type { SafeCall } from './streams/safe-call/safe-call.ts'
 export type { SafeCallOptions } from './streams/safe-call/safe-call-options.ts'
+export { fromAsyncIterable } from './streams/pipeline/from-async-iterable.ts'
+export { retryWithJitter } from './streams/pipeline/retry-with-jitter.ts'
+export { withBreaker, type SubscriptionBreaker } from './streams/pipeline/with-breaker.ts'
+export {
+  batchesDefaults,
+  fromBatches,
+  type BatchHandling,
+  type Batches,
+  type BatchesOptions,
+} from './streams/pipeline/from-batches.ts'
 export { fromItemSource, SourceObservable, type SourceOptions } from './streams/pipeline/source-observable.ts'
 export { classify, type Classify, type ClassifiedError, type ErrorType } from './kernel/classify.ts'
 export type { Jitter } from './kernel/jitter.ts'
