@@ -9,6 +9,7 @@ import { type HttpSender, httpSender } from './channels/http-sender.ts'
 import { slackChannel } from './channels/slack.ts'
 import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
+import { keepLimits } from './config/keep-limits.ts'
 import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
 import { startLiveView } from './dashboard/live-view.ts'
@@ -84,6 +85,9 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => store.close())
   await checkDeadLetters(deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
+  const limits = keepLimits({ organizations, limiter: engine.gear.limiter, logger })
+  opened.add(() => limits.stop())
+  await limits.now()
   const http = httpSender({ allowPrivate: settings.webhookAllowPrivate })
   opened.add(() => http.close())
   const channels = shared?.channels ?? openChannels(settings, http)
@@ -94,7 +98,8 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => Promise.all([dispatcher, redrives].map((worker) => worker.drain(drainDeadlineMs))))
   const intake = alertIntake({
     organizations,
-    insert: (requests) => store.insert(requests),
+    store,
+    limiter: engine.gear.limiter,
     onStored: (destinations) => dispatcher.wake(destinations),
   })
   opened.add(() => intake.idle())
@@ -104,7 +109,8 @@ async function start({ settings, shared, config, organizations, logger, engine, 
     organizations,
     intake,
     store,
-    breakers: engine.gear.breakers,
+    gear: engine.gear,
+    limiter: engine.gear.limiter,
     deadLetters,
     redrives,
     dashboards: dashboards(store, cache),

@@ -66,10 +66,7 @@ export function readSettings(environment: Environment): Settings {
     webhookAllowPrivate: flag('WEBHOOK_ALLOW_PRIVATE', read('WEBHOOK_ALLOW_PRIVATE')),
     tokens: tokens(read('SWITCHGEAR_TOKENS')),
     logLevel: logLevel(read('LOG_LEVEL') ?? 'info'),
-    notActive: [
-      ...(read('NATS_URL') === undefined ? [] : ['NATS_URL']),
-      ...(redisUrls === undefined ? [] : ['REDIS_URL for limits']),
-    ],
+    notActive: read('NATS_URL') === undefined ? [] : ['NATS_URL'],
     ...(redisUrls === undefined ? {} : { redisUrls }),
     ...(databaseUrl === undefined ? {} : { databaseUrl: databaseUrl.href }),
     ...(slackWebhookUrl === undefined ? {} : { slackWebhookUrl: slackWebhookUrl.href }),

@@ -154,11 +154,7 @@ describe('the configuration', () => {
 
   it('is accepted with what has no effect yet, and the service says so', () => {
     const file = parseConfig(example, 'example')
-    expect(notActive(file, { notActive: ['NATS_URL'] })).toEqual([
-      'NATS_URL',
-      'organizations.acme.routes.0.groupBy',
-      'organizations.acme.limits',
-    ])
+    expect(notActive(file, { notActive: ['NATS_URL'] })).toEqual(['NATS_URL', 'organizations.acme.routes.0.groupBy'])
   })
 })
 
@@ -251,7 +247,7 @@ describe('the settings', () => {
   it('take one Redis, or several nodes of a Cluster', () => {
     expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({
       redisUrls: ['redis://a:6379'],
-      notActive: ['REDIS_URL for limits'],
+      notActive: [],
     })
     const { redisUrls } = readSettings({ REDIS_URL: 'redis://a:6379, rediss://u:p@b:6380' })
     expect(redisUrls).toEqual(['redis://a:6379', 'rediss://u:p@b:6380'])

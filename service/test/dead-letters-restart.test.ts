@@ -47,50 +47,53 @@ async function settingsFor(folder: string, letters: string, url: string): Promis
 const ends = { 'on disk': ['kill -9', 'SIGTERM'], 'in Redis': ['SIGTERM', 'kill -9'] } as const
 
 describe.each(['on disk', 'in Redis'] as const)('a redrive of letters %s', { timeout: 120_000 }, (letters) => {
-  it.each(ends[letters].slice(0, sized(1, 2)))('goes on after %s and a start, and delivers each letter', async (end) => {
-    const folder = mkdtempSync(join(tmpdir(), 'switchgear-redrive-'))
-    undo.push(() => rmSync(folder, { recursive: true, force: true }))
-    const endpoint = await slowEndpoint()
-    const settings = await settingsFor(folder, letters, endpoint.url)
-    const before = await startService(folder, settings)
-    undo.push(() => before.kill())
-    expect(await postAlerts(before.url, alerts)).toBe(202)
-    const dead = await settledAlerts(before.url, alerts, 30_000)
-    expect(dead.every(({ receivers }) => receivers.every(({ state }) => state === 'deadLettered'))).toBe(true)
-    endpoint.status = 200
-    const redriven = () => endpoint.requests.slice(alerts.length).map(({ headers }) => headers['webhook-id'])
-    const id = await lettersClient(before.url).redrive({ filter: {}, ratePerSecond: 40 })
-    await until('a part to be sent', () => (redriven().length >= 15 ? true : undefined))
-    if (end === 'SIGTERM') expect(await before.terminate()).toBe(0)
-    else await before.kill()
-    const sentBefore = redriven().length
-    expect(sentBefore).toBeLessThan(alerts.length)
+  it.each(ends[letters].slice(0, sized(1, 2)))(
+    'goes on after %s and a start, and delivers each letter',
+    async (end) => {
+      const folder = mkdtempSync(join(tmpdir(), 'switchgear-redrive-'))
+      undo.push(() => rmSync(folder, { recursive: true, force: true }))
+      const endpoint = await slowEndpoint()
+      const settings = await settingsFor(folder, letters, endpoint.url)
+      const before = await startService(folder, settings)
+      undo.push(() => before.kill())
+      expect(await postAlerts(before.url, alerts)).toBe(202)
+      const dead = await settledAlerts(before.url, alerts, 30_000)
+      expect(dead.every(({ receivers }) => receivers.every(({ state }) => state === 'deadLettered'))).toBe(true)
+      endpoint.status = 200
+      const redriven = () => endpoint.requests.slice(alerts.length).map(({ headers }) => headers['webhook-id'])
+      const id = await lettersClient(before.url).redrive({ filter: {}, ratePerSecond: 40 })
+      await until('a part to be sent', () => (redriven().length >= 15 ? true : undefined))
+      if (end === 'SIGTERM') expect(await before.terminate()).toBe(0)
+      else await before.kill()
+      const sentBefore = redriven().length
+      expect(sentBefore).toBeLessThan(alerts.length)
 
-    const startedAt = Date.now()
-    const after = await startService(folder, settings)
-    undo.push(() => after.kill())
-    const client = lettersClient(after.url)
-    const job = await until(
-      'the redrive to be done',
-      async () => {
-        const seen = await client.redriveOf(id)
-        return seen.state === 'done' ? seen : undefined
-      },
-      60_000,
-    )
-    process.stdout.write(
-      `${letters}, ${end}: ${sentBefore} of 60 sent before, done ${Date.now() - startedAt} ms after the start, ` +
-        `${redriven().length - 60} sent twice\n`,
-    )
-    expect(job).toMatchObject({ done: 60, total: 60, delivered: 60, failed: 0 })
-    expect(await client.letters()).toEqual([])
-    const seen = await settledAlerts(after.url, alerts, 10_000)
-    expect(seen.every(({ receivers }) => receivers.every(({ state }) => state === 'delivered'))).toBe(true)
-    expect(new Set(redriven()).size).toBe(60)
-    // What was between its send and its record when the process died is sent once more, under the same id.
-    expect(redriven().length - 60).toBeLessThanOrEqual(end === 'SIGTERM' ? 0 : lettersAtOnce)
-    expect(await after.terminate()).toBe(0)
-  })
+      const startedAt = Date.now()
+      const after = await startService(folder, settings)
+      undo.push(() => after.kill())
+      const client = lettersClient(after.url)
+      const job = await until(
+        'the redrive to be done',
+        async () => {
+          const seen = await client.redriveOf(id)
+          return seen.state === 'done' ? seen : undefined
+        },
+        60_000,
+      )
+      process.stdout.write(
+        `${letters}, ${end}: ${sentBefore} of 60 sent before, done ${Date.now() - startedAt} ms after the start, ` +
+          `${redriven().length - 60} sent twice\n`,
+      )
+      expect(job).toMatchObject({ done: 60, total: 60, delivered: 60, failed: 0 })
+      expect(await client.letters()).toEqual([])
+      const seen = await settledAlerts(after.url, alerts, 10_000)
+      expect(seen.every(({ receivers }) => receivers.every(({ state }) => state === 'delivered'))).toBe(true)
+      expect(new Set(redriven()).size).toBe(60)
+      // What was between its send and its record when the process died is sent once more, under the same id.
+      expect(redriven().length - 60).toBeLessThanOrEqual(end === 'SIGTERM' ? 0 : lettersAtOnce)
+      expect(await after.terminate()).toBe(0)
+    },
+  )
 
   it('finishes what is being sent when it is stopped, and does not send it again', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'switchgear-redrive-'))

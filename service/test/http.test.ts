@@ -7,11 +7,13 @@ import { until } from '../../test/servers/until.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 
+const plenty = { limit: 1_000_000, windowMs: 60_000 }
 const acme = {
   receivers: [
     { name: 'ops', channel: 'email', to: ['ops@acme.example'] },
     { name: 'room', channel: 'slack' },
   ],
+  limits: { alerts: plenty, email: plenty, slack: plenty },
   silences: [{ match: { type: 'silenced' }, until: '2099-01-01T00:00:00Z', by: 'ann', reason: 'migration' }],
 }
 const config = { organizations: { acme, globex: { receivers: [] } } }
@@ -341,6 +343,10 @@ describe('the description', () => {
       '/v1/alerts',
       '/v1/alerts/{id}',
       '/v1/breakers',
+      '/v1/breakers/{name}/disable',
+      '/v1/breakers/{name}/force-open',
+      '/v1/breakers/{name}/history',
+      '/v1/breakers/{name}/release',
       '/v1/cache',
       '/v1/cache/invalidate',
       '/v1/dead-letters',
@@ -350,6 +356,9 @@ describe('the description', () => {
       '/v1/dead-letters/stats',
       '/v1/dead-letters/unpark',
       '/v1/dead-letters/{id}',
+      '/v1/events',
+      '/v1/limits',
+      '/v1/limits/suggestions',
       '/v1/outbox',
       '/v1/redrives',
       '/v1/redrives/{id}',

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { OverCapacityError } from 'switchgear'
+import { memoryLimiter, OverCapacityError } from 'switchgear'
 import { describe, expect, it, vi } from 'vitest'
 import { organizationsOf } from '../src/config/organizations.ts'
 import { parseConfig } from '../src/config/load-config.ts'
@@ -173,10 +173,14 @@ describe('intake', () => {
     const file = parseConfig(JSON.stringify({ organizations: { acme: { receivers: [] } } }), 'test')
     const intake = alertIntake({
       organizations: organizationsOf(file, {}),
-      async insert(requests) {
-        inserted.push(...requests)
-        return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
+      store: {
+        async insert(requests) {
+          inserted.push(...requests)
+          return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
+        },
+        findKnown: async () => new Set(),
       },
+      limiter: memoryLimiter(),
       onStored: () => {},
     })
     expect(await intake.accept([draft, { ...draft, organization: 'globex' }])).toEqual({

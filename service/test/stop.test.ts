@@ -9,6 +9,7 @@ import { postAlerts, seeAlert, settledAlerts } from './servers/client.ts'
 import { deadPort, type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
 import { runService, startService } from './servers/service-process.ts'
 
+const plenty = { limit: 1_000_000, windowMs: 60_000 }
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
 const ends: (() => Promise<unknown> | void)[] = []
 afterEach(async () => {
@@ -28,7 +29,10 @@ function configured(
   const folder = makeFolder()
   const receivers = urls.map((url, index) => ({ name: `hook-${index}`, channel: 'webhook', url, secret }))
   const file = join(folder, 'switchgear.config.json')
-  writeFileSync(file, JSON.stringify({ organizations: { acme: { receivers } }, engine }))
+  writeFileSync(
+    file,
+    JSON.stringify({ organizations: { acme: { receivers, limits: { alerts: plenty, webhook: plenty } } }, engine }),
+  )
   return { folder, settings: { SWITCHGEAR_CONFIG: file, WEBHOOK_ALLOW_PRIVATE: '1' } }
 }
 

@@ -12,9 +12,8 @@ export function notActive(file: ConfigFile, settings: Pick<Settings, 'notActive'
   return [...settings.notActive, ...inFile]
 }
 
-function notActiveIn({ routes = [], limits }: OrganizationConfig): readonly string[] {
-  const grouping = routes.flatMap((route, index) =>
+function notActiveIn({ routes = [] }: OrganizationConfig): readonly string[] {
+  return routes.flatMap((route, index) =>
     route.groupBy === undefined && route.groupWaitMs === undefined ? [] : [`routes.${index}.groupBy`],
   )
-  return [...grouping, ...(limits === undefined ? [] : ['limits'])]
 }

@@ -1,6 +1,6 @@
 import type { Settings } from '../settings.ts'
 import { destinationOf, destinationOfMail, outboxDestination } from './destination.ts'
-import type { ConfigFile, Match, OrganizationConfig, ReceiverConfig, RouteConfig } from './schema.ts'
+import type { ConfigFile, LimitsConfig, Match, OrganizationConfig, ReceiverConfig, RouteConfig } from './schema.ts'
 
 /** An organization as the service works with it. */
 export interface Organization {
@@ -8,6 +8,8 @@ export interface Organization {
   readonly receivers: readonly Receiver[]
   readonly routes: readonly RouteConfig[]
   readonly silences: readonly Silence[]
+  /** Those of its own. */
+  readonly limits: LimitsConfig
   readonly maxAgeMs: number
   readonly dedupWindowMs: number
 }
@@ -65,6 +67,7 @@ function organization(
       by,
       reason,
     })),
+    limits: config.limits ?? {},
     maxAgeMs: config.maxAgeMs,
     dedupWindowMs: config.dedupWindowMs,
   }

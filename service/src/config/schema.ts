@@ -16,7 +16,8 @@ export interface OrganizationConfig {
   /** Without routes every receiver gets every alert. */
   readonly routes?: readonly RouteConfig[] | undefined
   readonly silences?: readonly SilenceConfig[] | undefined
-  readonly limits?: Readonly<Partial<Record<'alerts' | ReceiverConfig['channel'], LimitConfig | undefined>>> | undefined
+  /** Of its own; where it has none, those of the library hold. */
+  readonly limits?: LimitsConfig | undefined
   /** How long a message is worth sending, in ms from acceptance; 3,600,000. */
   readonly maxAgeMs: number
   /** How long a deduplication key is remembered, in ms; 300,000. */
@@ -52,6 +53,11 @@ export interface Match {
 }
 
 type OneOrMany<T> = T | readonly T[]
+
+/** What is limited: the alerts that are accepted, and the messages of each channel. */
+export type LimitName = 'alerts' | ReceiverConfig['channel']
+
+export type LimitsConfig = Readonly<Partial<Record<LimitName, LimitConfig | undefined>>>
 
 export interface LimitConfig {
   readonly limit: number
@@ -114,8 +120,8 @@ const silenceSchema: z.ZodType<SilenceConfig> = z.strictObject({
 })
 
 const limitSchema: z.ZodType<LimitConfig> = z.strictObject({
-  limit: z.number().int().min(1).max(1_000_000),
-  windowMs: duration,
+  limit: z.number().int().min(1).max(1_000_000_000),
+  windowMs: z.number().int().min(1).max(2_678_400_000),
 })
 
 const organizationSchema: z.ZodType<OrganizationConfig> = z.strictObject({

@@ -20,7 +20,7 @@ import type { Holds } from './holds.ts'
 import { classifyDelivery } from './judge-delivery.ts'
 
 export interface DeliverOptions {
-  readonly gear: Pick<Switchgear, 'safeCall'>
+  readonly gear: Pick<Switchgear, 'safeCall' | 'limiter'>
   readonly organizations: Organizations
   readonly channels: Channels
   readonly holds: Holds
@@ -74,7 +74,7 @@ export function deliverMessage(options: DeliverOptions): Deliver {
       return {
         record: { ...untouched(message), state: 'pending', dueInMs: movedWaitMs, destination: receiver.destination },
       }
-    if (isOutbox(receiver.destination)) return { record: intoOutbox(message, receiver) }
+    if (isOutbox(receiver.destination)) return { record: await intoOutbox(options, message, receiver) }
     return send(options, delivery, receiver)
   }
 }
@@ -93,6 +93,8 @@ async function send(options: DeliverOptions, delivery: Delivery, receiver: Recei
       {
         breaker: message.destination,
         retry: { ...retry, classify: classifyDelivery, onRetry: ({ error }) => log.failed(error.message) },
+        // Once a message: what was tried before has counted.
+        limit: message.attempts.length === 0 ? limitOf(message) : undefined,
         signal,
       },
       (call) => attempt(options, { delivery, receiver, log, recipients, expiresAt, signal: call.signal }),
@@ -224,7 +226,15 @@ function untouched({ id, attempts, reached, refused: by }: Claimed): Facts {
   return { id, attempts, reached, refused: by }
 }
 
-function intoOutbox(message: Claimed, receiver: Receiver): OutcomeRecord {
+/** Whose limit a message counts against, and which. */
+function limitOf({ alert, channel }: Claimed): { readonly key: string; readonly names: string } {
+  return { key: alert.organization, names: channel }
+}
+
+async function intoOutbox({ gear }: DeliverOptions, message: Claimed, receiver: Receiver): Promise<OutcomeRecord> {
+  const { key, names } = limitOf(message)
+  const { allowed } = await gear.limiter.check(key, names)
+  if (!allowed) return { ...untouched(message), state: 'refused', reason: 'rateLimited' }
   const outbox = outboxMessage(receiver, message.alert, message.id)
   return { ...untouched(message), state: 'delivered', reason: 'outbox', outbox }
 }

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { AlertDraft } from './alert-schema.ts'
 
-/** What two posts of the same alert have in common, in whatever order their keys came. */
-export function fingerprint(draft: AlertDraft): string {
+/** What two posts of the same alert, or of the same alerts, have in common, in whatever order their keys came. */
+export function fingerprint(posted: AlertDraft | readonly AlertDraft[]): string {
   return createHash('sha256')
-    .update(JSON.stringify(sorted(draft)))
+    .update(JSON.stringify(sorted(posted)))
     .digest('base64url')
 }
 

@@ -35,6 +35,12 @@ export function allow(caller: Caller, organization: string): void {
   throw new Problem(403, `the token is not one of organization "${organization}"`, { kind: 'foreign-organization' })
 }
 
+/** @throws Problem 403 when the caller is an organization. `does` completes "only an operator …". */
+export function operatorOnly(caller: Caller, does: string): void {
+  if (caller.kind === 'operator') return
+  throw new Problem(403, `only an operator ${does}`, { kind: 'operator-only' })
+}
+
 /**
  * The organization that a question is about: the one asked for, else the caller's own; none for an operator who asks for
  * all. @throws Problem 403

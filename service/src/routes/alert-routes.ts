@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { RateLimitedError } from 'switchgear'
+import { rateLimitHeaders } from 'switchgear/http'
 import { z } from 'zod'
 import { type AlertDraft, alertDraftSchema, alertDraftsSchema, alertsInRequestMax } from '../intake/alert-schema.ts'
-import { nameText } from '../intake/plain-text.ts'
+import { nameText, plainText } from '../intake/plain-text.ts'
 import type { AlertView } from '../store/find-alert.ts'
 import { alertViewSchema } from './alert-view-schema.ts'
 import { type Caller, allow, scopeOf } from './access.ts'
-import { check, checkBody, checkName } from './check-request.ts'
+import { check, checkAt, checkBody, checkName } from './check-request.ts'
 import { callerOf } from './guard-routes.ts'
 import { Problem } from './problem.ts'
 import { problemSchema } from './problem-schema.ts'
@@ -19,15 +21,28 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
     if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
     const drafts = checkDrafts(request)
     for (const { organization } of drafts) allow(caller, organization)
-    const acceptance = await intake.accept(drafts)
-    const place = Array.isArray(request.body) && acceptance.status !== 'accepted' ? `${acceptance.index}.` : ''
+    const acceptance = await intake.accept(drafts, requestKey(request))
+    const placeOf = (index: number): string => (Array.isArray(request.body) ? `${index}.` : '')
     switch (acceptance.status) {
       case 'accepted':
+        if (acceptance.decision !== undefined) reply.headers(rateLimitHeaders(acceptance.decision))
         return reply.code(202).send({ alerts: acceptance.alerts })
+      case 'limited':
+        throw new RateLimitedError(`"${acceptance.organization}"`, acceptance.decision)
       case 'conflict':
-        throw refusal(409, 'conflict', `${place}id`, `"${acceptance.id}" is the id of another alert`)
+        throw refusal(
+          409,
+          'conflict',
+          `${placeOf(acceptance.index)}id`,
+          `"${acceptance.id}" is the id of another alert`,
+        )
       case 'unknownOrganization':
-        throw refusal(422, 'unknown-organization', `${place}organization`, `"${acceptance.organization}" is not known`)
+        throw refusal(
+          422,
+          'unknown-organization',
+          `${placeOf(acceptance.index)}organization`,
+          `"${acceptance.organization}" is not known`,
+        )
     }
   })
   app.get<{ Params: { id: string }; Querystring: { organization?: string } }>(
@@ -46,10 +61,13 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
 function checkDrafts(request: FastifyRequest): readonly AlertDraft[] {
   const body = request.body
   if (Array.isArray(body)) return check(alertDraftsSchema, body)
-  const draft = checkBody(alertDraftSchema, request)
-  const key = request.headers['idempotency-key']
-  if (draft.id !== undefined || key === undefined) return [draft]
-  return [{ ...draft, id: checkName('idempotency-key', unquoted(String(key))) }]
+  return [checkBody(alertDraftSchema, request)]
+}
+
+/** Short enough that the place of an alert can be added to it. */
+function requestKey({ headers }: FastifyRequest): string | undefined {
+  const key = headers['idempotency-key']
+  return key === undefined ? undefined : checkAt('idempotency-key', plainText(120), unquoted(String(key)))
 }
 
 /** As the draft of the header has it, the key stands in quotation marks; most send it without. */
@@ -73,6 +91,9 @@ function one(found: readonly AlertView[], id: string, caller: Caller): AlertView
 
 const postSchema = {
   summary: `Takes in one alert, or up to ${alertsInRequestMax}: stored when it answers, all or none`,
+  headers: z.object({
+    'idempotency-key': z.string().optional().describe('The same request again gets the same answer, another one 409'),
+  }),
   body: z.union([alertDraftSchema, alertDraftsSchema]),
   response: {
     202: z.object({ alerts: z.array(z.object({ id: z.string(), duplicateOf: z.string().optional() })) }),

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { type Complaint, complaints } from '../config/check-shape.ts'
 import { nameText } from '../intake/plain-text.ts'
 import { Problem } from './problem.ts'
@@ -20,7 +20,14 @@ export function checkBody<T>(schema: z.ZodType<T>, { body, headers }: FastifyReq
 
 /** @throws Problem 400 */
 export function checkName(where: string, value: unknown): string {
-  return check(z.record(z.string(), nameText), { [where]: value })[where] ?? ''
+  return checkAt(where, nameText, value)
+}
+
+/** What does not stand in the body; `where` is its place in what is said. @throws Problem 400 */
+export function checkAt<T>(where: string, schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw invalid(complaints(result.error).map(({ message }) => ({ path: where, message })))
 }
 
 export function invalid(errors: readonly Complaint[]): Problem {

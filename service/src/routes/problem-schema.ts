@@ -6,5 +6,6 @@ export const problemSchema: z.ZodType = z.object({
   title: z.string(),
   status: z.number().int(),
   detail: z.string(),
+  'violated-policies': z.array(z.string()).optional(),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 })

@@ -1,4 +1,4 @@
-import type { BreakerState, Cache, DeadLetters, Logger } from 'switchgear'
+import type { Cache, DeadLetters, Limiter, Logger, Switchgear } from 'switchgear'
 import type { Dashboards } from '../cache/dashboards.ts'
 import type { Organizations } from '../config/organizations.ts'
 import type { LiveView } from '../dashboard/live-view.ts'
@@ -7,16 +7,14 @@ import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { Access } from './access.ts'
 
-/** The breakers that there are, by name. */
-export type BreakerList = ReadonlyMap<string, { readonly name: string; readonly state: BreakerState }>
-
 /** What the routes need. */
 export interface ServerOptions {
   readonly access: Access
   readonly organizations: Organizations
   readonly intake: AlertIntake
   readonly store: Pick<AlertStore, 'find' | 'outbox' | 'ping'>
-  readonly breakers: BreakerList
+  readonly gear: Pick<Switchgear, 'breaker' | 'breakers' | 'states'>
+  readonly limiter: Pick<Limiter, 'peek' | 'suggest'>
   readonly deadLetters: DeadLetters
   readonly redrives: Pick<RedriveDesk, 'start' | 'get' | 'list' | 'cancel'>
   readonly dashboards: Dashboards

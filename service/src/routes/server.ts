@@ -1,6 +1,8 @@
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { problemOf as refusalOf } from 'switchgear/http'
+import { RateLimitedError } from 'switchgear'
 import { parseJson } from '../json/parse-json.ts'
 import { guardRoutes } from './guard-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
@@ -11,6 +13,7 @@ import { dashboardPage, dashboardRoutes } from './dashboard-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { healthRoutes } from './health-routes.ts'
+import { limitRoutes } from './limit-routes.ts'
 import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
 import { problemOf } from './problem-of.ts'
@@ -43,13 +46,15 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.setValidatorCompiler(() => (value: unknown) => ({ value }))
   app.setSerializerCompiler(() => (value: unknown) => JSON.stringify(value))
   app.setErrorHandler((error, request, reply) => {
+    const refusal = error instanceof RateLimitedError ? refusalOf(error) : undefined
+    if (refusal !== undefined) return reply.code(refusal.status).headers(refusal.headers).send(refusal.body)
     const problem = problemOf(error)
     if (problem.status >= 500)
       options.logger.error(
         { error: problem.cause ?? problem, method: request.method, path: request.url },
         problem.message,
       )
-    void sendProblem(reply, problem)
+    return sendProblem(reply, problem)
   })
   app.setNotFoundHandler((request) => {
     throw new Problem(404, `there is nothing at ${request.method} ${request.url.split('?')[0] ?? ''}`)
@@ -62,6 +67,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     alertRoutes(guarded, options)
     outboxRoutes(guarded, options)
     breakerRoutes(guarded, options)
+    limitRoutes(guarded, options)
     deadLetterRoutes(guarded, options)
     redriveRoutes(guarded, options)
     statsRoutes(guarded, options)

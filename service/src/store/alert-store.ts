@@ -11,7 +11,7 @@ import type { Database } from './database.ts'
 import { type AlertView, findAlerts } from './find-alert.ts'
 import { findHolds, type Hold, keepHold } from './holds.ts'
 import { forgetTheOld } from './housekeeping.ts'
-import { areThere, type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
+import { findKnownAlerts, type Intake, insertAlerts, type NewAlert } from './insert-alerts.ts'
 import { migrate } from './migrations.ts'
 import { listOutbox, type OutboxPage } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes, type Settled } from './record-outcomes.ts'
@@ -39,7 +39,8 @@ export interface AlertStore {
   /** Whether this process is the only one that uses it. */
   readonly embedded: boolean
   insert(requests: readonly (readonly NewAlert[])[]): Promise<readonly Intake[]>
-  areThere(alerts: readonly NewAlert[]): Promise<readonly boolean[]>
+  /** Those that are there already under the ids that callers gave, by `alertKey`. */
+  findKnown(alerts: readonly NewAlert[]): Promise<ReadonlySet<string>>
   find(id: string, organization: string | undefined): Promise<readonly AlertView[]>
   claim(wanted: readonly Wanted[]): Promise<readonly Claimed[]>
   claimExpired(count: number): Promise<readonly Claimed[]>
@@ -119,7 +120,7 @@ function storeOver(
         )
       }
     },
-    areThere: (alerts) => areThere(database, alerts),
+    findKnown: (alerts) => findKnownAlerts(database, alerts),
     find: (id, organization) => findAlerts(database, id, organization),
     claim: (wanted) => claimMessages(database, worker, leaseMs, wanted),
     claimExpired: (count) => claimExpired(database, worker, leaseMs, count),

@@ -87,7 +87,15 @@ interface Known {
   readonly duplicateOf: string | null
 }
 
-const keyOf = (organization: string, id: string): string => `${organization}\0${id}`
+/** The same for no two alerts. */
+export function alertKey(organization: string, id: string): string {
+  return `${organization}\0${id}`
+}
+
+/** Which of these alerts stand in the store already, under the ids that callers gave, by `alertKey`. */
+export async function findKnownAlerts(database: Queryable, alerts: readonly NewAlert[]): Promise<ReadonlySet<string>> {
+  return new Set((await findKnown(database, alerts)).keys())
+}
 
 /** The alerts that already stand under the ids that callers gave. */
 async function findKnown(database: Queryable, alerts: readonly NewAlert[]): Promise<ReadonlyMap<string, Known>> {
@@ -101,7 +109,7 @@ async function findKnown(database: Queryable, alerts: readonly NewAlert[]): Prom
   )
   return new Map(
     rows.map((row) => [
-      keyOf(row['organization'] as string, row['id'] as string),
+      alertKey(row['organization'] as string, row['id'] as string),
       { fingerprint: row['fingerprint'] as string | null, duplicateOf: row['duplicate_of'] as string | null },
     ]),
   )
@@ -115,7 +123,7 @@ function decide(request: readonly NewAlert[], known: ReadonlyMap<string, Known>)
   const seen = new Map<string, string | undefined>()
   const fresh: NewAlert[] = []
   for (const [index, alert] of request.entries()) {
-    const key = keyOf(alert.organization, alert.id)
+    const key = alertKey(alert.organization, alert.id)
     const there = known.get(key)
     const fingerprint = there === undefined ? seen.get(key) : there.fingerprint
     if (there === undefined && !seen.has(key)) fresh.push(alert)
@@ -252,9 +260,9 @@ function answer(
   originals: ReadonlyMap<NewAlert, string>,
 ): Intake {
   if (decision.status === 'conflict') return decision
-  const firstOf = new Map(decision.fresh.map((alert) => [keyOf(alert.organization, alert.id), alert]))
+  const firstOf = new Map(decision.fresh.map((alert) => [alertKey(alert.organization, alert.id), alert]))
   const alerts = request.map((alert): AcceptedAlert => {
-    const key = keyOf(alert.organization, alert.id)
+    const key = alertKey(alert.organization, alert.id)
     const there = known.get(key)
     const duplicateOf =
       there === undefined ? originals.get(firstOf.get(key) ?? alert) : (there.duplicateOf ?? undefined)

@@ -75,6 +75,8 @@ export async function startOutsideWorld(): Promise<OutsideWorld> {
 /** How long an attempt at the host that hangs may take, in ms. */
 export const hangingTimeoutMs = 300
 
+const plenty = { limit: 1_000_000, windowMs: 60_000 }
+
 /** Three organizations whose receivers are in this world; each has one of its own that does not work. */
 export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld): object {
   const organization = (name: string, broken: object): object => ({
@@ -84,7 +86,7 @@ export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld):
       { name: 'hook', channel: 'webhook', url: `${hook.url}/${name}`, secret },
       broken,
     ],
-    limits: { alerts: { limit: 1_000_000, windowMs: 60_000 }, email: { limit: 1_000_000, windowMs: 60_000 } },
+    limits: { alerts: plenty, email: plenty, slack: plenty, webhook: plenty },
   })
   const impatient = {
     failureThreshold: 5,
