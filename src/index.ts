@@ -38,6 +38,16 @@ export { limit, type LimitedOptions } from './streams/limiter/limit.ts'
 export type { Outcome } from './kernel/outcome.ts'
 export type { SafeCall } from './streams/safe-call/safe-call.ts'
 export type { SafeCallOptions } from './streams/safe-call/safe-call-options.ts'
+export {
+  deliver,
+  type DeliverBreaker,
+  type Delivered,
+  type DeliverLimit,
+  type DeliverOptions,
+} from './streams/pipeline/deliver.ts'
+export { deliverDefaults } from './streams/pipeline/deliver-options.ts'
+export { destinationHolds, type DestinationHolds } from './streams/pipeline/destination-holds.ts'
+export type { Description, LetterSink } from './streams/dead-letters/write-dead-letter.ts'
 export { fromAsyncIterable } from './streams/pipeline/from-async-iterable.ts'
 export { retryWithJitter } from './streams/pipeline/retry-with-jitter.ts'
 export { withBreaker, type SubscriptionBreaker } from './streams/pipeline/with-breaker.ts'

@@ -38,7 +38,7 @@ export type Outcome<T> =
 /**
  * This side did not want it: over the caller's own limit, behind an open breaker, called off by the caller, past a bound
  * of this instance, or after its end. With `rateLimited`, `breakerOpen`, `overCapacity` and `closing` the work was never
- * called.
+ * called; but for `closing` of `deliver`, which also hands back what it had no time left for.
  */
 export interface Refused {
   readonly status: 'refused'

@@ -76,6 +76,11 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     return this.standing() ?? this.#tryAcquireGuarded()
   }
 
+  /** Whether every call passes at this moment: it is closed, or disabled. */
+  get passes(): boolean {
+    return this.admits || (this.retired && (this.host.current(this.name)?.admits ?? false))
+  }
+
   /** How long calls are refused from now on, in ms; `undefined` while one may pass or become the probe. Starts nothing. */
   refusedForMs(): number | undefined {
     if (this.admits || this.host.closed || this.retired || this.probe?.phase === 'held') return undefined

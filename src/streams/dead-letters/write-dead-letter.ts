@@ -2,7 +2,7 @@ import type { ClassifiedError } from '../../kernel/classify.ts'
 import { unheeded } from '../../kernel/unheeded.ts'
 import type { Letter, LetterDraft } from '../../ports/dead-letters.ts'
 import type { Logger } from '../../ports/logger.ts'
-import type { AttemptError } from '../retry/run-with-retry.ts'
+import type { AttemptError } from '../retry/retry-run.ts'
 
 /** A draft in which what failed, and when, is filled in where the describer does not say. */
 export type Description = Omit<LetterDraft, 'error'> & Partial<Pick<LetterDraft, 'error'>>

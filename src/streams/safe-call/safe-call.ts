@@ -1,16 +1,17 @@
-import { channel } from 'node:diagnostics_channel'
 import { classify, type ClassifiedError } from '../../kernel/classify.ts'
-import { BreakerOpenError, ClosedError, ConfigError, OverCapacityError } from '../../kernel/errors.ts'
-import { withTimeout } from '../../kernel/timeout.ts'
+import { BreakerOpenError, ConfigError } from '../../kernel/errors.ts'
 import { unheeded } from '../../kernel/unheeded.ts'
 import type { Call } from '../../machines/breaker-options.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Decision, Limiter } from '../../ports/limiter.ts'
 import type { Logger } from '../../ports/logger.ts'
 import type { Random } from '../../ports/random.ts'
-import type { Outcome, Refused } from '../../kernel/outcome.ts'
+import type { Outcome } from '../../kernel/outcome.ts'
 import type { RetryPolicy } from '../retry/retry-policy.ts'
 import { retryAfterFirst, type RetryResult, runWithRetry } from '../retry/run-with-retry.ts'
+import { askLimiter } from './ask-limiter.ts'
+import { boundedWork } from './bounded-work.ts'
+import { aborted, breakerOpen, closing, rateLimited, refusalOf } from './refusals.ts'
 import {
   checkWork,
   type LimitOptions,
@@ -18,6 +19,7 @@ import {
   type SafeCallPlan,
   safeCallReader,
 } from './safe-call-options.ts'
+import { tellOutcome } from './tell-outcome.ts'
 import { type Failure, type LetterSink, writeDeadLetter } from '../dead-letters/write-dead-letter.ts'
 
 /** As much of a breaker as `safeCall` needs. */
@@ -66,43 +68,22 @@ export function createSafeCall(parts: SafeCallParts): SafeCall {
     try {
       const plan = read(options)
       checkWork(work)
-      if (parts.isClosing()) return Promise.resolve(told(plan.breaker, closing))
-      if (plan.signal?.aborted) return Promise.resolve(told(plan.breaker, aborted))
+      if (parts.isClosing()) return Promise.resolve(tellOutcome(plan.breaker, closing))
+      if (plan.signal?.aborted) return Promise.resolve(tellOutcome(plan.breaker, aborted))
       const breaker = parts.breakerOf(plan.breaker)
       const waitMs = plan.endsWithRefusal ? breaker.refusedForMs() : undefined
-      if (waitMs !== undefined) return Promise.resolve(told(plan.breaker, openFor(waitMs)))
+      if (waitMs !== undefined) return Promise.resolve(tellOutcome(plan.breaker, breakerOpen(waitMs)))
       const call = perform(newRun(parts, plan, breaker, work))
       parts.track?.(call)
       return call
     } catch (error) {
-      return Promise.resolve(told(undefined, refusal(error) ?? unmade(error)))
+      return Promise.resolve(tellOutcome(undefined, refusalOf(error) ?? unmade(error)))
     }
   }
 }
 
-const closing: Refused = Object.freeze({ status: 'refused', reason: 'closing' })
-const aborted: Refused = Object.freeze({ status: 'refused', reason: 'aborted' })
-const overCapacity: Refused = Object.freeze({ status: 'refused', reason: 'overCapacity' })
-
-function openFor(retryAfterMs: number): Refused {
-  return { status: 'refused', reason: 'breakerOpen', retryAfterMs }
-}
-
-/** What this instance says of a call before its work is called. */
-function refusal(error: unknown): Refused | undefined {
-  if (error instanceof ClosedError) return closing
-  return error instanceof OverCapacityError ? overCapacity : undefined
-}
-
 function unmade<T>(error: unknown): Outcome<T> {
   return { status: 'failed', error: classify(error), attempts: 0, durationMs: 0 }
-}
-
-const calls = channel('switchgear:call')
-
-function told<T>(breaker: string | undefined, outcome: Outcome<T>): Outcome<T> {
-  if (calls.hasSubscribers) calls.publish({ breaker, outcome })
-  return outcome
 }
 
 /** One call. */
@@ -127,12 +108,12 @@ function newRun<T>(parts: SafeCallParts, plan: SafeCallPlan<T>, breaker: Guardin
 
 async function perform<T>(run: Run<T>): Promise<Outcome<T>> {
   const outcome = await performed(run).catch((error: unknown) => failed(run, classify(error)))
-  return told(run.plan.breaker, outcome)
+  return tellOutcome(run.plan.breaker, outcome)
 }
 
 async function performed<T>(run: Run<T>): Promise<Outcome<T>> {
   const { limit, retry } = run.plan
-  const decision = limit === undefined ? undefined : await askLimiter(run, limit)
+  const decision = limit === undefined ? undefined : await askFor(run, limit)
   if (decision?.allowed === false) return rateLimited(decision)
   run.deadlineAt = run.parts.clock.monotonic() + (retry.deadlineMs ?? Infinity)
   const result = await attemptAll(run)
@@ -141,30 +122,13 @@ async function performed<T>(run: Run<T>): Promise<Outcome<T>> {
   return result.aborted ? aborted : afterFailure(run, result)
 }
 
-/**
- * The limiter's decision; `undefined` when it cannot give one, since a broken limiter must not stop what it limits.
- * @throws ConfigError for a limit that cannot be meant
- */
-async function askLimiter<T>({ parts, plan, breaker }: Run<T>, limit: LimitOptions): Promise<Decision | undefined> {
+/** @throws ConfigError for a limit that cannot be meant */
+function askFor<T>({ parts, plan, breaker }: Run<T>, { key, names }: LimitOptions): Promise<Decision | undefined> {
   const { limiter, clock, logger } = parts
   if (limiter === undefined)
     throw new ConfigError('safeCall.limit', 'there is no limiter; give one to createSwitchgear')
-  try {
-    const ask = (): Promise<Decision> => limiter.check(limit.key, limit.names)
-    const decision = await withTimeout(ask, { clock, signal: plan.signal, what: 'the limiter' })
-    if (typeof decision.allowed !== 'boolean') throw new TypeError('the limiter gave no decision')
-    return decision
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    if (!plan.signal?.aborted) {
-      unheeded(() => logger.warn({ err: error, breaker: breaker.name, limit }, 'the limiter failed; the call goes on'))
-    }
-    return undefined
-  }
-}
-
-function rateLimited({ retryAfterMs }: Decision): Refused {
-  return { status: 'refused', reason: 'rateLimited', ...(typeof retryAfterMs === 'number' && { retryAfterMs }) }
+  const facts = { breaker: breaker.name }
+  return askLimiter({ limiter, key, names, clock, logger, signal: plan.signal, facts })
 }
 
 function giveBack({ limiter }: SafeCallParts, decision: Decision): void {
@@ -188,35 +152,22 @@ async function attemptAll<T>(run: Run<T>): Promise<Attempted<T>> {
 type Attempted<T> = { readonly ok: true; readonly value: T } | FailedResult
 
 function attempt<T>(run: Run<T>): Promise<T> {
-  const { breaker, plan } = run
+  const { breaker, plan, work, parts, deadlineAt } = run
+  const bounds = { clock: parts.clock, timeoutMs: plan.timeoutMs, deadlineAt, breaker: breaker.name }
   run.entered = false
   const guarded = (call: Call): Promise<T> | T => {
     run.entered = true
     run.attempts += 1
-    return bounded(run, call)
+    return boundedWork(work, call, bounds)
   }
   const signal = plan.signal ?? plan.retry.signal
   return breaker.run(guarded, signal === undefined ? undefined : { signal })
 }
 
-/** The breaker sees a timeout as the work's failure; so does it see the end of the deadline. */
-function bounded<T>({ breaker, parts, plan, work, deadlineAt }: Run<T>, call: Call): Promise<T> | T {
-  const leftMs = deadlineAt === Infinity ? Infinity : Math.max(1, deadlineAt - parts.clock.monotonic())
-  const timeoutMs = Math.min(plan.timeoutMs ?? Infinity, leftMs)
-  if (timeoutMs === Infinity) return work(call)
-  const { probe } = call
-  return withTimeout((timed) => work(probe === undefined ? timed : { signal: timed.signal, probe }), {
-    clock: parts.clock,
-    timeoutMs,
-    signal: call.signal,
-    what: `the work of a call through breaker "${breaker.name}"`,
-  })
-}
-
 /** The work has failed for good, or the breaker did not let it begin. */
 async function afterFailure<T>(run: Run<T>, result: FailedResult): Promise<Outcome<T>> {
   const { parts, plan } = run
-  const refused = run.attempts === 0 ? refusal(result.thrown) : undefined
+  const refused = run.attempts === 0 ? refusalOf(result.thrown) : undefined
   if (refused !== undefined) return refused
   const failure = run.entered || run.attempts === 0 ? result : lastOfTheWork(result)
   const { error } = failure
@@ -227,7 +178,7 @@ async function afterFailure<T>(run: Run<T>, result: FailedResult): Promise<Outco
   }
   if (letterId !== undefined) return { status: 'deadLettered', letterId, error, ...tally(run) }
   const wasRefused = run.attempts === 0 && result.thrown instanceof BreakerOpenError
-  return wasRefused && plan.deadLetter === undefined ? openFor(result.thrown.retryAfterMs) : failed(run, error)
+  return wasRefused && plan.deadLetter === undefined ? breakerOpen(result.thrown.retryAfterMs) : failed(run, error)
 }
 
 type FailedResult = RetryResult<unknown> & { readonly ok: false }

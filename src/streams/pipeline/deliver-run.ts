@@ -1,0 +1,451 @@
+import { classify, type ClassifiedError } from '../../kernel/classify.ts'
+import { durationMsMax } from '../../kernel/options.ts'
+import type { Outcome } from '../../kernel/outcome.ts'
+import { unheeded } from '../../kernel/unheeded.ts'
+import type { Timer } from '../../ports/clock.ts'
+import type { TakenItem } from '../../ports/item-source.ts'
+import type { Decision } from '../../ports/limiter.ts'
+import { writeDeadLetter } from '../dead-letters/write-dead-letter.ts'
+import { askLimiter } from '../safe-call/ask-limiter.ts'
+import { aborted, closing, overCapacity, rateLimited, refusalOf } from '../safe-call/refusals.ts'
+import { tellOutcome } from '../safe-call/tell-outcome.ts'
+import { Chain } from './chain.ts'
+import { attempt, type AttemptHost } from './deliver-attempts.ts'
+import type { DeliverBreaker, Delivered, DeliverPlan } from './deliver-options.ts'
+import { type AskedFor, Delivery } from './delivery.ts'
+import { Destination, type DestinationParts } from './destination.ts'
+import { FairLanes } from './fair-lanes.ts'
+import { type LimitGates, limitGates } from './limit-gates.ts'
+
+/** Where outcomes go. */
+export interface DeliverSink {
+  next(delivered: Delivered<unknown, unknown>): void
+  complete(): void
+  error(error: unknown): void
+}
+
+/** Where items come from, as far as it can be told something. */
+export interface DeliverFeed {
+  /** Set for a source that is asked. */
+  request?(count: number): void
+  close(): void
+}
+
+/** Items that wait too long are looked for no more often than this, in ms. */
+const sweepEveryMs = 10
+
+/** One subscription to `deliver`. A class, since it is what each item goes through. */
+export class DeliverRun implements AttemptHost {
+  readonly plan: DeliverPlan
+  isDraining = false
+  readonly #sink: DeliverSink
+  #feed: DeliverFeed | undefined
+  readonly #lanes: FairLanes<Delivery>
+  /** Each holds one of the places. */
+  readonly #inFlight = new Chain<Delivery>()
+  /** They never had a place, and are being dead-lettered or settled. */
+  readonly #leaving = new Chain<Delivery>()
+  readonly #limits: LimitGates
+  readonly #destinations = new Map<DeliverBreaker, Destination>()
+  readonly #parts: DestinationParts
+  /** That of items without a breaker, or of all where there is one. */
+  readonly #usual: Destination
+  #inHand = 0
+  /** Asked for, and not come. */
+  #asked = 0
+  #ended: { readonly error?: unknown } | undefined
+  #over = false
+  #pumping = false
+  #pumpPlanned = false
+  #sweep: { readonly timer: Timer; readonly at: number } | undefined
+  #drainTimer: Timer | undefined
+  readonly #stopListening: () => void
+
+  constructor(plan: DeliverPlan, sink: DeliverSink) {
+    this.plan = plan
+    this.#sink = sink
+    this.#lanes = new FairLanes(plan.ordered)
+    const { clock, holds, whenOpen } = plan
+    this.#limits = limitGates(clock, (gate) => this.#released(gate))
+    this.#parts = { clock, holds, waits: whenOpen === 'wait', onLets: (destination) => this.#released(destination) }
+    this.#usual = new Destination(plan.breaker, this.#parts)
+    const onDrain = (): void => this.drain()
+    const onAbort = (): void => this.#abortAll()
+    plan.signal?.addEventListener('abort', onDrain)
+    plan.retry.signal?.addEventListener('abort', onAbort)
+    this.#stopListening = () => {
+      plan.signal?.removeEventListener('abort', onDrain)
+      plan.retry.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** The source is there. */
+  open(feed: DeliverFeed): void {
+    this.#feed = feed
+    if (this.#over || this.isDraining) feed.close()
+    else this.#askForMore()
+  }
+
+  /** An item has come. */
+  take(item: unknown, taken?: TakenItem<unknown>): void {
+    if (taken !== undefined) this.#asked -= 1
+    if (this.#over) return this.#settle(taken, closing, () => {})
+    const { plan } = this
+    const delivery = new Delivery(item, taken, plan.clock.monotonic(), this.#usual)
+    this.#inHand += 1
+    if (this.isDraining) return this.end(delivery, closing)
+    try {
+      this.#place(delivery)
+    } catch (error) {
+      const refused = refusalOf(error)
+      return refused === undefined ? this.giveUp(delivery, classify(error)) : this.end(delivery, refused)
+    }
+    if (delivery.abort?.signal.aborted || plan.retry.signal?.aborted) return this.end(delivery, aborted)
+    if (taken === undefined && this.#inHand > plan.concurrency + plan.maxWaiting && !this.#makeRoom(delivery))
+      return this.end(delivery, overCapacity)
+    if (this.#mayStart(delivery)) return this.#start(delivery)
+    this.#lanes.add(delivery)
+    this.#watchAge(delivery)
+    this.#pump()
+  }
+
+  /** Nothing more comes. What is in hand has its outcomes first. */
+  sourceEnded(end: { readonly error?: unknown }): void {
+    this.#ended ??= end
+    this.#endIfDone()
+  }
+
+  drain(): void {
+    if (this.isDraining || this.#over) return
+    this.isDraining = true
+    this.#feed?.close()
+    for (const delivery of this.#lanes) this.#takeOut(delivery, closing)
+    for (const delivery of [...this.#inFlight]) if (delivery.call === undefined) this.end(delivery, closing)
+    this.#endIfDone()
+    if (this.#over) return
+    const handBack = (): void => {
+      for (const delivery of [...this.#inFlight, ...this.#leaving]) this.end(delivery, closing)
+    }
+    this.#drainTimer = this.plan.clock.setTimeout(handBack, this.plan.drainMs, { keepAlive: true })
+  }
+
+  /** Nobody wants to hear of outcomes any more: everything is called off, and handed back. */
+  abandon(): void {
+    if (this.#over) return
+    this.#stop()
+    this.#feed?.close()
+    for (const delivery of [...this.#lanes, ...this.#inFlight, ...this.#leaving]) {
+      if (delivery.over) continue
+      this.#stopDelivery(delivery)
+      this.#settle(delivery.taken, closing, () => {})
+    }
+  }
+
+  end(delivery: Delivery, outcome: Outcome<unknown>): void {
+    if (delivery.over) return
+    this.#stopDelivery(delivery)
+    if (delivery.chain === undefined) this.#leaving.push(delivery)
+    const { item, place } = delivery
+    const delivered: Delivered<unknown, unknown> = { ...outcome, item }
+    this.#sink.next(tellOutcome(place.breaker?.name, delivered))
+    this.#settle(delivery.taken, delivered, () => this.#left(delivery))
+  }
+
+  giveUp(delivery: Delivery, error: ClassifiedError): void {
+    const { plan } = this
+    const { deadLetter } = plan
+    if (delivery.isTrial) delivery.place.review()
+    delivery.isTrial = false
+    if (deadLetter === undefined) return this.end(delivery, { status: 'failed', error, ...this.#tally(delivery) })
+    if (delivery.chain === undefined) this.#leaving.push(delivery)
+    void this.#deadLetter(delivery, deadLetter, error)
+  }
+
+  async #deadLetter(
+    delivery: Delivery,
+    { queue, describe }: NonNullable<DeliverPlan['deadLetter']>,
+    error: ClassifiedError,
+  ): Promise<void> {
+    const failure = { error, attemptErrors: delivery.retry?.attemptErrors ?? [] }
+    const parts = { deadLetters: queue, logger: this.plan.logger }
+    const letterId = await writeDeadLetter(parts, (of) => describe(delivery.item, of), failure)
+    const facts = { error, ...this.#tally(delivery) }
+    if (letterId === undefined) this.end(delivery, { status: 'failed', ...facts })
+    else this.end(delivery, { status: 'deadLettered', letterId, ...facts })
+  }
+
+  putBack(delivery: Delivery): void {
+    if (this.isDraining) return this.end(delivery, closing)
+    this.#inFlight.remove(delivery)
+    delivery.call = undefined
+    delivery.waitsSince = this.plan.clock.monotonic()
+    this.#lanes.putBack(delivery)
+    this.#watchAge(delivery)
+    this.#planPump()
+  }
+
+  giveBack({ limit, attempts }: Delivery): void {
+    if (limit === undefined || attempts > 0) return
+    this.#refund(limit)
+    limit.isAllowed = false
+  }
+
+  expire(delivery: Delivery): void {
+    const last = delivery.retry?.last
+    const message = `it waited longer than maxAgeMs${last === undefined ? '' : `; before, it failed: ${last.error.message}`}`
+    this.giveUp(delivery, { type: 'expired', retryable: false, name: 'ExpiredError', message, cause: last?.thrown })
+  }
+
+  /** Where it goes, what it is limited by, how long it is worth sending; all of it the caller's to say, who may throw. */
+  #place(delivery: Delivery): void {
+    const { key, limit, maxAgeOf, acceptedAt, signalOf, clock } = this.plan
+    const { item } = delivery
+    if (key !== undefined) delivery.key = key(item)
+    if (!this.plan.hasOneDestination) delivery.place = this.#destinationOf(this.plan.breakerOf(item))
+    delivery.place.inHand += 1
+    if (limit !== undefined) delivery.limit = askedFor(limit, item, delivery.key)
+    if (maxAgeOf !== undefined) {
+      const ageMs = acceptedAt === undefined ? 0 : clock.now() - acceptedAt(item)
+      delivery.expiresAt = delivery.takenAt + maxAgeOf(item) - ageMs
+    }
+    const signal = signalOf?.(item)
+    if (signal === undefined) return
+    const listener = (): void => this.#abort(delivery)
+    delivery.abort = { signal, listener }
+    signal.addEventListener('abort', listener, { once: true })
+  }
+
+  #destinationOf(breaker: DeliverBreaker | undefined): Destination {
+    if (breaker === undefined) return this.#usual
+    const known = this.#destinations.get(breaker)
+    if (known !== undefined) return known
+    const made = new Destination(breaker, this.#parts)
+    this.#destinations.set(breaker, made)
+    return made
+  }
+
+  /** The places are all taken, and so are those to wait in: the key that has the most of them gives one up. */
+  #makeRoom({ key }: Delivery): boolean {
+    const last = this.#lanes.lastOfLongest(key)
+    if (last === undefined) return false
+    this.#takeOut(last, overCapacity)
+    return true
+  }
+
+  /** Whether it can have a place at once, past the lanes. */
+  #mayStart(delivery: Delivery): boolean {
+    if (this.#inFlight.size >= this.plan.concurrency || this.plan.ordered || this.#pumping) return false
+    return this.#lanes.isIdle && this.#inTheWay(delivery) === undefined
+  }
+
+  readonly #inTheWay = (delivery: Delivery): object | undefined => {
+    const { place, limit } = delivery
+    if (!place.lets) return place
+    return limit === undefined || limit.isAllowed || delivery.attempts > 0 ? undefined : this.#limits.inTheWay(limit.id)
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    while (!this.#over && this.#inFlight.size < this.plan.concurrency) {
+      const next = this.#lanes.next(this.#inTheWay)
+      if (next === undefined) break
+      this.#start(next)
+    }
+    this.#pumping = false
+    this.#askForMore()
+  }
+
+  /** Not at once: whoever says that something can be sent again is in the middle of something. */
+  #planPump(): void {
+    if (this.#pumpPlanned) return
+    this.#pumpPlanned = true
+    queueMicrotask(() => {
+      this.#pumpPlanned = false
+      if (!this.#over) this.#pump()
+    })
+  }
+
+  #released(obstacle: object): void {
+    this.#lanes.release(obstacle)
+    this.#planPump()
+  }
+
+  #start(delivery: Delivery): void {
+    this.#inFlight.push(delivery)
+    const { retry, waitsSince, limit } = delivery
+    if (retry !== undefined && waitsSince !== undefined) retry.deadlineAt += this.plan.clock.monotonic() - waitsSince
+    if (limit === undefined || limit.isAllowed || delivery.attempts > 0) return attempt(this, delivery)
+    delivery.isTrial = delivery.place.begin()
+    this.#limits.ask(limit.id)
+    void this.#askLimit(delivery, limit)
+  }
+
+  async #askLimit(delivery: Delivery, limit: AskedFor): Promise<void> {
+    const { plan } = this
+    if (plan.limit === undefined) return
+    const { key, names, id } = limit
+    let decision: Decision | undefined
+    try {
+      const { clock, logger } = plan
+      decision = await askLimiter({ limiter: plan.limit.limiter, key, names, clock, logger })
+    } catch (error) {
+      this.#limits.open(id)
+      if (!delivery.over) this.giveUp(delivery, classify(error))
+      return
+    }
+    limit.decision = decision
+    if (delivery.over) {
+      this.#limits.open(id)
+      return this.#refund(limit)
+    }
+    if (decision?.allowed === false) return this.#limited(delivery, limit, decision)
+    this.#limits.open(id)
+    limit.isAllowed = true
+    if (delivery.isTrial || delivery.place.lets) return attempt(this, delivery)
+    this.giveBack(delivery)
+    this.putBack(delivery)
+  }
+
+  #limited(delivery: Delivery, limit: AskedFor, decision: Decision): void {
+    limit.decision = undefined
+    if (delivery.isTrial) delivery.place.review()
+    delivery.isTrial = false
+    const { retryAfterMs } = decision
+    const isForEver = retryAfterMs === Infinity
+    if (isForEver) this.#limits.open(limit.id)
+    else this.#limits.refused(limit.id, retryAfterMs)
+    if (isForEver || this.plan.limit?.onLimited === 'refuse') this.end(delivery, rateLimited(decision))
+    else this.putBack(delivery)
+  }
+
+  #refund(limit: AskedFor): void {
+    const { decision } = limit
+    limit.decision = undefined
+    if (decision !== undefined) unheeded(() => this.plan.limit?.limiter.refund(decision))
+  }
+
+  #abort(delivery: Delivery): void {
+    if (delivery.over) return
+    this.#takeOut(delivery, aborted)
+  }
+
+  #abortAll(): void {
+    for (const delivery of [...this.#lanes, ...this.#inFlight, ...this.#leaving]) this.#abort(delivery)
+  }
+
+  /** Ends one that waits, or wherever it is. */
+  #takeOut(delivery: Delivery, outcome: Outcome<unknown>): void {
+    this.#lanes.remove(delivery)
+    this.end(delivery, outcome)
+  }
+
+  #stopDelivery(delivery: Delivery): void {
+    const { abort, backoff, call, limit, place, isTrial } = delivery
+    delivery.over = true
+    if (backoff !== undefined) this.plan.clock.clearTimeout(backoff)
+    abort?.signal.removeEventListener('abort', abort.listener)
+    if (limit !== undefined && delivery.attempts === 0) this.#refund(limit)
+    call?.abort()
+    delivery.isTrial = false
+    if (isTrial && !this.#over) place.review()
+  }
+
+  #tally({ attempts, takenAt }: Delivery): { readonly attempts: number; readonly durationMs: number } {
+    return { attempts, durationMs: this.plan.clock.monotonic() - takenAt }
+  }
+
+  #settle(taken: TakenItem<unknown> | undefined, outcome: Outcome<unknown>, done: () => void): void {
+    if (taken === undefined) return done()
+    try {
+      const settled = taken.settle(outcome)
+      if (settled instanceof Promise) settled.then(done, done)
+      else done()
+    } catch {
+      done()
+    }
+  }
+
+  #left(delivery: Delivery): void {
+    const hadPlace = delivery.chain === this.#inFlight
+    delivery.chain?.remove(delivery)
+    if (hadPlace) this.#lanes.left(delivery)
+    this.#inHand -= 1
+    this.#leave(delivery.place)
+    if (this.#over) return
+    if (this.#ended !== undefined || this.isDraining) this.#endIfDone()
+    if (this.#lanes.size > 0) this.#pump()
+    else this.#askForMore()
+  }
+
+  #leave(place: Destination): void {
+    place.inHand -= 1
+    if (place.inHand > 0 || place.breaker === undefined || place === this.#usual) return
+    place.close()
+    this.#destinations.delete(place.breaker)
+  }
+
+  #askForMore(): void {
+    const { concurrency, maxWaiting, hasOneDestination } = this.plan
+    if (this.#feed?.request === undefined || this.#over || this.isDraining || this.#ended !== undefined) return
+    // What cannot be sent is better off where it is.
+    if (hasOneDestination && this.#inHand > 0 && !this.#usual.isLetting) return
+    const room = concurrency + maxWaiting - this.#inHand - this.#asked
+    if (room <= 0) return
+    this.#asked += room
+    this.#feed.request(room)
+  }
+
+  #watchAge({ expiresAt }: Delivery): void {
+    if (expiresAt === Infinity || (this.#sweep !== undefined && this.#sweep.at <= expiresAt)) return
+    this.#sweepAt(expiresAt)
+  }
+
+  #sweepAt(at: number): void {
+    const { clock } = this.plan
+    if (this.#sweep !== undefined) clock.clearTimeout(this.#sweep.timer)
+    const inMs = Math.min(durationMsMax, Math.max(0, at - clock.monotonic()))
+    this.#sweep = { at, timer: clock.setTimeout(() => this.#expireOld(), inMs, { keepAlive: true }) }
+  }
+
+  #expireOld(): void {
+    this.#sweep = undefined
+    const now = this.plan.clock.monotonic()
+    let earliest = Infinity
+    for (const delivery of this.#lanes) {
+      if (delivery.expiresAt > now) earliest = Math.min(earliest, delivery.expiresAt)
+      else {
+        this.#lanes.remove(delivery)
+        this.expire(delivery)
+      }
+    }
+    if (earliest !== Infinity && !this.#over) this.#sweepAt(Math.max(earliest, now + sweepEveryMs))
+  }
+
+  #endIfDone(): void {
+    if (this.#over || this.#inHand > 0 || (this.#ended === undefined && !this.isDraining)) return
+    this.#stop()
+    if (this.#ended?.error === undefined) this.#sink.complete()
+    else this.#sink.error(this.#ended.error)
+  }
+
+  /** Ends all timers and all listening. */
+  #stop(): void {
+    this.#over = true
+    this.#stopListening()
+    this.#limits.close()
+    this.#usual.close()
+    for (const destination of this.#destinations.values()) destination.close()
+    const { clock } = this.plan
+    if (this.#sweep !== undefined) clock.clearTimeout(this.#sweep.timer)
+    if (this.#drainTimer !== undefined) clock.clearTimeout(this.#drainTimer)
+  }
+}
+
+function askedFor(limit: NonNullable<DeliverPlan['limit']>, item: unknown, ofItem: string): AskedFor {
+  const key = limit.key === undefined ? ofItem : limit.key(item)
+  const { names } = limit
+  if (typeof names !== 'function') return { key, names, id: key, isAllowed: false, decision: undefined }
+  const ofNames = names(item)
+  return { key, names: ofNames, id: JSON.stringify([key, ofNames]), isAllowed: false, decision: undefined }
+}
