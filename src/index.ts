@@ -49,6 +49,8 @@ export { deliverDefaults } from './streams/pipeline/deliver-options.ts'
 export { destinationHolds, type DestinationHolds } from './streams/pipeline/destination-holds.ts'
 export type { Description, LetterSink } from './streams/dead-letters/write-dead-letter.ts'
 export { fromAsyncIterable } from './streams/pipeline/from-async-iterable.ts'
+export { deadLetter, deadLetterDefaults, type DeadLetterOptions } from './streams/pipeline/dead-letter.ts'
+export { rateLimit, rateLimitDefaults, type RateLimitOptions } from './streams/pipeline/rate-limit.ts'
 export { retryWithJitter } from './streams/pipeline/retry-with-jitter.ts'
 export { withBreaker, type SubscriptionBreaker } from './streams/pipeline/with-breaker.ts'
 export {

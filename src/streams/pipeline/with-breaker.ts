@@ -2,6 +2,7 @@ import { type MonoTypeOperatorFunction, Observable, Subject, takeUntil } from 'r
 import { ConfigError } from '../../kernel/errors.ts'
 import { hasMethods } from '../../kernel/options.ts'
 import type { Call } from '../../machines/breaker-options.ts'
+import type { TimeAndChance } from '../time-and-chance.ts'
 
 /** As much of a breaker as guarding a subscription needs; that of `gear.breaker(name)` has it. */
 export interface SubscriptionBreaker {
@@ -23,11 +24,14 @@ export interface SubscriptionBreaker {
  * - the probe has passed with its first value, since its lease would be over before a long-lived source completes.
  *
  * The breaker's `timeoutMs` and the probe's lease bound how long a subscription may take: a breaker of sources that never
- * end has no `timeoutMs`. All its time is the breaker's own clock's.
+ * end has no `timeoutMs`. A clock may be given as to the other operators; all time here is the breaker's, and so is its clock.
  * @throws ConfigError
  * @example ajax('https://api.example/orders').pipe(withBreaker(gear.breaker('orders')), retryWithJitter())
  */
-export function withBreaker<T>(breaker: SubscriptionBreaker): MonoTypeOperatorFunction<T> {
+export function withBreaker<T>(
+  breaker: SubscriptionBreaker,
+  _surroundings: Pick<TimeAndChance, 'clock'> = {},
+): MonoTypeOperatorFunction<T> {
   if (!hasMethods(breaker, ['run'])) throw new ConfigError('breaker', 'expected a breaker: { run(work, { signal }) }')
   return (source) =>
     new Observable<T>((subscriber) => {

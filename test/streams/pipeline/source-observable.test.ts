@@ -60,8 +60,8 @@ describe('an Observable of an ItemSource', () => {
   })
 
   test('refuses what is no source', () => {
-    expect(() => fromItemSource(JSON.parse('{}'))).toThrow('items: expected an ItemSource: { open(sink) }')
-    expect(() => fromItemSource(handFed<number>().source, JSON.parse('{ "withoutDeliver": "perhaps" }'))).toThrow(
+    expect(() => fromItemSource({} as never)).toThrow('items: expected an ItemSource: { open(sink) }')
+    expect(() => fromItemSource(handFed<number>().source, { withoutDeliver: 'perhaps' } as never)).toThrow(
       /^fromItemSource\.withoutDeliver/,
     )
   })

@@ -1,0 +1,76 @@
+import { Chain, type Chained } from './chain.ts'
+
+/** An item that waits. */
+export interface Waiting<T> extends Chained<Waiting<T>> {
+  readonly item: T
+  readonly lane: Lane<T>
+}
+
+/** Items of one key, the oldest first. */
+export interface Lane<T> {
+  readonly key: string
+  readonly items: Chain<Waiting<T>>
+}
+
+export interface FairRoom<T> {
+  /** All that wait. */
+  readonly size: number
+  /** Takes an item in at the end of its key's lane, if need be in the place of another; `undefined` when it is itself turned away. */
+  enter(key: string, item: T): Waiting<T> | undefined
+  leave(waiting: Waiting<T>): void
+}
+
+/**
+ * Room for `max` items in lanes by key. When it is full, the one that goes is the newest of the longest lane: a key that
+ * floods takes the room of its own items, and not that of others. The first of a lane is never turned away for another.
+ */
+export function fairRoom<T>(max: number, turnedAway: (item: T, key: string) => void): FairRoom<T> {
+  const lanes = new Map<string, Lane<T>>()
+  let size = 0
+
+  const put = (key: string, item: T): Waiting<T> => {
+    const lane = lanes.get(key) ?? { key, items: new Chain<Waiting<T>>() }
+    lanes.set(key, lane)
+    const waiting: Waiting<T> = { item, lane, chain: undefined, before: undefined, after: undefined }
+    lane.items.push(waiting)
+    size += 1
+    return waiting
+  }
+
+  const leave = (waiting: Waiting<T>): void => {
+    const { lane } = waiting
+    if (waiting.chain !== lane.items) return
+    lane.items.remove(waiting)
+    size -= 1
+    if (lane.items.size === 0) lanes.delete(lane.key)
+  }
+
+  /** Who is to go for one more of `key`; `undefined`: that one itself, since no other key has more. */
+  const newestOfLongestBut = (key: string): Waiting<T> | undefined => {
+    const own = lanes.get(key)?.items.size ?? 0
+    // At the average or above it: the flood itself, for which nobody need be looked for.
+    if (own * lanes.size >= max) return undefined
+    let longest: Lane<T> | undefined
+    for (const lane of lanes.values()) if (lane.items.size > (longest?.items.size ?? own + 1)) longest = lane
+    return longest?.items.last
+  }
+
+  return {
+    get size() {
+      return size
+    },
+    enter(key, item) {
+      if (size < max) return put(key, item)
+      const evicted = newestOfLongestBut(key)
+      if (evicted === undefined) {
+        turnedAway(item, key)
+        return undefined
+      }
+      leave(evicted)
+      const waiting = put(key, item)
+      turnedAway(evicted.item, evicted.lane.key)
+      return waiting
+    },
+    leave,
+  }
+}
