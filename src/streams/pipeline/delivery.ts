@@ -21,7 +21,7 @@ export class Delivery implements Queued<Delivery> {
   place: Destination
   limit: AskedFor | undefined
   /** Monotonic: from when on it is too old. */
-  expiresAt = Infinity
+  expiresAt: number = Infinity
   /** Attempts that were begun. */
   attempts = 0
   /** Its outcome is known; whatever comes later is ignored. */
