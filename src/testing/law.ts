@@ -1,5 +1,7 @@
 import * as fc from 'fast-check'
 import { ConfigError } from '../kernel/errors.ts'
+import { type StoryEvent, tellStory } from './story.ts'
+import type { Subject } from './verify/subject.ts'
 
 /** `notExercised`: the case did not meet the law's precondition, so it shows nothing. */
 export type Verdict = 'held' | 'notExercised'
@@ -32,6 +34,13 @@ export interface Law<Case = unknown> {
   readonly cases: fc.Arbitrary<Case>
   /** Throws, or rejects, where the law is broken. */
   holds(given: Case): Verdict | Promise<Verdict>
+  /** What happens in a case, for people. Without it they are shown the case as it was generated. */
+  story?(given: Case): readonly StoryEvent[] | Promise<readonly StoryEvent[]>
+  /**
+   * The same law, with cases of this configuration alone; or why it does not apply to it. A law that has none says the
+   * same whatever is configured, and is tried as it is.
+   */
+  for?(subject: Subject): Law | string
 }
 
 /** Laws that belong together, by the second part of their names. */
@@ -46,6 +55,10 @@ export interface ProofOptions {
   readonly budgetMs?: number
   /** A case that takes longer than this, in ms, has failed. Default: 10,000. */
   readonly caseMs?: number
+  /** So many cases are tried also when the time is over, so that there is something to judge. Default: 1. */
+  readonly runsMin?: number
+  /** Tries this one case alone: the `path` of a report, which belongs to its seed. */
+  readonly path?: string
 }
 
 export interface LawReport {
@@ -62,6 +75,10 @@ export interface LawReport {
   readonly message?: string
   /** The shortest counterexample. Only when failed. */
   readonly counterexample?: unknown
+  /** Where the counterexample is among the cases of its seed. Only when failed. */
+  readonly path?: string
+  /** The counterexample as a timeline, where the law can tell it. Only when failed. */
+  readonly story?: string
   /** What `holds` threw. Only when failed. */
   readonly cause?: unknown
 }
@@ -96,53 +113,82 @@ export class LawError extends Error {
  * @throws ConfigError
  */
 export async function examineLaw<Case>(law: Law<Case>, options: ProofOptions = {}): Promise<LawReport> {
-  const seed = options.seed ?? fromEnvironment('SWITCHGEAR_SEED', -(2 ** 31))
-  const numRuns = checkedRuns(options.runs ?? fromEnvironment('SWITCHGEAR_RUNS', 1) ?? 1_000)
+  const seed = options.seed ?? seedOfEnvironment()
+  const startedAt = performance.now()
+  const { runs = runsOfEnvironment(), budgetMs = Infinity, runsMin = 1, path } = options
   const verdicts: Verdict[] = []
   const property = fc.asyncProperty(law.cases, async (given) => {
+    // What is left of the cases is generated, which is cheap, and not tried.
+    if (verdicts.length >= runsMin && performance.now() - startedAt >= budgetMs) return
     verdicts.push(await law.holds(given))
   })
-  const startedAt = performance.now()
   const details = await fc.check(property, {
-    numRuns,
+    numRuns: path === undefined ? checkedRuns(runs) : 1,
     ...(seed === undefined ? {} : { seed }),
+    ...(path === undefined ? {} : { path, endOnFailure: true }),
     plugins: [
       fc.timeout(options.caseMs ?? 10_000),
-      ...(options.budgetMs === undefined ? [] : [fc.interruptAfterTimeLimit(options.budgetMs)]),
+      ...(budgetMs === Infinity || runsMin > 1 ? [] : [fc.interruptAfterTimeLimit(budgetMs)]),
     ],
   })
   const tried = verdicts.slice(0, details.failed ? details.numRuns - 1 : details.numRuns)
   const exercised = tried.filter((verdict) => verdict === 'held').length
   const facts = {
     name: law.name,
-    runs: details.numRuns,
+    runs: details.failed ? details.numRuns : tried.length,
     exercised,
     seed: details.seed,
     durationMs: performance.now() - startedAt,
   }
-  if (details.failed) return { ...facts, status: 'failed', ...failure(law, details) }
-  if (exercised >= details.numRuns * exercisedShareMin && exercised > 0) return { ...facts, status: 'passed' }
+  if (details.failed) return { ...facts, status: 'failed', ...(await failure(law, details)) }
+  if (exercised >= facts.runs * exercisedShareMin && exercised > 0) return { ...facts, status: 'passed' }
   return { ...facts, status: 'vacuous', message: vacuity(law, facts) }
 }
 
 type FailedRun = Pick<
   fc.RunDetailsCommon<unknown>,
-  'counterexample' | 'errorInstance' | 'numRuns' | 'numShrinks' | 'seed'
+  'counterexample' | 'counterexamplePath' | 'errorInstance' | 'numRuns' | 'numShrinks' | 'seed'
 >
 
-function failure<Case>(law: Law<Case>, details: FailedRun): Pick<LawReport, 'message' | 'counterexample' | 'cause'> {
-  const [counterexample] = Array.isArray(details.counterexample) ? (details.counterexample as readonly unknown[]) : []
+async function failure<Case>(
+  law: Law<Case>,
+  details: FailedRun,
+): Promise<Pick<LawReport, 'message' | 'counterexample' | 'cause' | 'path' | 'story'>> {
+  const [counterexample] = Array.isArray(details.counterexample) ? (details.counterexample as readonly Case[]) : []
   const cause = details.errorInstance
+  const story = counterexample === undefined ? undefined : await storyOf(law, counterexample)
   const lines = [
     `law ${law.name} is broken: ${law.says}`,
     `  case ${details.numRuns}, after ${details.numShrinks} steps of shrinking: ${fc.stringify(counterexample)}`,
     `  because: ${reason(cause)}`,
+    ...(story === undefined ? [] : [indented(story)]),
     `  replay with SWITCHGEAR_SEED=${details.seed}`,
   ]
-  return { message: lines.join('\n'), counterexample, cause }
+  return {
+    message: lines.join('\n'),
+    counterexample,
+    cause,
+    path: details.counterexamplePath ?? '',
+    ...(story === undefined ? {} : { story }),
+  }
 }
 
-function reason(cause: unknown): string {
+/** None where the case cannot be told: what is wrong may well get into the way of telling it. */
+async function storyOf<Case>(law: Law<Case>, given: Case): Promise<string | undefined> {
+  try {
+    const events = await law.story?.(given)
+    return events === undefined || events.length === 0 ? undefined : tellStory(events)
+  } catch {
+    return undefined
+  }
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gmu, '    ')
+}
+
+/** Why a law is broken, in words. */
+export function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : `${fc.stringify(cause)} was thrown`
 }
 
@@ -159,6 +205,15 @@ function vacuity<Case>(
 function checkedRuns(runs: number): number {
   if (Number.isSafeInteger(runs) && runs >= 1) return runs
   throw new ConfigError('runs', `expected a whole number of at least 1 (given: ${String(runs)})`)
+}
+
+/** The seed that `SWITCHGEAR_SEED` names. @throws ConfigError */
+export function seedOfEnvironment(): number | undefined {
+  return fromEnvironment('SWITCHGEAR_SEED', -(2 ** 31))
+}
+
+function runsOfEnvironment(): number {
+  return fromEnvironment('SWITCHGEAR_RUNS', 1) ?? 1_000
 }
 
 function fromEnvironment(name: string, min: number): number | undefined {

@@ -1,23 +1,28 @@
 import { strict as assert } from 'node:assert'
+import { growingDelay } from '../../kernel/jitter.ts'
 import { claimableAt } from '../../machines/breaker-decide.ts'
+import { breakerSettings } from '../../machines/breaker-options.ts'
 import { initialState, type FleetState, type Mode } from '../../machines/fleet-state.ts'
 import { fold, unread, type Position } from '../../machines/fold.ts'
-import { fleetScripts, type FleetScript } from '../fleet-script.ts'
+import type { FleetScript, FleetScriptOptions } from '../fleet-script.ts'
+import { fleetStory } from '../fleet-story.ts'
 import type { Whereabouts } from '../instance-record.ts'
 import type { Law } from '../law.ts'
 import { playFleet, playStartAt, type PlayedFleet, type WorkCall } from '../play-fleet.ts'
+import { onSubject } from './on-subject.ts'
 
 /** Logs that keep their promises to followers: what somebody has missed, nobody can hold against its gate. */
-const scripts = fleetScripts({ logs: ['sound', 'faulty', 'faulty', 'faulty'] })
+const scripts: FleetScriptOptions = { logs: ['sound', 'faulty', 'faulty', 'faulty'] }
 
 /**
  * `autonomy.loosen-by-log`. The fold is that of a reader who has missed nothing, up to the message that the log has
  * delivered to the instance.
  */
-export const loosenByLog: Law<FleetScript> = {
+export const loosenByLog: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'autonomy.loosen-by-log',
   says: 'linked, an instance is never looser than the fold of what it was told, and lets nothing through that this forbids',
-  cases: scripts,
+  cases: fleets(scripts),
+  story: fleetStory,
   async holds(script) {
     const played = await playFleet(script)
     // Until the observer has heard everything of it as well; what is called after that, it may not have.
@@ -41,16 +46,17 @@ export const loosenByLog: Law<FleetScript> = {
     }
     return strict > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /**
  * `autonomy.unlinked`. The rate: of each instance one local probe in a recovery time, which doubles with each that failed.
  * One that passed, where it takes several, or said nothing may be followed by the next at once.
  */
-export const unlinked: Law<FleetScript> = {
+export const unlinked: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'autonomy.unlinked',
   says: 'without a link an instance lets calls through that its fold forbids only as its own probes, one in a recovery time, or when these have passed; never under an order',
-  cases: fleetScripts({
+  story: fleetStory,
+  cases: fleets({
     logs: ['faulty'],
     without: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast'],
     stepsMax: 16,
@@ -74,7 +80,7 @@ export const unlinked: Law<FleetScript> = {
     }
     return loosened > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** What somebody who has missed nothing makes of a log, up to where an instance was. */
 function readerOf({ epochs }: PlayedFleet): (whereabouts: Whereabouts) => FleetState {
@@ -181,9 +187,8 @@ function ownTrip({ instance, changes }: WorkCall): OwnTrip | undefined {
 }
 
 /** In true time, of which a fast clock takes less; with the least that the jitter leaves. */
-function recoveryMsMin({ recoveryTimeoutMs = 0, recoveryBackoff }: FleetScript['options'], failed: number): number {
-  const full = Math.min(recoveryBackoff?.maxMs ?? Infinity, recoveryTimeoutMs * 2 ** failed)
-  return Math.floor((full * 0.9) / fastest)
+function recoveryMsMin(options: FleetScript['options'], failed: number): number {
+  return Math.floor(growingDelay(breakerSettings(options).recovery, failed, 0) / fastest)
 }
 
 /** When the fleet's own probe could have been claimed, which whoever takes over from it waits for as well. */

@@ -8,13 +8,14 @@ import type { Law } from '../law.ts'
 import { deepFreeze, withoutClockOrChance } from '../purity.ts'
 import { noiseMessage, noises, type Noise } from '../log-noise.ts'
 import { assertReadableState, assertValidState } from '../valid-state.ts'
-import { logScripts, writeLog, type LogScript } from '../written-log.ts'
+import { writeLog, type LogScript } from '../written-log.ts'
+import { onSubject } from './on-subject.ts'
 
 /** `breaker.total`. Where authors are honest the result is one that the table leads to; strangers may write anything. */
-export const total: Law<{ readonly script: LogScript; readonly noise: readonly Noise[] }> = {
+export const total: Law<{ readonly script: LogScript; readonly noise: readonly Noise[] }> = onSubject(({ logs }) => ({
   name: 'breaker.total',
   says: 'the fold never throws, and its result is valid',
-  cases: fc.record({ script: logScripts({ stepsMax: 10 }), noise: fc.array(noises, { maxLength: 8 }) }),
+  cases: fc.record({ script: logs({ stepsMax: 10 }), noise: fc.array(noises, { maxLength: 8 }) }),
   holds({ script, noise }) {
     const { messages, positions } = writeLog(script)
     for (const { state } of positions) assertValidState(state)
@@ -32,13 +33,13 @@ export const total: Law<{ readonly script: LogScript; readonly noise: readonly N
     }
     return adopted > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** `breaker.pure` */
-export const pure: Law<LogScript> = {
+export const pure: Law<LogScript> = onSubject(({ logs }) => ({
   name: 'breaker.pure',
   says: 'the fold changes none of what it is given, asks no clock and no chance, and gives the same each time',
-  cases: logScripts({ stepsMax: 12 }),
+  cases: logs({ stepsMax: 12 }),
   holds(script) {
     const { messages, positions } = writeLog(script)
     withoutClockOrChance(() => {
@@ -53,42 +54,44 @@ export const pure: Law<LogScript> = {
     })
     return messages.length > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** `breaker.stale` */
-export const stale: Law<{ readonly script: LogScript; readonly repeats: readonly number[] }> = {
-  name: 'breaker.stale',
-  says: 'messages that come again, and events that rest on an old view or come out of their time, change nothing',
-  cases: fc.record({ script: logScripts(), repeats: fc.array(fc.nat(99), { minLength: 1, maxLength: 10 }) }),
-  holds({ script, repeats }) {
-    const { messages, positions, verdicts } = writeLog(script)
-    let position: Position = unread
-    messages.forEach((message, at) => {
-      position = fold(position, message).position
-      assert.deepEqual(position, positions[at])
-      for (const repeat of repeats) {
-        const again = messages[repeat % (at + 1)]
-        if (again === undefined) continue
-        const repeated = fold(position, again)
-        assert.equal(repeated.position, position)
-        assert.equal(repeated.verdict.accepted, false)
-      }
-    })
-    verdicts.forEach((verdict, at) => {
-      if (!verdict.accepted) return assert.equal(positions[at]?.state, (positions[at - 1] ?? unread).state)
-      const { notBefore, validUntil } = verdict.event
-      const storedAt = messages[at]?.at ?? NaN
-      assert.ok(storedAt >= (notBefore ?? 0) && storedAt <= validUntil, `stored at ${storedAt}, out of its window`)
-    })
-    return verdicts.some(({ accepted }) => !accepted) ? 'held' : 'notExercised'
-  },
-}
+export const stale: Law<{ readonly script: LogScript; readonly repeats: readonly number[] }> = onSubject(
+  ({ logs }) => ({
+    name: 'breaker.stale',
+    says: 'messages that come again, and events that rest on an old view or come out of their time, change nothing',
+    cases: fc.record({ script: logs(), repeats: fc.array(fc.nat(99), { minLength: 1, maxLength: 10 }) }),
+    holds({ script, repeats }) {
+      const { messages, positions, verdicts } = writeLog(script)
+      let position: Position = unread
+      messages.forEach((message, at) => {
+        position = fold(position, message).position
+        assert.deepEqual(position, positions[at])
+        for (const repeat of repeats) {
+          const again = messages[repeat % (at + 1)]
+          if (again === undefined) continue
+          const repeated = fold(position, again)
+          assert.equal(repeated.position, position)
+          assert.equal(repeated.verdict.accepted, false)
+        }
+      })
+      verdicts.forEach((verdict, at) => {
+        if (!verdict.accepted) return assert.equal(positions[at]?.state, (positions[at - 1] ?? unread).state)
+        const { notBefore, validUntil } = verdict.event
+        const storedAt = messages[at]?.at ?? NaN
+        assert.ok(storedAt >= (notBefore ?? 0) && storedAt <= validUntil, `stored at ${storedAt}, out of its window`)
+      })
+      return verdicts.some(({ accepted }) => !accepted) ? 'held' : 'notExercised'
+    },
+  }),
+)
 
 /** `breaker.suffix` */
-export const suffix: Law<{ readonly script: LogScript; readonly cut: number }> = {
+export const suffix: Law<{ readonly script: LogScript; readonly cut: number }> = onSubject(({ logs }) => ({
   name: 'breaker.suffix',
   says: 'whatever suffix of the log is retained, it gives the state of the whole, or says that it is uncertain',
-  cases: fc.record({ script: logScripts(), cut: fc.nat(99) }),
+  cases: fc.record({ script: logs(), cut: fc.nat(99) }),
   holds({ script, cut }) {
     const { messages, positions } = writeLog(script)
     if (messages.length < 2) return 'notExercised'
@@ -102,13 +105,13 @@ export const suffix: Law<{ readonly script: LogScript; readonly cut: number }> =
     assert.equal(bytesOf(inForce(atOnce)), bytesOf(whole.state))
     return 'held'
   },
-}
+}))
 
 /** `breaker.after` */
-export const after: Law<LogScript> = {
+export const after: Law<LogScript> = onSubject(({ logs }) => ({
   name: 'breaker.after',
   says: 'what an event says of the state before it and after it is what every reader computes',
-  cases: logScripts({ faults: ['behind', 'secondWinner', 'late', 'garbage', 'useless'] }),
+  cases: logs({ faults: ['behind', 'secondWinner', 'late', 'garbage', 'useless'] }),
   holds(script) {
     const { messages, positions, verdicts } = writeLog(script)
     let accepted = 0
@@ -127,13 +130,13 @@ export const after: Law<LogScript> = {
     })
     return accepted > 1 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** `breaker.path` */
-export const path: Law<LogScript> = {
+export const path: Law<LogScript> = onSubject(({ logs }) => ({
   name: 'breaker.path',
   says: 'open reaches closed only through half-open, or by an operator; and terms never fall',
-  cases: logScripts({ faults: ['behind', 'secondWinner', 'late', 'early', 'garbage', 'forged', 'useless'] }),
+  cases: logs({ faults: ['behind', 'secondWinner', 'late', 'early', 'garbage', 'forged', 'useless'] }),
   holds(script) {
     const { positions, verdicts } = writeLog(script)
     let before: FleetState = unread.state
@@ -150,7 +153,7 @@ export const path: Law<LogScript> = {
     })
     return hasOpened ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** Where each mode may lead. */
 const paths: Readonly<Record<Mode, readonly Mode[]>> = {

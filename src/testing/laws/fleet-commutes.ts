@@ -7,7 +7,8 @@ import { silentLogger } from '../../ports/logger.ts'
 import type { Law } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
 import { virtualClock } from '../virtual-clock.ts'
-import { logScripts, writeLog, type LogScript } from '../written-log.ts'
+import { writeLog, type LogScript } from '../written-log.ts'
+import { onSubject } from './on-subject.ts'
 import { bytesOf } from './breaker-fold.ts'
 
 /** Logs of several breakers, and two orders in which a server may have interleaved them. */
@@ -18,11 +19,11 @@ interface Interleaved {
 }
 
 /** `fleet.commutes` */
-export const commutes: Law<Interleaved> = {
+export const commutes: Law<Interleaved> = onSubject(({ logs }) => ({
   name: 'fleet.commutes',
   says: 'breakers do not affect each other: however their messages are interleaved, each is where it would be alone',
   cases: fc.record({
-    scripts: fc.array(logScripts({ stepsMax: 8 }), { minLength: 2, maxLength: 3 }),
+    scripts: fc.array(logs({ stepsMax: 8 }), { minLength: 2, maxLength: 3 }),
     orders: fc.array(fc.array(fc.nat(9), { minLength: 30, maxLength: 30 }), { minLength: 2, maxLength: 2 }),
     replayed: fc.nat(20),
   }),
@@ -41,7 +42,7 @@ export const commutes: Law<Interleaved> = {
     }
     return logs.filter(({ messages }) => messages.length > 0).length > 1 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** One log of several breakers; each keeps its own order, and is told apart by its place. */
 function interleave(logs: readonly (readonly StoredMessage[])[], order: readonly number[]): readonly StoredMessage[] {

@@ -5,26 +5,29 @@ import { fold, unread, type Position, type Verdict as FoldVerdict } from '../../
 import { silenceMs } from '../../machines/silence-watch.ts'
 import type { Law } from '../law.ts'
 import type { TestedInstance } from '../fleet-of-breakers.ts'
-import { fleetBreaker, fleetScripts, type FleetScript } from '../fleet-script.ts'
+import { fleetBreaker, type FleetScript, type FleetScriptOptions } from '../fleet-script.ts'
+import { fleetStory } from '../fleet-story.ts'
 import type { StoredMessage } from '../../ports/event-log.ts'
 import { healAndQuiet, playFleet, type PlayedFleet } from '../play-fleet.ts'
-import { logScripts, writeLog, type LogScript } from '../written-log.ts'
+import { writeLog, type LogScript } from '../written-log.ts'
 import { bytesOf } from './breaker-fold.ts'
 import { commutes } from './fleet-commutes.ts'
 import { quorum } from './fleet-quorum.ts'
+import { onSubject } from './on-subject.ts'
 
 export type FleetLawName = 'agreement' | 'prefix' | 'convergence' | 'oneWinner' | 'commutes' | 'codec' | 'quorum'
 
-const scripts = fleetScripts({ logs: ['sound', 'faulty', 'lossy'] })
+const scripts: FleetScriptOptions = { logs: ['sound', 'faulty', 'lossy'] }
 
 /**
  * Where a position was reached by the rules alone. Of what came after a gap a reader is not certain, and says so; what
  * it goes by after ten silent seconds is its best guess, until the next message says more.
  */
-const agreement: Law<FleetScript> = {
+const agreement: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'fleet.agreement',
   says: 'instances that have read the same log as far, and are certain of it, are in the same state, byte for byte',
-  cases: scripts,
+  cases: fleets(scripts),
+  story: fleetStory,
   async holds(script) {
     const played = await playFleet(script)
     await healAndQuiet(played)
@@ -47,12 +50,13 @@ const agreement: Law<FleetScript> = {
     }
     return compared > 2 ? 'held' : 'notExercised'
   },
-}
+}))
 
-const prefix: Law<FleetScript> = {
+const prefix: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'fleet.prefix',
   says: 'what an instance has applied is a prefix of what the log has accepted, in its order; it knows where it has missed something',
-  cases: scripts,
+  cases: fleets(scripts),
+  story: fleetStory,
   async holds(script) {
     const played = await playFleet(script)
     await healAndQuiet(played)
@@ -84,17 +88,18 @@ const prefix: Law<FleetScript> = {
     }
     return applied > 2 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /**
  * Of a log that lost messages: once there is a next event, since nobody can know of a last one that never came, and ten
  * seconds later, since it is uncertain to whoever missed what came before. A newcomer, who has read everything that is
  * retained, says it.
  */
-const convergence: Law<FleetScript> = {
+const convergence: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'fleet.convergence',
   says: 'once everything is healed and quiet, every instance is where the whole log leads, and lets through what that allows',
-  cases: scripts,
+  cases: fleets(scripts),
+  story: fleetStory,
   async holds(script) {
     const played = await playFleet(script)
     await healAndQuiet(played)
@@ -117,12 +122,12 @@ const convergence: Law<FleetScript> = {
     }
     return end.seq > 0 && alive.length > 1 ? 'held' : 'notExercised'
   },
-}
+}))
 
-const oneWinner: Law<FleetScript> = {
+const oneWinner: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'fleet.one-winner',
   says: 'of all events that were stored on the same predecessor one counts; an author whose answer was lost learns by its id what became of its event',
-  cases: fleetScripts({ logs: ['faulty', 'faulty', 'lossy'], crashes: false }),
+  cases: fleets({ logs: ['faulty', 'faulty', 'lossy'], crashes: false }),
   async holds(script) {
     const played = await playFleet(script)
     await healAndQuiet(played)
@@ -145,12 +150,12 @@ const oneWinner: Law<FleetScript> = {
     }
     return races > 0 || played.calls.length > 20 ? 'held' : 'notExercised'
   },
-}
+}))
 
-const codec: Law<LogScript> = {
+const codec: Law<LogScript> = onSubject(({ logs }) => ({
   name: 'fleet.codec',
   says: 'an event comes out as it went in; a type or version that is not known is taken by its `after`, everywhere alike',
-  cases: logScripts(),
+  cases: logs(),
   holds(script) {
     const { messages, positions, verdicts } = writeLog(script)
     let unknown = 0
@@ -160,13 +165,14 @@ const codec: Law<LogScript> = {
       const event = decodeEvent(message.data)
       assert.deepEqual(decodeEvent(encodeEvent(event)), event)
       if (event.fact !== undefined) assert.deepEqual(encodeEvent(event), message.data, 'the bytes are the same again')
-      if (event.fact !== undefined || !verdict.accepted) return
+      if (event.fact !== undefined) return
+      if (!verdict.accepted) return assert.notEqual(verdict.why, 'forbidden', 'nobody can know that it is forbidden')
       unknown++
       assert.deepEqual(positions[at]?.state, resolveAfter(event.after, message))
     })
     return unknown > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** The laws of a fleet whose instances share a log. */
 export const fleetLaws: Readonly<Record<FleetLawName, Law>> = {

@@ -3,10 +3,12 @@ import * as fc from 'fast-check'
 import type { BreakerEvent, Fact } from '../../machines/breaker-events.ts'
 import { fold, unread, type Position } from '../../machines/fold.ts'
 import type { StoredMessage } from '../../ports/event-log.ts'
-import { fleetScripts, type FleetScript } from '../fleet-script.ts'
+import type { FleetScript } from '../fleet-script.ts'
+import { fleetStory } from '../fleet-story.ts'
 import type { Law } from '../law.ts'
 import { playFleet, playStartAt, type PlayedFleet } from '../play-fleet.ts'
-import { logScripts, writeLog, type LogScript } from '../written-log.ts'
+import { writeLog, type LogScript } from '../written-log.ts'
+import { onSubject } from './on-subject.ts'
 import { holderDies } from './probe-holder.ts'
 import { released } from './probe-released.ts'
 
@@ -16,12 +18,13 @@ export type ProbeLawName = 'oneLease' | 'oneResult' | 'expired' | 'holderDies' |
  * In each log by itself: the tail that a truncated one lost may have held a lease. What was sent to a log that is gone
  * and lands in the next one is of that tail as well.
  */
-const oneLease: Law<{ readonly script: FleetScript; readonly log: LogScript }> = {
+const oneLease: Law<{ readonly script: FleetScript; readonly log: LogScript }> = onSubject(({ fleets, logs }) => ({
   name: 'probe.one-lease',
   says: 'at most one lease is valid at any time, by clocks that differ by less than the grace, and a probe runs only within its own',
+  story: ({ script }) => fleetStory(script),
   cases: fc.record({
-    script: fleetScripts({ logs: ['sound', 'faulty', 'lossy'] }),
-    log: logScripts({ faults: ['forged', 'early', 'late'], stepsMax: 8, fromHalfOpen: true }),
+    script: fleets({ logs: ['sound', 'faulty', 'lossy'] }),
+    log: logs({ faults: ['forged', 'early', 'late'], stepsMax: 8, fromHalfOpen: true }),
   }),
   async holds({ script, log }) {
     assertApart(leasesIn(writeLog(log).messages))
@@ -49,7 +52,7 @@ const oneLease: Law<{ readonly script: FleetScript; readonly log: LogScript }> =
     }
     return probes > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** Which log an event was sent to. */
 function sentTo({ fleet }: PlayedFleet, id: string): number {
@@ -72,19 +75,20 @@ function assertApart(leases: readonly LeaseInLog[], excepted: (fence: string) =>
 /**
  * In each log by itself: of a result that a truncated log has lost, the next one cannot know.
  */
-const oneResult: Law<{ readonly script: FleetScript; readonly log: LogScript }> = {
+const oneResult: Law<{ readonly script: FleetScript; readonly log: LogScript }> = onSubject(({ fleets, logs }) => ({
   name: 'probe.one-result',
   says: 'at most one result counts for a fence, whoever reports it and how often, and none for a fence that nobody holds',
+  story: ({ script }) => fleetStory(script),
   cases: fc.record({
-    script: fleetScripts({ logs: ['faulty', 'lossy'] }),
-    log: logScripts({ faults: ['secondWinner', 'useless', 'forged'], fromHalfOpen: true }),
+    script: fleets({ logs: ['faulty', 'lossy'] }),
+    log: logs({ faults: ['secondWinner', 'useless', 'forged'], fromHalfOpen: true }),
   }),
   async holds({ script, log }) {
     const { epochs } = await playFleet(script)
     const reported = [writeLog(log).messages, ...epochs].map(resultsIn).reduce((sum, results) => sum + results, 0)
     return reported > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** How many results were reported; throws where two count for one fence. */
 function resultsIn(messages: readonly StoredMessage[]): number {
@@ -103,10 +107,10 @@ function resultsIn(messages: readonly StoredMessage[]): number {
 }
 
 /** Tried on written logs alone: in a played one a result after its lease is rare, and none is better than another. */
-const expired: Law<LogScript> = {
+const expired: Law<LogScript> = onSubject(({ logs }) => ({
   name: 'probe.expired',
   says: 'what a holder says of its probe once its lease is over is discarded',
-  cases: logScripts({ faults: ['late', 'late', 'behind'], fromHalfOpen: true }),
+  cases: logs({ faults: ['late', 'late', 'behind'], fromHalfOpen: true }),
   holds(script) {
     let overran = 0
     for (const { event, accepted, at } of eventsIn(writeLog(script).messages)) {
@@ -119,7 +123,7 @@ const expired: Law<LogScript> = {
     }
     return overran > 0 ? 'held' : 'notExercised'
   },
-}
+}))
 
 /** The laws of probes. */
 export const probeLaws: Readonly<Record<ProbeLawName, Law>> = { oneLease, oneResult, expired, holderDies, released }

@@ -1,0 +1,76 @@
+import * as fc from 'fast-check'
+import { leaseGraceMs } from '../../machines/breaker-decide.ts'
+import { clockDriftMax } from '../../machines/breaker-conflicts.ts'
+import type { BreakerOptions } from '../../machines/breaker-options.ts'
+import { failuresToTrip } from '../failures-to-trip.ts'
+import { faultsOf, fleetScripts, type FleetScript, type FleetScriptOptions } from '../fleet-script.ts'
+import type { Law } from '../law.ts'
+import type { Subject } from '../verify/subject.ts'
+import { logScripts, type LogScript, type LogScriptOptions } from '../written-log.ts'
+
+/** Where a law gets its scripts from: any breakers, or those of one configuration. */
+export interface Scripts {
+  fleets(options?: FleetScriptOptions): fc.Arbitrary<FleetScript>
+  logs(options?: LogScriptOptions): fc.Arbitrary<LogScript>
+}
+
+/** A law over scripts, which can be had for any configuration. */
+export function onSubject<Case>(make: (scripts: Scripts) => Law<Case>): Law<Case> {
+  return {
+    ...make({ fleets: fleetScripts, logs: logScripts }),
+    for: (subject) => make(scriptsOf(subject)),
+  }
+}
+
+function scriptsOf(subject: Subject): Scripts {
+  const breakers = subject.breakers.map(({ options }) => playable(options))
+  return {
+    fleets: (own = {}) => fleetScripts({ ...own, ...fleetOptions(subject, breakers, own) }),
+    logs: (own = {}) => logScripts({ ...own, breakers: fc.constantFrom(...breakers) }),
+  }
+}
+
+/**
+ * How a breaker trips is what `breaker.oracle` is about: here it trips soon, so that what follows is reached. What calls
+ * out of the configuration is left out.
+ */
+export function playable({
+  probe: { check: _check, ...probe } = {},
+  judge: _judge,
+  ...options
+}: BreakerOptions): BreakerOptions {
+  const trips = failuresToTrip(options) <= failuresMax ? {} : { failureThreshold: 2 }
+  return { ...options, ...trips, probe }
+}
+
+/** A script plays so many failures at once, and not more. */
+const failuresMax = 20
+
+function fleetOptions(
+  { instances, faults, ...subject }: Subject,
+  breakers: readonly BreakerOptions[],
+  { logs = ['sound'], latenciesMs, without = [], crashes = true }: FleetScriptOptions,
+): FleetScriptOptions {
+  const settings = subject.breakers.map((breaker) => breaker.settings)
+  const left = (log: (typeof logs)[number]): boolean =>
+    log === 'sound' || faultsOf[log].some((kind) => faults.some((fault) => fault === kind))
+  const possible = logs.filter(left)
+  const leaseMs = Math.max(...settings.map((of) => of.leaseMs))
+  // What the grace makes up for, as far as clocks that are kept in time stay within it.
+  const drift = Math.max(clockDriftMax, Math.min(0.03, leaseGraceMs / 2 / leaseMs))
+  return {
+    breakers: fc.constantFrom(...breakers),
+    instancesMax: Math.max(instances, ...settings.map(({ quorum }) => quorum)),
+    logs: possible.length === 0 ? ['sound'] : possible,
+    without: [...without, ...allLogFaults.filter((kind) => !faults.some((fault) => fault === kind))],
+    crashes: crashes && faults.includes('crash'),
+    rates: faults.includes('skew') ? [1, 1, 1 - drift, 1 + drift] : [1],
+    latenciesMs: faults.includes('delay') ? (latenciesMs ?? [0, 5, 60, 250]) : [0],
+    waitsMs: [1, 20, 60, 200, 700, ...new Set(settings.map((of) => Math.ceil(of.leaseMs / 2)))],
+  }
+}
+
+/** Those that can be left out; what was held or cut is always let go. */
+const allLogFaults = [...new Set([...faultsOf.faulty, ...faultsOf.lossy])].filter(
+  (kind) => kind !== 'heal' && kind !== 'landLate',
+)

@@ -1,0 +1,50 @@
+import type * as fc from 'fast-check'
+import type { BreakerOptions, BreakerSettings, Call } from '../../machines/breaker-options.ts'
+import type { Limits } from '../../ports/limiter.ts'
+import type { RetryPolicy } from '../../streams/retry/retry-policy.ts'
+import type { LogFaultKind } from '../fleet-script.ts'
+import type { TransportOutcome } from './transport.ts'
+
+/** A configuration that laws are tried on: checked, with what goes with it. */
+export interface Subject {
+  /** At least one. */
+  readonly breakers: readonly SubjectBreaker[]
+  /** Only where it is configured. */
+  readonly retry: RetryPolicy | undefined
+  /** Of a whole call: that of the policy, or else of the configuration. */
+  readonly deadlineMs: number | undefined
+  /** Only where some are configured. */
+  readonly limits: Limits | undefined
+  readonly outcomes: fc.Arbitrary<TransportOutcome>
+  /** Instances in a fleet, at most. */
+  readonly instances: number
+  readonly faults: readonly Fault[]
+}
+
+export interface SubjectBreaker {
+  readonly name: string
+  readonly options: BreakerOptions
+  readonly settings: BreakerSettings
+  readonly handler: Handler | undefined
+}
+
+/** Real code over a stubbed transport, which gives one of the `outcomes` each time that it is asked. */
+export type Handler = (call: Call, respond: () => Promise<unknown>) => unknown
+
+/** What can go wrong in a fleet that laws are tried on. */
+export type Fault = Exclude<LogFaultKind, 'heal' | 'landLate'> | 'crash' | 'delay' | 'skew'
+
+/** All of them. */
+export const faultKinds: readonly Fault[] = Object.freeze([
+  'loseAnswers',
+  'holdAppends',
+  'repeatLast',
+  'cut',
+  'slow',
+  'rewind',
+  'loseMessages',
+  'swapMessages',
+  'crash',
+  'delay',
+  'skew',
+])
