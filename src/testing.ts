@@ -14,3 +14,25 @@ export {
 } from './testing/law.ts'
 export { laws } from './testing/laws/laws.ts'
 export { portContracts } from './testing/port-contracts/port-contracts.ts'
+export { type FaultKind, faultKinds } from './testing/simulate/fault-plan.ts'
+export {
+  flapping,
+  type FlappingOptions,
+  outage,
+  type OutageOptions,
+  partiallySick,
+  type PartiallySickOptions,
+  rateLimited,
+  type RateLimitedOptions,
+  type Scenario,
+  slow,
+  type SlowOptions,
+} from './testing/simulate/scenario.ts'
+export {
+  type Fleet,
+  simulate,
+  type SimulateOptions,
+  SimulationError,
+  type SimulationOutcome,
+} from './testing/simulate/simulate.ts'
+export type { SimulationTimeline } from './testing/simulate/timeline.ts'

@@ -1,0 +1,177 @@
+import { z } from 'zod'
+import { count, parseOptions } from '../../kernel/options.ts'
+import { breakerOptionsSchema } from '../../machines/breaker-options.ts'
+import { retryPolicySchema } from '../../streams/retry/retry-policy.ts'
+import { faultKinds, type FaultKind } from './fault-plan.ts'
+import { playSimulation, type PlayedSimulation } from './play-simulation.ts'
+import type { Scenario } from './scenario.ts'
+import { simulationPlan, type SimulatedConfiguration, type SimulationPlan } from './simulation-plan.ts'
+import { timelineOf, type SimulationTimeline } from './timeline.ts'
+import type { Tally } from './tally.ts'
+
+export interface SimulateOptions {
+  /** The same shape that `verify` takes. */
+  readonly config: SimulatedConfiguration
+  /** 1 to 10,000; 10. */
+  readonly instances?: number | undefined
+  /** A whole number; the same seed gives the same run. Default: another one each time. */
+  readonly seed?: number | undefined
+  /** What happens to the dependency: `outage(…)`, `slow(…)`, `flapping(…)`, `rateLimited(…)`, `partiallySick(…)`. */
+  readonly scenario: Scenario
+  /** What else goes wrong, around the instances; `all`. */
+  readonly faults?: 'all' | 'none' | readonly FaultKind[] | undefined
+  /** Plays it twice and compares the traces; true. */
+  readonly twice?: boolean | undefined
+}
+
+/** What the calls of a fleet came to. Each call ends in exactly one of `delivered`, `late` and `lost`. */
+export interface Fleet {
+  /** Calls that were asked for. */
+  readonly calls: number
+  /** Attempts that met the dependency in its trouble. */
+  readonly reachedWhileDead: number
+  /** Calls that a breaker refused at once. */
+  readonly refused: number
+  /** From the beginning of the trouble until all instances that meet it refuse calls, in ms; `null`: never. */
+  readonly detectMs: number | null
+  /** Calls that were let through as probes. */
+  readonly probes: number
+  /** From the end of the trouble until all instances let calls through again, in ms; `null`: never. */
+  readonly recoverMs: number | null
+  /** Calls that were delivered in time. */
+  readonly delivered: number
+  /** Calls that were delivered later than `lateAfterMs`, most of them from the dead letters. */
+  readonly late: number
+  /** Calls that failed for good, or whose process died, with nobody to send them again. */
+  readonly lost: number
+}
+
+export interface SimulationOutcome {
+  readonly seed: number
+  /** A fingerprint of everything that happened: the same seed gives the same. */
+  readonly traceHash: string
+  /** How often each kind of fault came to pass. */
+  readonly faults: Readonly<Record<string, number>>
+  /** How often each change of mode came to pass: in the fleet's log, and of instances by themselves. */
+  readonly transitions: Readonly<Record<string, number>>
+  /** Faults that were asked for, and changes of mode, that never came to pass: nothing was shown of those. */
+  readonly neverReached: readonly string[]
+  /** How long the world went on with calls, in simulated ms. */
+  readonly simulatedMs: number
+  readonly with: Fleet
+  /** The same calls, with the same retries and timeouts, without breakers and dead letters. */
+  readonly without: Fleet
+  readonly timeline: SimulationTimeline
+}
+
+/**
+ * Plays a fleet of instances with this configuration through trouble of a dependency, in a world that is simulated: the
+ * real breakers, log, proposals and rules of retries, on a clock of its own, with faults that the seed chooses. At the
+ * end everything is healed, and must come together again.
+ * @throws ConfigError; SimulationError where a law is broken, or the same seed gave another run
+ */
+export async function simulate(options: SimulateOptions): Promise<SimulationOutcome> {
+  const { twice = true, ...given } = parseOptions(schema, options, 'simulate')
+  const plan = simulationPlan({
+    config: given.config,
+    scenario: given.scenario,
+    instances: given.instances ?? 10,
+    seed: given.seed ?? Math.floor(Math.random() * 2 ** 31),
+    faults: given.faults ?? 'all',
+  })
+  const played = await playSimulation(plan)
+  if (played.broken.length > 0) throw new SimulationError(played)
+  if (twice) await playAgain(played)
+  return outcomeOf(played)
+}
+
+/** A law was broken in a simulated world. */
+export class SimulationError extends Error {
+  readonly plan: SimulationPlan
+  readonly broken: PlayedSimulation['broken']
+
+  constructor({ plan, broken }: Pick<PlayedSimulation, 'plan' | 'broken'>) {
+    const [first] = broken
+    super(`simulation with seed ${plan.seed}: law ${first?.law ?? ''} is broken: ${first?.what ?? ''}`)
+    this.name = 'SimulationError'
+    this.plan = plan
+    this.broken = broken
+  }
+}
+
+async function playAgain({ plan, traceHash }: PlayedSimulation): Promise<void> {
+  const again = await playSimulation(plan)
+  if (again.traceHash === traceHash) return
+  const what = `the same seed gave the traces ${traceHash} and ${again.traceHash}`
+  throw new SimulationError({ plan, broken: [{ law: 'simulation.same-trace', what }] })
+}
+
+function outcomeOf(played: PlayedSimulation): SimulationOutcome {
+  const { plan, traceHash, endMs, guarded, unprotected, modes } = played
+  const { fromMs, forMs } = plan.scenario
+  const faults = faultsOf(played)
+  const transitions = transitionsOf(played)
+  return {
+    seed: plan.seed,
+    traceHash,
+    faults,
+    transitions,
+    neverReached: [...Object.entries(faults), ...Object.entries(transitions)].flatMap(([what, n]) =>
+      n > 0 ? [] : what,
+    ),
+    simulatedMs: endMs,
+    with: {
+      ...countsOf(guarded),
+      detectMs: modes.detectedAt === undefined ? null : modes.detectedAt - fromMs,
+      recoverMs: modes.recoveredAt === undefined ? null : modes.recoveredAt - fromMs - forMs,
+    },
+    without: { ...countsOf(unprotected), detectMs: null, recoverMs: 0 },
+    timeline: timelineOf(played),
+  }
+}
+
+function countsOf(tally: Tally): Omit<Fleet, 'detectMs' | 'recoverMs'> {
+  const { calls, reachedWhileDead, refused, probes, delivered, late, lost } = tally
+  return { calls, reachedWhileDead, refused, probes, delivered, late, lost }
+}
+
+function faultsOf({ plan, happened }: PlayedSimulation): Record<string, number> {
+  const { scenario } = plan
+  const counts: Record<string, number> = { [scenario.kind]: 1 }
+  for (const kind of plan.faultKinds) counts[kind] = 0
+  if (plan.faultKinds.includes('crash')) counts['restart'] = 0
+  for (const { kind } of happened) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+/** Those of an outage; orders of operators are not part of any scenario. */
+const expected = ['closed → open', 'open → halfOpen', 'halfOpen → closed', 'halfOpen → open']
+
+function transitionsOf({ fleetChanges, localChanges }: PlayedSimulation): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const scope of ['fleet', 'local']) for (const what of expected) counts[`${scope}: ${what}`] = 0
+  const add = (what: string, n: number): void => {
+    counts[what] = (counts[what] ?? 0) + n
+  }
+  for (const { from, to } of fleetChanges) if (from !== to) add(`fleet: ${from} → ${to}`, 1)
+  for (const [what, n] of localChanges) add(`local: ${what}`, n)
+  return counts
+}
+
+const schema: z.ZodType<SimulateOptions> = z.strictObject({
+  config: z.strictObject({
+    breakers: z.record(z.string(), breakerOptionsSchema).optional(),
+    retry: retryPolicySchema.optional(),
+    deadlineMs: z.number().positive().optional(),
+    limits: z.unknown().optional(),
+  }),
+  instances: count.max(10_000).optional(),
+  seed: z.number().int().optional(),
+  scenario: z.custom<Scenario>(isScenario, { error: 'expected a scenario, such as outage({ of: "smtp" })' }),
+  faults: z.union([z.enum(['all', 'none']), z.array(z.enum(faultKinds))]).optional(),
+  twice: z.boolean().optional(),
+})
+
+function isScenario(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'of' in value && 'fromMs' in value
+}
