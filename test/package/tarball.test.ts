@@ -35,7 +35,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'decisionsOf',
     'problemOf',
   ],
-  'switchgear/nats': ['natsLog'],
+  'switchgear/nats': ['natsLog', 'fromJetStream'],
   'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
   'switchgear/testing': ['virtualClock', 'seededRandom'],
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type NatsNode, startNatsNode } from '../../servers/nats-node.ts'
 import { startTcpProxy, type TcpProxy } from '../../servers/tcp-proxy.ts'
 import { until } from '../../servers/until.ts'
-import { accountIs, delivered, type Reader, type StreamRig, streamRig } from './jetstream-rig.ts'
+import { accountIs, delivered, settleAll, type Reader, type StreamRig, streamRig } from './jetstream-rig.ts'
 
 let nats: NatsNode
 let wire: TcpProxy
@@ -68,7 +68,7 @@ test('a link that takes everything and gives nothing is noticed by the silence; 
   await rig.publish('10')
   await reader.has(11)
   expect(reader.data()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
-  await Promise.all(reader.taken.map(({ settle }) => settle(delivered)))
+  await settleAll(reader.taken, delivered)
   await accountIs(rig, 'all to be acknowledged', (info) => info.num_ack_pending === 0 && info.num_pending === 0, 30_000)
   expect(reader.taken).toHaveLength(11)
   reader.open.close()

@@ -14,6 +14,8 @@ export interface StreamRig {
   publish(...data: readonly (string | Uint8Array)[]): Promise<void>
   info(): Promise<ConsumerInfo>
   deleteConsumer(): Promise<void>
+  /** The sequences that the stream still has: a work queue forgets what was acknowledged. */
+  left(): Promise<ReadonlySet<number>>
   /** Reads with `fromJetStream`, driven by hand. */
   read(options?: FromJetStreamOptions<unknown>, over?: NatsConnection, onItem?: () => void): Promise<Reader>
   end(): Promise<void>
@@ -51,6 +53,12 @@ export async function streamRig(url: string, config: Partial<ConsumerConfig> = {
     info: () => jsm.consumers.info(stream, 'worker'),
     async deleteConsumer() {
       await jsm.consumers.delete(stream, 'worker')
+    },
+    async left() {
+      const { state } = await jsm.streams.info(stream, { deleted_details: true })
+      const deleted = new Set(state.deleted)
+      const seqs = Array.from({ length: state.last_seq - state.first_seq + 1 }, (_, n) => state.first_seq + n)
+      return new Set(seqs.filter((seq) => !deleted.has(seq)))
     },
     async read(options = {}, over = nc, onItem = () => {}) {
       const consumer = await jetstream(over).consumers.get(stream, 'worker')
@@ -91,4 +99,9 @@ export function accountIs(
     },
     deadlineMs,
   )
+}
+
+/** Says the same of each; done when the server has it. */
+export async function settleAll(taken: readonly TakenItem<unknown>[], outcome: Outcome<unknown>): Promise<void> {
+  await Promise.all(taken.map(async (one) => one.settle(outcome)))
 }
