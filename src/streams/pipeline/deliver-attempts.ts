@@ -5,7 +5,7 @@ import type { Call } from '../../machines/breaker-options.ts'
 import { afterFailedAttempt, newRetryRun } from '../retry/retry-run.ts'
 import { boundedWork } from '../safe-call/bounded-work.ts'
 import { breakerOpen, closing, refusalOf } from '../safe-call/refusals.ts'
-import type { DeliverPlan } from './deliver-options.ts'
+import type { Delivered, DeliverPlan } from './deliver-options.ts'
 import { AbortableCall, type Delivery } from './delivery.ts'
 
 /** What becomes of a delivery that is being attempted. */
@@ -13,6 +13,7 @@ export interface AttemptHost {
   readonly plan: DeliverPlan
   readonly isDraining: boolean
   end(delivery: Delivery, outcome: Outcome<unknown>): void
+  endWith(delivery: Delivery, delivered: Delivered<unknown, unknown>): void
   /** It has failed for good. */
   giveUp(delivery: Delivery, error: ClassifiedError): void
   /** It gives up its place, and is the first of its lane again. */
@@ -63,8 +64,9 @@ function work({ plan }: AttemptHost, delivery: Delivery, call: Call): unknown {
 
 function succeeded(host: AttemptHost, delivery: Delivery, value: unknown): void {
   if (delivery.over) return
-  const { attempts, takenAt } = delivery
-  host.end(delivery, { status: 'delivered', value, attempts, durationMs: host.plan.clock.monotonic() - takenAt })
+  const { attempts, takenAt, item } = delivery
+  const durationMs = host.plan.clock.monotonic() - takenAt
+  host.endWith(delivery, { status: 'delivered', value, attempts, durationMs, item })
 }
 
 function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {

@@ -89,7 +89,7 @@ export class DeliverRun implements AttemptHost {
   /** An item has come. */
   take(item: unknown, taken?: TakenItem<unknown>): void {
     if (taken !== undefined) this.#asked -= 1
-    if (this.#over) return this.#settle(taken, closing, () => {})
+    if (this.#over) return taken && settle(taken, closing, () => {})
     const { plan } = this
     const delivery = new Delivery(item, taken, plan.clock.monotonic(), this.#usual)
     this.#inHand += 1
@@ -137,18 +137,22 @@ export class DeliverRun implements AttemptHost {
     for (const delivery of [...this.#lanes, ...this.#inFlight, ...this.#leaving]) {
       if (delivery.over) continue
       this.#stopDelivery(delivery)
-      this.#settle(delivery.taken, closing, () => {})
+      if (delivery.taken !== undefined) settle(delivery.taken, closing, () => {})
     }
   }
 
   end(delivery: Delivery, outcome: Outcome<unknown>): void {
-    if (delivery.over) return
+    if (!delivery.over) this.endWith(delivery, { ...outcome, item: delivery.item })
+  }
+
+  /** The same for an outcome that has its item: to copy it would cost most items a third of all that they cost. */
+  endWith(delivery: Delivery, delivered: Delivered<unknown, unknown>): void {
+    const { taken } = delivery
     this.#stopDelivery(delivery)
     if (delivery.chain === undefined) this.#leaving.push(delivery)
-    const { item, place } = delivery
-    const delivered: Delivered<unknown, unknown> = { ...outcome, item }
-    this.#sink.next(tellOutcome(place.breaker?.name, delivered))
-    this.#settle(delivery.taken, delivered, () => this.#left(delivery))
+    this.#sink.next(tellOutcome(delivery.place.breaker?.name, delivered))
+    if (taken === undefined) this.#left(delivery)
+    else settle(taken, delivered, () => this.#left(delivery))
   }
 
   giveUp(delivery: Delivery, error: ClassifiedError): void {
@@ -355,17 +359,6 @@ export class DeliverRun implements AttemptHost {
     return { attempts, durationMs: this.plan.clock.monotonic() - takenAt }
   }
 
-  #settle(taken: TakenItem<unknown> | undefined, outcome: Outcome<unknown>, done: () => void): void {
-    if (taken === undefined) return done()
-    try {
-      const settled = taken.settle(outcome)
-      if (settled instanceof Promise) settled.then(done, done)
-      else done()
-    } catch {
-      done()
-    }
-  }
-
   #left(delivery: Delivery): void {
     const hadPlace = delivery.chain === this.#inFlight
     delivery.chain?.remove(delivery)
@@ -439,6 +432,17 @@ export class DeliverRun implements AttemptHost {
     const { clock } = this.plan
     if (this.#sweep !== undefined) clock.clearTimeout(this.#sweep.timer)
     if (this.#drainTimer !== undefined) clock.clearTimeout(this.#drainTimer)
+  }
+}
+
+/** Says what became of an item, and hears when that is safe. */
+function settle(taken: TakenItem<unknown>, outcome: Outcome<unknown>, done: () => void): void {
+  try {
+    const settled = taken.settle(outcome)
+    if (settled instanceof Promise) settled.then(done, done)
+    else done()
+  } catch {
+    done()
   }
 }
 
