@@ -1,0 +1,74 @@
+import { Observable, type Subscriber } from 'rxjs'
+import { describe, expect, test } from 'vitest'
+import { examineLaw, proveLaw } from '../../../src/testing/law.ts'
+import { operatorLaws, operatorLawsOf } from '../../../src/testing/laws/pipeline-operators.ts'
+import type { OperatorSubject } from '../../../src/testing/laws/pipeline-operators-play.ts'
+
+describe('the laws of operators', () => {
+  test.each(Object.values(operatorLaws).map((law) => [law.name, law.says, law] as const))(
+    '%s: %s',
+    async (_, __, law) => {
+      const { runs, exercised } = await proveLaw(law)
+      expect(exercised / runs).toBeGreaterThan(0.05)
+    },
+  )
+
+  test.each<[string, 'clean' | 'terminal', OperatorSubject['operate']]>([
+    [
+      'a timer that is left',
+      'clean',
+      (source$, { clock }) =>
+        new Observable((subscriber) => {
+          clock.setTimeout(() => {}, 1_000_000)
+          return source$.subscribe(subscriber)
+        }),
+    ],
+    [
+      'a source that is not left',
+      'clean',
+      (source$) => new Observable((subscriber) => void source$.subscribe(each(subscriber))),
+    ],
+    [
+      'a listener that is left',
+      'clean',
+      (source$, { signal }) =>
+        new Observable((subscriber) => {
+          signal.addEventListener('abort', () => subscriber.complete())
+          return source$.subscribe(subscriber)
+        }),
+    ],
+    [
+      'an end that is kept back',
+      'terminal',
+      (source$) => new Observable((subscriber) => source$.subscribe((item) => subscriber.next(item))),
+    ],
+    [
+      'an item that overtakes another',
+      'terminal',
+      (source$) =>
+        new Observable((subscriber) => {
+          let isEmitting = false
+          return source$.subscribe({
+            ...each(subscriber),
+            next(item) {
+              if (isEmitting) return
+              isEmitting = true
+              subscriber.next(item)
+              isEmitting = false
+            },
+          })
+        }),
+    ],
+  ])('find %s', async (_what, name, operate) => {
+    const law = operatorLawsOf({ planted: { operate, passesAll: true } })[name]
+    expect(await examineLaw(law, { runs: 500 })).toMatchObject({ status: 'failed' })
+  })
+})
+
+function each<T>(subscriber: Subscriber<T>) {
+  return {
+    next: (item: T) => subscriber.next(item),
+    error: (error: unknown) => subscriber.error(error),
+    complete: () => subscriber.complete(),
+  }
+}
