@@ -1,0 +1,109 @@
+import type { Alert } from './alert.ts'
+import { ask, withQuery } from './api.ts'
+import { alertDialog } from './alert-dialog.ts'
+import type { Board } from './board.ts'
+import { sectionOf } from './section.ts'
+import { fill, h, setText, show } from './dom.ts'
+import { count, span } from './format.ts'
+import { attempt } from './notice.ts'
+
+interface AlertPage {
+  readonly items: readonly Alert[]
+  readonly next?: string
+}
+
+/** Alerts of one organization: how many there are, and those that hold a text. */
+export function alertSection(board: Board): { update(): void } {
+  const organization = h('select', { 'aria-label': 'Organization', change: () => void load() })
+  const text = h('input', {
+    type: 'search',
+    name: 'q',
+    placeholder: 'Title, message, type or label',
+    'aria-label': 'Search alerts',
+    maxlength: 200,
+  })
+  const form = h(
+    'form',
+    { class: 'tools', role: 'search', submit: search },
+    organization,
+    text,
+    h('button', { type: 'submit' }, 'Search'),
+  )
+  const said = h('p', { class: 'quiet', role: 'status' })
+  const list = h('ul', { class: 'alerts' })
+  const more = h('button', { type: 'button', class: 'more', hidden: true, click: () => void find(next) }, 'Show more')
+  const openAlert = alertDialog(board)
+  let next: string | undefined
+  let known = ''
+  sectionOf('alerts').append(form, said, list, more)
+  return {
+    update() {
+      const names = board.view?.organizations ?? []
+      if (names.join('\n') === known) return
+      known = names.join('\n')
+      fill(organization, ...names.map((name) => h('option', { value: name }, name)))
+      show(organization, names.length > 1)
+      void load()
+    },
+  }
+
+  function search(event: Event): void {
+    event.preventDefault()
+    void load()
+  }
+
+  async function load(): Promise<void> {
+    if (organization.value === '') return
+    if (text.value.trim() !== '') return find(undefined)
+    await attempt(async () => {
+      const path = withQuery('/v1/stats/overview', { organization: organization.value })
+      const { total, firing, resolved } = await ask<{
+        readonly total: number
+        readonly firing: number
+        readonly resolved: number
+      }>('GET', path)
+      setText(
+        said,
+        `${count(total)} alerts kept: ${count(firing)} firing, ${count(resolved)} resolved. Search for some of them.`,
+      )
+      fill(list)
+      show(more, false)
+    })
+  }
+
+  async function find(cursor: string | undefined): Promise<void> {
+    await attempt(async () => {
+      const path = withQuery('/v1/search', {
+        organization: organization.value,
+        q: text.value.trim(),
+        limit: 20,
+        cursor,
+      })
+      const page = await ask<AlertPage>('GET', path)
+      if (cursor === undefined) fill(list)
+      list.append(...page.items.map(alertRow))
+      next = page.next
+      show(more, next !== undefined)
+      setText(
+        said,
+        list.childElementCount === 0
+          ? 'No alert holds that.'
+          : `The newest ${count(list.childElementCount)} that hold it.`,
+      )
+    })
+  }
+
+  function alertRow(alert: Alert): HTMLElement {
+    const { title, severity, status, type, acceptedAt } = alert
+    return h(
+      'li',
+      {},
+      h(
+        'button',
+        { type: 'button', class: 'letter', click: () => void openAlert(alert) },
+        h('span', { class: 'error' }, h('span', { class: `badge is-${severity}` }, severity), ' ', title),
+        h('span', { class: 'quiet' }, `${status} · ${type} · ${span(board.now() - acceptedAt)} ago`),
+      ),
+    )
+  }
+}
