@@ -1,5 +1,6 @@
 import { firstValueFrom, map, take, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
+import { deliver } from '../../../src/streams/pipeline/deliver.ts'
 import { fromAsyncIterable } from '../../../src/streams/pipeline/from-async-iterable.ts'
 import type { TakenItem } from '../../../src/ports/item-source.ts'
 import { recorded } from './recorded.ts'
@@ -101,6 +102,26 @@ describe('an async iterable as a source', () => {
     const source$ = fromAsyncIterable(iterable).pipe(toArray())
     expect(await firstValueFrom(source$)).toEqual([1, 2])
     expect(await firstValueFrom(source$)).toEqual([1, 2])
+  })
+
+  test('is pulled by deliver as far as there is room, and no further', async () => {
+    const iterable = watched(Array.from({ length: 100 }, (_, index) => index))
+    const release: (() => void)[] = []
+    const to = (): Promise<void> => new Promise((resolve) => void release.push(resolve))
+    const { events } = recorded(fromAsyncIterable(iterable).pipe(deliver({ to, concurrency: 3, maxWaiting: 2 })))
+    await turn()
+    expect(iterable.pulls).toBe(5)
+    release[0]?.()
+    await turn()
+    expect(events).toMatchObject([{ status: 'delivered', item: 0 }])
+    expect(iterable.pulls).toBe(6)
+    for (let at = 1; at < 100; at += 1) {
+      release[at]?.()
+      // Each makes room for one more.
+      await turn()
+    }
+    expect(events).toHaveLength(101)
+    expect(events.at(-1)).toBe('complete')
   })
 
   test('refuses what is none', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Outcome } from '../../../src/kernel/outcome.ts'
 import type { TakenItem } from '../../../src/ports/item-source.ts'
+import { deliver } from '../../../src/streams/pipeline/deliver.ts'
 import { type Batches, fromBatches } from '../../../src/streams/pipeline/from-batches.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
@@ -142,6 +143,36 @@ describe('batches as a source', () => {
     await turn()
     void again.taken[0]?.settle(delivered)
     expect(await later).toEqual([delivered])
+  })
+
+  test('are delivered: a handler as those of KafkaJS waits for its outcomes, and a drain hands back the rest', async () => {
+    const clock = virtualClock()
+    const batches = fromBatches<number>({ clock })
+    const drain = new AbortController()
+    const told: unknown[] = []
+    const to = (item: number): Promise<unknown> =>
+      item === 2 ? Promise.reject(Object.assign(new Error('gone'), { status: 410 })) : clock.sleep(100 * item)
+    const pipeline$ = batches.items$.pipe(
+      deliver({ to, concurrency: 2, maxWaiting: 1, signal: drain.signal, drainMs: 1_000, clock }),
+    )
+    pipeline$.subscribe({
+      next: ({ item, status }) => told.push([item, status]),
+      complete: () => told.push('complete'),
+    })
+    const offsets: number[] = []
+    const first = batches.handle([1, 2, 3], { resolve: (offset) => offsets.push(offset) })
+    const outcomes = await clock.runUntil(first)
+    expect(outcomes).toMatchObject([{ status: 'delivered' }, { status: 'failed' }, { status: 'delivered' }])
+    expect(offsets).toEqual([1, 2, 3])
+    const second = batches.handle([4, 5, 6, 7, 8], { resolve: (offset) => offsets.push(offset) })
+    await clock.settle()
+    drain.abort()
+    const rest = await clock.runUntil(second)
+    const handedBack = { status: 'refused', reason: 'closing' }
+    expect(rest).toMatchObject([{ status: 'delivered' }, { status: 'delivered' }, handedBack, handedBack, handedBack])
+    expect(offsets).toEqual([1, 2, 3, 4, 5])
+    expect(told).toContain('complete')
+    expect(clock.pendingTimers).toBe(0)
   })
 
   test('has one reader at a time', () => {
