@@ -73,7 +73,7 @@ const clientsConsumer = z.object({
     name: z.string(),
     config: z.object({
       ack_policy: z.string(),
-      deliver_subject: z.undefined(),
+      deliver_subject: z.undefined().optional(),
       ack_wait: z.number().default(30_000_000_000),
       /** Stands in for `ack_wait`, delivery by delivery. */
       backoff: z.array(z.number()).default([]),
