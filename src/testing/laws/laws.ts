@@ -5,6 +5,7 @@ import { cacheLaws, type CacheLawName } from './cache.ts'
 import { deadLettersLaws, type DeadLettersLawName } from './dead-letters.ts'
 import { fleetLaws, type FleetLawName } from './fleet.ts'
 import { limiterLaws, type LimiterLawName } from './limiter.ts'
+import { pipelineLaws, type PipelineLawName } from './pipeline.ts'
 import { probeLaws, type ProbeLawName } from './probe.ts'
 import { retryLaws, type RetryLawName } from './retry.ts'
 
@@ -18,6 +19,7 @@ export const laws: Readonly<{
   limiter: Readonly<Record<LimiterLawName, Law>>
   deadLetters: Readonly<Record<DeadLettersLawName, Law>>
   cache: Readonly<Record<CacheLawName, Law>>
+  pipeline: Readonly<Record<PipelineLawName, Law>>
 }> = Object.freeze({
   breaker: breakerLaws,
   probe: probeLaws,
@@ -27,4 +29,5 @@ export const laws: Readonly<{
   limiter: limiterLaws,
   deadLetters: deadLettersLaws,
   cache: cacheLaws,
+  pipeline: pipelineLaws,
 })
