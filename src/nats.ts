@@ -8,3 +8,4 @@ export {
   type JetStreamDeadLetter,
 } from './factories/from-jetstream.ts'
 export type { JetStreamItem, JetStreamMessage } from './adapters/nats/jetstream-source.ts'
+export { encodeToken } from './adapters/nats/subjects.ts'

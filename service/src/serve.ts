@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { ConfigError } from 'switchgear'
+import { natsLog } from 'switchgear/nats'
 import { cacheInvalidations } from './cache/cache-invalidations.ts'
 import { dashboards } from './cache/dashboards.ts'
 import type { Channels } from './channels/channels.ts'
@@ -10,14 +11,14 @@ import { slackChannel } from './channels/slack.ts'
 import { webhookChannel } from './channels/webhook.ts'
 import { type LoadedConfig, loadConfig } from './config/load-config.ts'
 import { keepLimits } from './config/keep-limits.ts'
-import { notActive } from './config/not-active.ts'
 import { type Organizations, organizationsOf, receiverOf } from './config/organizations.ts'
 import { startLiveView } from './dashboard/live-view.ts'
 import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
 import { createHolds } from './delivery/holds.ts'
 import { drainDeadlineMs, startDelivery } from './delivery/start-delivery.ts'
-import { alertIntake } from './intake/accept-alerts.ts'
+import { type AlertIntake, alertIntake } from './intake/accept-alerts.ts'
+import { startNatsIntake } from './intake/nats-intake.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
 import { checkDeadLetters, closeStores, openStores } from './open-stores.ts'
 import { createOpened, type Opened } from './opened.ts'
@@ -103,6 +104,7 @@ async function start({ settings, shared, config, organizations, logger, engine, 
     onStored: (destinations) => dispatcher.wake(destinations),
   })
   opened.add(() => intake.idle())
+  takeInOverNats({ settings, organizations, logger, engine, opened }, intake)
   let stopping: Promise<void> | undefined
   const app = await createServer({
     access: accessBy(settings.tokens),
@@ -130,6 +132,23 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   }
 }
 
+function takeInOverNats(
+  { settings, organizations, logger, engine, opened }: Omit<Parts, 'shared' | 'config'>,
+  intake: AlertIntake,
+): void {
+  const { natsUrls: urls, fleet } = settings
+  if (urls === undefined) return
+  const { deadLetters } = engine.gear
+  const manage = managesStreams()
+  const overNats = startNatsIntake({ urls, fleet, manage, intake, organizations, deadLetters, logger })
+  opened.add(() => overNats.stop())
+}
+
+/** As the log of breakers does: in production streams are an operator's to make. */
+function managesStreams(): boolean {
+  return process.env['NODE_ENV'] !== 'production'
+}
+
 async function listen(app: FastifyInstance, settings: Settings): Promise<string> {
   try {
     await app.listen({ host: settings.host, port: settings.port })
@@ -149,7 +168,8 @@ async function openEngine(
   const { fleet, instance } = settings
   const stores = shared?.engine ?? openStores(settings, logger)
   try {
-    return createEngine(file.engine ?? {}, { fleet, instance, logger, ...stores })
+    const log = settings.natsUrls === undefined ? {} : { log: natsLog({ servers: settings.natsUrls }) }
+    return createEngine(file.engine ?? {}, { fleet, instance, logger, ...log, ...stores })
   } catch (error) {
     await closeStores(stores)
     throw error
@@ -181,8 +201,6 @@ function openChannels(settings: Settings, http: HttpSender): Channels {
 
 function warn({ file, path }: LoadedConfig, settings: Settings, logger: ServiceLogger): void {
   if (path === undefined) logger.info({}, 'no configuration: messages of organization "demo" go to the outbox')
-  for (const what of notActive(file, settings))
-    logger.warn({ setting: what }, `${what} is configured and has no effect yet`)
   for (const { organization } of settings.tokens)
     if (organization !== '*' && !Object.hasOwn(file.organizations, organization))
       logger.warn({ organization }, `SWITCHGEAR_TOKENS has a token of "${organization}", which is not configured`)

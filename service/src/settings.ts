@@ -15,6 +15,8 @@ export interface Settings {
   readonly dataDir: string
   /** Where dead letters and what is cached are shared; several nodes of one Cluster. At least one, where it is there. */
   readonly redisUrls?: readonly string[]
+  /** Where the fleet agrees on breakers and alerts come in; several servers of one cluster. At least one, where it is there. */
+  readonly natsUrls?: readonly string[]
   readonly smtp?: SmtpSettings
   readonly slackWebhookUrl?: string
   readonly webhookAllowPrivate: boolean
@@ -22,8 +24,6 @@ export interface Settings {
   /** The file that `SWITCHGEAR_CONFIG` names. */
   readonly configFile?: string
   readonly logLevel: string
-  /** Variables that are set and that nothing listens to yet, or not to all of it. */
-  readonly notActive: readonly string[]
 }
 
 export interface SmtpSettings {
@@ -50,9 +50,8 @@ export function readSettings(environment: Environment): Settings {
   }
   const databaseUrl = optionalUrl('DATABASE_URL', read('DATABASE_URL'), ['postgres:', 'postgresql:'])
   const slackWebhookUrl = optionalUrl('SLACK_WEBHOOK_URL', read('SLACK_WEBHOOK_URL'), ['https:', 'http:'])
-  const redisUrls = read('REDIS_URL')
-    ?.split(',')
-    .map((url) => redisUrl(url.trim()))
+  const redisUrls = serverUrls('REDIS_URL', read('REDIS_URL'), ['redis:', 'rediss:'])
+  const natsUrls = serverUrls('NATS_URL', read('NATS_URL'), ['nats:', 'tls:'])
   const configFile = read('SWITCHGEAR_CONFIG')
   const smtp = smtpSettings(read('SMTP_URL'), read('MAIL_FROM'))
   return {
@@ -66,8 +65,8 @@ export function readSettings(environment: Environment): Settings {
     webhookAllowPrivate: flag('WEBHOOK_ALLOW_PRIVATE', read('WEBHOOK_ALLOW_PRIVATE')),
     tokens: tokens(read('SWITCHGEAR_TOKENS')),
     logLevel: logLevel(read('LOG_LEVEL') ?? 'info'),
-    notActive: read('NATS_URL') === undefined ? [] : ['NATS_URL'],
     ...(redisUrls === undefined ? {} : { redisUrls }),
+    ...(natsUrls === undefined ? {} : { natsUrls }),
     ...(databaseUrl === undefined ? {} : { databaseUrl: databaseUrl.href }),
     ...(slackWebhookUrl === undefined ? {} : { slackWebhookUrl: slackWebhookUrl.href }),
     ...(smtp === undefined ? {} : { smtp }),
@@ -113,10 +112,17 @@ function optionalUrl(name: string, value: string | undefined, protocols: readonl
   throw new ConfigError(name, `expected a URL that begins with ${expected}`)
 }
 
-function redisUrl(value: string): string {
-  const url = optionalUrl('REDIS_URL', value, ['redis:', 'rediss:'])
-  if (url === undefined || url.hostname === '') throw new ConfigError('REDIS_URL', 'one of its URLs names no host')
-  return url.href
+/** One URL, or several with commas in between. */
+function serverUrls(
+  name: string,
+  value: string | undefined,
+  protocols: readonly string[],
+): readonly string[] | undefined {
+  return value?.split(',').map((text) => {
+    const url = optionalUrl(name, text.trim(), protocols)
+    if (url === undefined || url.hostname === '') throw new ConfigError(name, 'one of its URLs names no host')
+    return url.href
+  })
 }
 
 function isDecodable(text: string): boolean {

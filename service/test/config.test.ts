@@ -5,7 +5,6 @@ import { ConfigError } from 'switchgear'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { destinationOf, destinationOfMail } from '../src/config/destination.ts'
 import { loadConfig, parseConfig } from '../src/config/load-config.ts'
-import { notActive } from '../src/config/not-active.ts'
 import { organizationsOf } from '../src/config/organizations.ts'
 import { createEngine } from '../src/delivery/engine.ts'
 import { readSettings } from '../src/settings.ts'
@@ -151,11 +150,6 @@ describe('the configuration', () => {
     )
     expect(of({ retry: { maxAttempts: 0 } })).toBe('engine.retry.maxAttempts')
   })
-
-  it('is accepted with what has no effect yet, and the service says so', () => {
-    const file = parseConfig(example, 'example')
-    expect(notActive(file, { notActive: ['NATS_URL'] })).toEqual(['NATS_URL', 'organizations.acme.routes.0.groupBy'])
-  })
 })
 
 describe('the configuration file', () => {
@@ -223,7 +217,6 @@ describe('the settings', () => {
       dataDir: '.switchgear',
       webhookAllowPrivate: false,
       tokens: [],
-      notActive: [],
     })
   })
 
@@ -232,7 +225,7 @@ describe('the settings', () => {
       SWITCHGEAR_TOKENS: 'acme:one, *:two:with:colons',
       SMTP_URL: 'smtp://bot%40acme.example:pass@relay.example',
       WEBHOOK_ALLOW_PRIVATE: '1',
-      NATS_URL: 'nats://x',
+      NATS_URL: 'nats://x, tls://user:pass@y:4223',
       PORT: '0',
       MAIL_FROM: '',
     })
@@ -241,14 +234,12 @@ describe('the settings', () => {
       { organization: '*', secret: 'two:with:colons' },
     ])
     expect(settings.smtp?.from).toBe('bot@acme.example')
-    expect(settings).toMatchObject({ port: 0, webhookAllowPrivate: true, notActive: ['NATS_URL'] })
+    expect(settings).toMatchObject({ port: 0, webhookAllowPrivate: true })
+    expect(settings.natsUrls).toEqual(['nats://x', 'tls://user:pass@y:4223'])
   })
 
   it('take one Redis, or several nodes of a Cluster', () => {
-    expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({
-      redisUrls: ['redis://a:6379'],
-      notActive: [],
-    })
+    expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({ redisUrls: ['redis://a:6379'] })
     const { redisUrls } = readSettings({ REDIS_URL: 'redis://a:6379, rediss://u:p@b:6380' })
     expect(redisUrls).toEqual(['redis://a:6379', 'rediss://u:p@b:6380'])
   })

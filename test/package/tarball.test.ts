@@ -35,7 +35,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'decisionsOf',
     'problemOf',
   ],
-  'switchgear/nats': ['natsLog', 'fromJetStream'],
+  'switchgear/nats': ['natsLog', 'fromJetStream', 'encodeToken'],
   'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
   'switchgear/testing': ['virtualClock', 'seededRandom'],
 }

@@ -1,0 +1,213 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { type DeadLetters, memoryDeadLetters, type Limiter, memoryLimiter, UnavailableError } from 'switchgear'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type NatsNode, startNatsNode } from '../../test/servers/nats-node.ts'
+import { until } from '../../test/servers/until.ts'
+import { parseConfig } from '../src/config/load-config.ts'
+import { type Organizations, organizationsOf } from '../src/config/organizations.ts'
+import { alertIntake } from '../src/intake/accept-alerts.ts'
+import { alertSubject } from '../src/intake/nats-alerts.ts'
+import { type NatsIntake, startNatsIntake } from '../src/intake/nats-intake.ts'
+import { type AlertStore, openAlertStore } from '../src/store/alert-store.ts'
+import { openPglite } from '../src/store/pglite.ts'
+
+const receivers = [{ name: 'room', channel: 'slack', url: 'https://hooks.slack.com/services/x' }]
+const config = { organizations: { acme: { receivers }, 'ünder .line': { receivers } } }
+const organizations: Organizations = organizationsOf(parseConfig(JSON.stringify(config), 'test'), {})
+
+let nats: NatsNode
+let nc: NatsConnection
+let store: AlertStore
+const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-intake-'))
+beforeAll(async () => {
+  nats = await startNatsNode()
+  nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+  store = await openAlertStore(await openPglite(folder), { worker: 'test' })
+})
+afterAll(async () => {
+  await Promise.all([nc.close(), store.close()])
+  await nats.remove()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const open: NatsIntake[] = []
+afterEach(async () => void (await Promise.all(open.splice(0).map((one) => one.stop()))))
+
+/** An intake of its own fleet over the common store, which may be said to be away. */
+function takingIn(fleet: string, { limiter = memoryLimiter() }: { limiter?: Limiter } = {}) {
+  let away = false
+  const asked = <A extends unknown[], R>(ask: (...given: A) => Promise<R>) => {
+    return (...given: A): Promise<R> =>
+      away ? Promise.reject(new UnavailableError('the store', 'it is away')) : ask(...given)
+  }
+  const intake = alertIntake({
+    organizations,
+    store: {
+      insert: asked((requests) => store.insert(requests)),
+      findKnown: asked((alerts) => store.findKnown(alerts)),
+    },
+    limiter,
+    onStored: () => {},
+  })
+  const deadLetters: DeadLetters = memoryDeadLetters()
+  const told: string[] = []
+  const tell = (_: object, message: string): void => void told.push(message)
+  const logger = { info: tell, warn: tell, error: tell }
+  const start = (): NatsIntake => {
+    const one = startNatsIntake({ urls: [nats.url], fleet, manage: true, intake, organizations, deadLetters, logger })
+    open.push(one)
+    return one
+  }
+  return { start, deadLetters, told, storeIsAway: (value: boolean) => void (away = value) }
+}
+
+const alert = (more: object = {}): object => ({
+  organization: 'acme',
+  severity: 'high',
+  status: 'firing',
+  type: 'disk',
+  title: 'Disk full',
+  message: 'No space',
+  ...more,
+})
+
+async function publish(fleet: string, body: object | string | Uint8Array, organization = 'acme'): Promise<void> {
+  const data = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
+  await until('the stream to take it', () =>
+    jetstream(nc).publish(alertSubject(fleet, organization), data, { timeout: 1_000 }),
+  )
+}
+
+/** What the server knows of the fleet's consumer, and how much its stream still has. */
+async function account(fleet: string): Promise<{ pending: number; inHand: number; left: number }> {
+  const jsm = await jetstreamManager(nc)
+  const stream = `SWITCHGEAR_ALERTS_${fleet}`
+  const [info, { state }] = [await jsm.consumers.info(stream, 'intake'), await jsm.streams.info(stream)]
+  return { pending: info.num_pending, inHand: info.num_ack_pending, left: state.messages }
+}
+
+const stored = (organization: string, id: string): Promise<true | undefined> =>
+  store.find(id, organization).then((found) => (found.length > 0 ? true : undefined))
+
+describe('alerts over NATS', () => {
+  test('are stored, and acknowledged after that: the stream forgets them', async () => {
+    const { start } = takingIn('first')
+    const taking = start()
+    await publish('first', alert({ id: 'n-1' }))
+    await publish('first', alert({ id: 'n-2', organization: 'ünder .line' }), 'ünder .line')
+    await until('both to be stored', async () => (await stored('acme', 'n-1')) && (await stored('ünder .line', 'n-2')))
+    await until('the stream to be empty', async () => ((await account('first')).left === 0 ? true : undefined))
+    expect(taking.counts).toEqual({ stored: 2, limited: 0, invalid: 0 })
+  })
+
+  test('are not acknowledged while the store is away, however long, and are stored once when it is back', async () => {
+    const { start, storeIsAway } = takingIn('away')
+    storeIsAway(true)
+    const taking = start()
+    for (let n = 0; n < 50; n += 1) await publish('away', alert({ id: `a-${n}` }))
+    await until('all to be in hand', async () => ((await account('away')).inHand === 50 ? true : undefined))
+    const since = performance.now()
+    await until('two seconds', () => performance.now() - since > 2_000 || undefined)
+    expect(await account('away')).toEqual({ pending: 0, inHand: 50, left: 50 })
+    storeIsAway(false)
+    await until('the stream to be empty', async () => ((await account('away')).left === 0 ? true : undefined), 20_000)
+    expect(taking.counts).toMatchObject({ stored: 50 })
+    for (let n = 0; n < 50; n += 1) expect(await stored('acme', `a-${n}`)).toBe(true)
+  })
+
+  test('come again to another instance when one stops without having stored them', async () => {
+    const one = takingIn('handed')
+    one.storeIsAway(true)
+    const stopping = one.start()
+    await publish('handed', alert({ id: 'h-1' }))
+    await until('it to be in hand', async () => ((await account('handed')).inHand === 1 ? true : undefined))
+    await stopping.stop()
+    takingIn('handed').start()
+    await until('it to be stored', () => stored('acme', 'h-1'))
+  })
+
+  test('without an id are stored once, also when their acknowledgement is lost and they come again', async () => {
+    const fleet = 'again'
+    const { start } = takingIn(fleet)
+    start()
+    await publish(fleet, alert({ title: 'no id' }))
+    await until('it to be taken', async () => ((await account(fleet)).left === 0 ? true : undefined))
+    const found = await store.search({ organization: 'acme', text: 'no id', limit: 10 })
+    expect(found.items).toHaveLength(1)
+    expect(found.items[0]?.id).toMatch(/^SWITCHGEAR_ALERTS_again\.1\.\d+$/)
+  })
+})
+
+describe('a message that is no alert', () => {
+  test.each([
+    ['no JSON', '{"organization":'],
+    ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22])],
+    ['a field that is missing', alert({ severity: undefined })],
+    ['a field that nobody knows', alert({ color: 'red' })],
+    ['another organization than its subject', alert({ organization: 'ünder .line' })],
+    ['a list', [alert()]],
+  ])('is terminated, logged, counted and dead-lettered: %s', async (_what, body) => {
+    const fleet = `bad-${Math.random().toString(36).slice(2)}`
+    const { start, deadLetters, told } = takingIn(fleet)
+    const taking = start()
+    await publish(fleet, body)
+    await until('its letter', async () =>
+      (await deadLetters.count({ errorType: 'invalid' })) === 1 ? true : undefined,
+    )
+    await until('the stream to be empty', async () => ((await account(fleet)).left === 0 ? true : undefined))
+    const { items } = await deadLetters.list({ organization: 'acme', channel: 'intake' })
+    expect(items).toHaveLength(1)
+    expect(taking.counts).toEqual({ stored: 0, limited: 0, invalid: 1 })
+    expect(told).toContain('a message was dead-lettered')
+  })
+
+  test('of an organization that is not configured becomes a letter of the operator', async () => {
+    const { start, deadLetters } = takingIn('unknown')
+    start()
+    await publish('unknown', alert({ organization: 'nobody' }), 'nobody')
+    await until('its letter', async () => ((await deadLetters.count({ organization: '*' })) === 1 ? true : undefined))
+    const { items } = await deadLetters.list({ organization: '*' })
+    expect(items[0]?.error.message).toContain('"nobody" is not known')
+  })
+
+  test('is one with the id of another alert, and does not loop', async () => {
+    const { start, deadLetters } = takingIn('conflict')
+    start()
+    await publish('conflict', alert({ id: 'c-1' }))
+    await until('it to be stored', () => stored('acme', 'c-1'))
+    await publish('conflict', alert({ id: 'c-1', title: 'another' }))
+    await until('its letter', async () =>
+      (await deadLetters.count({ errorType: 'invalid' })) === 1 ? true : undefined,
+    )
+    await until('the stream to be empty', async () => ((await account('conflict')).left === 0 ? true : undefined))
+  })
+})
+
+test('over the limit of its organization a message waits in the stream, and takes no place from others', async () => {
+  const limits = { alerts: { limit: 3, windowMs: 60_000 } }
+  const { start } = takingIn('limited', { limiter: memoryLimiter({ limits }) })
+  const taking = start()
+  for (let n = 0; n < 10; n += 1) await publish('limited', alert({ id: `l-${n}` }))
+  await publish('limited', alert({ id: 'l-other', organization: 'ünder .line' }), 'ünder .line')
+  await until('the other to be stored', () => stored('ünder .line', 'l-other'))
+  await until('seven to be handed back', () => taking.counts.limited >= 7 || undefined)
+  expect(taking.counts.stored).toBe(4)
+  expect(await account('limited')).toMatchObject({ left: 7 })
+})
+
+test('a server that is away at the start, or is restarted, is waited for', async () => {
+  const { start } = takingIn('patient')
+  await nats.kill()
+  start()
+  await nats.start()
+  await publish('patient', alert({ id: 'p-1' }))
+  await until('it to be stored', () => stored('acme', 'p-1'), 30_000)
+  await nats.kill()
+  await nats.start()
+  await publish('patient', alert({ id: 'p-2' }))
+  await until('it to be stored', () => stored('acme', 'p-2'), 30_000)
+})
