@@ -99,6 +99,7 @@ async function probe(breaker: CircuitBreaker, clock: VirtualClock, ending: Endin
   await clock.advanceBy(500)
   const permit = breaker.tryAcquire()
   assert.ok(!(permit instanceof BreakerOpenError) && permit.probe !== undefined, 'the permit of the probe was refused')
+  assert.ok(breaker.tryAcquire() instanceof BreakerOpenError, 'there is more than one permit of a probe')
   endPermit(permit, ending)
 }
 
