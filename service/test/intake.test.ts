@@ -9,7 +9,7 @@ import type { AlertDraft } from '../src/intake/alert-schema.ts'
 import { fingerprint } from '../src/intake/fingerprint.ts'
 import { groupCommit } from '../src/intake/group-commit.ts'
 import { route } from '../src/routing/route.ts'
-import type { NewAlert } from '../src/store/insert-alerts.ts'
+import type { NewAlert } from '../src/store/new-alert.ts'
 
 const draft: AlertDraft = {
   organization: 'acme',

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { ConfigError } from 'switchgear'
 import { NotJsonError, parseJson } from '../json/parse-json.ts'
 import { type Complaint, checkShape, complaintsError } from './check-shape.ts'
+import { groupWaitMsDefault } from '../routing/group-of.ts'
 import { demoConfig } from './demo-config.ts'
 import { type ConfigFile, configSchema, type OrganizationConfig } from './schema.ts'
 
@@ -56,8 +57,8 @@ function json(text: string, source: string): unknown {
   }
 }
 
-/** What no schema says: names that are given twice, and names that nobody has. */
-function contradictions(at: string, { receivers, routes = [] }: OrganizationConfig): readonly Complaint[] {
+/** What no schema says: names that are given twice, names that nobody has, and groups that are too old to be sent. */
+function contradictions(at: string, { receivers, routes = [], maxAgeMs }: OrganizationConfig): readonly Complaint[] {
   const names = receivers.map(({ name }) => name)
   const twice = names.flatMap((name, index) =>
     names.indexOf(name) === index
@@ -71,5 +72,10 @@ function contradictions(at: string, { receivers, routes = [] }: OrganizationConf
         : [{ path: `${at}.routes.${route}.to.${index}`, message: `no receiver is named "${name}"` }],
     ),
   )
-  return [...twice, ...nobody]
+  const late = routes.flatMap((route, index) => {
+    const { groupBy, groupWaitMs = groupBy === undefined ? 0 : groupWaitMsDefault } = route
+    const message = `a group waits ${groupWaitMs} ms, and messages are not sent after maxAgeMs, ${maxAgeMs}`
+    return groupWaitMs < maxAgeMs ? [] : [{ path: `${at}.routes.${index}.groupWaitMs`, message }]
+  })
+  return [...twice, ...nobody, ...late]
 }

@@ -36,6 +36,7 @@ export const letterPayloadSchema: z.ZodType<LetterPayload> = z.object({
     labels: z.record(nameText, plainText(1_024)),
     occurredAt: instant.exactOptional(),
     acceptedAt: instant,
+    group: z.object({ count: z.number().int().min(1), titles: z.array(plainText(500)).max(1_000) }).exactOptional(),
   }),
   receiver: nameText,
   destination: z.string().optional(),

@@ -3,7 +3,8 @@ import { monotonicFactory } from 'ulid'
 import type { Organization, Organizations } from '../config/organizations.ts'
 import { route } from '../routing/route.ts'
 import type { AlertStore } from '../store/alert-store.ts'
-import { type AcceptedAlert, alertKey, type Intake, type NewAlert } from '../store/insert-alerts.ts'
+import { type AcceptedAlert, alertKey, type Intake } from '../store/insert-alerts.ts'
+import type { NewAlert } from '../store/new-alert.ts'
 import type { AlertDraft } from './alert-schema.ts'
 import { bookAlerts } from './book-alerts.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -126,11 +127,12 @@ function newAlert(
     title,
     message,
     labels,
-    receivers: route(organization, draft, Date.now()).map(({ receiver, silenced }) => ({
+    receivers: route(organization, draft, Date.now()).map(({ receiver, group, silenced }) => ({
       id: nextId(),
       name: receiver.name,
       channel: receiver.channel,
       destination: receiver.destination,
+      ...(group === undefined ? {} : { group }),
       ...(silenced === undefined ? {} : { silenced }),
     })),
     ...(print === undefined ? {} : { fingerprint: print }),

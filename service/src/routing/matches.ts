@@ -9,7 +9,7 @@ export function matches(match: Match | undefined, alert: AlertDraft): boolean {
     holds(severity, alert.severity) &&
     holds(status, alert.status) &&
     holds(type, alert.type) &&
-    Object.entries(labels).every(([name, wanted]) => holds(wanted, ownLabel(alert, name)))
+    Object.entries(labels).every(([name, wanted]) => holds(wanted, labelOf(alert, name)))
   )
 }
 
@@ -18,6 +18,7 @@ function holds(wanted: string | readonly string[] | undefined, found: string | u
   return typeof wanted === 'string' ? wanted === found : found !== undefined && wanted.includes(found)
 }
 
-function ownLabel({ labels }: AlertDraft, name: string): string | undefined {
+/** A label of an alert; what every object has is none. */
+export function labelOf({ labels }: AlertDraft, name: string): string | undefined {
   return labels !== undefined && Object.hasOwn(labels, name) ? labels[name] : undefined
 }

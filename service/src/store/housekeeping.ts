@@ -10,12 +10,13 @@ const forgottenMax = 1_000
 const statementsMax = 50
 
 /**
- * Forgets what has no use any more: holds and deduplication keys whose time is over, the outbox's oldest, alerts that ended
+ * Forgets what has no use any more: holds, deduplication keys and groups whose time is over, the outbox's oldest, alerts that ended
  * long ago.
  */
 export async function forgetTheOld(database: Queryable): Promise<void> {
   await database.query(`DELETE FROM holds WHERE until_at <= ${nowMs}`)
   await database.query(`DELETE FROM dedups WHERE until_at <= ${nowMs}`)
+  await database.query(`DELETE FROM groups WHERE until_at <= ${nowMs}`)
   await database.query(
     `DELETE FROM outbox WHERE id <= (SELECT id FROM outbox ORDER BY id DESC OFFSET ${outboxMax} LIMIT 1)`,
   )

@@ -1,37 +1,8 @@
-import type { Severity, Status } from '../intake/alert-schema.ts'
-import type { ChannelName } from './stored-alert.ts'
+import { claimKeys } from './claim-keys.ts'
 import { type Database, nowMs, type Queryable } from './database.ts'
+import { joinGroups, type Leaders } from './join-groups.ts'
+import type { NewAlert } from './new-alert.ts'
 import { RacedError } from './store-error.ts'
-
-/** An alert on its way into the store. */
-export interface NewAlert {
-  readonly organization: string
-  readonly id: string
-  /** Set when the id is the caller's: the same id with the same fingerprint is the same alert. */
-  readonly fingerprint?: string
-  readonly dedupKey?: string
-  readonly dedupWindowMs: number
-  readonly maxAgeMs: number
-  readonly severity: Severity
-  readonly status: Status
-  readonly type: string
-  readonly title: string
-  readonly message: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly occurredAt?: number
-  /** Who gets it, unless it turns out to be a duplicate. */
-  readonly receivers: readonly NewReceiver[]
-}
-
-export interface NewReceiver {
-  /** The message's id. */
-  readonly id: string
-  readonly name: string
-  readonly channel: ChannelName
-  readonly destination: string
-  /** Who silenced it, and why; then nothing is sent. */
-  readonly silenced?: string
-}
 
 /** What became of the alerts of one request: all are in the store, or none. */
 export type Intake =
@@ -47,8 +18,8 @@ export interface AcceptedAlert {
 const triesMax = 5
 
 /**
- * Stores the alerts of several requests at once: one statement, or one transaction of four where callers named ids or
- * deduplication keys. Each request is accepted whole or refused whole. No two requests given together may use the same
+ * Stores the alerts of several requests at once: one statement, or one transaction of a few where callers named ids or
+ * deduplication keys, or where messages wait in groups. Each request is accepted whole or refused whole. No two requests given together may use the same
  * id of the same organization.
  */
 export async function insertAlerts(
@@ -56,10 +27,13 @@ export async function insertAlerts(
   requests: readonly (readonly NewAlert[])[],
 ): Promise<readonly Intake[]> {
   const alerts = requests.flat()
-  if (alerts.some(({ fingerprint, dedupKey }) => fingerprint !== undefined || dedupKey !== undefined))
-    return insertWithLooks(database, requests, triesMax)
-  await insertRows(database, alerts, new Map())
+  if (alerts.some(needsLooks)) return insertWithLooks(database, requests, triesMax)
+  await insertRows(database, alerts, { originals: new Map(), leaders: new Map() })
   return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
+}
+
+function needsLooks({ fingerprint, dedupKey, receivers }: NewAlert): boolean {
+  return fingerprint !== undefined || dedupKey !== undefined || receivers.some(({ group }) => group !== undefined)
 }
 
 async function insertWithLooks(
@@ -73,7 +47,8 @@ async function insertWithLooks(
       const decided = requests.map((request) => decide(request, known))
       const fresh = decided.flatMap((decision) => (decision.status === 'go' ? decision.fresh : []))
       const originals = await claimKeys(transaction, fresh)
-      await insertRows(transaction, fresh, originals)
+      const sent = fresh.filter((alert) => !originals.has(alert))
+      await insertRows(transaction, fresh, { originals, leaders: await joinGroups(transaction, sent) })
       return decided.map((decision, index) => answer(decision, requests[index] ?? [], known, originals))
     })
   } catch (error) {
@@ -133,70 +108,16 @@ function decide(request: readonly NewAlert[], known: ReadonlyMap<string, Known>)
   return { status: 'go', fresh }
 }
 
-/**
- * Who holds each deduplication key: of alerts with the same key and status within the window, the first. A key whose
- * window is over goes to the newcomer. Gives, for every alert that is a duplicate, the id of its original.
- */
-async function claimKeys(database: Queryable, fresh: readonly NewAlert[]): Promise<ReadonlyMap<NewAlert, string>> {
-  const firsts = new Map<string, NewAlert>()
-  for (const alert of fresh) {
-    const key = dedupOf(alert)
-    if (key !== undefined && !firsts.has(key)) firsts.set(key, alert)
-  }
-  if (firsts.size === 0) return new Map()
-  const holders = await upsertKeys(database, firsts)
-  const duplicates = fresh.flatMap((alert): [NewAlert, string][] => {
-    const holder = holders.get(dedupOf(alert) ?? '')
-    return holder === undefined || holder === alert.id ? [] : [[alert, holder]]
-  })
-  return new Map(duplicates)
-}
-
-async function upsertKeys(
-  database: Queryable,
-  firsts: ReadonlyMap<string, NewAlert>,
-): Promise<ReadonlyMap<string, string>> {
-  // In the order of the keys, so that instances that insert at the same time cannot block each other in a circle.
-  const ordered = [...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const rows = await database.query(
-    `INSERT INTO dedups AS held (organization, dedup_key, status, alert_id, until_at)
-     SELECT organization, dedup_key, status, id, ${nowMs} + window_ms
-     FROM jsonb_to_recordset($1::jsonb) AS n(organization text, dedup_key text, status text, id text, window_ms bigint)
-     ON CONFLICT (organization, dedup_key, status) DO UPDATE SET
-       alert_id = CASE WHEN held.until_at <= ${nowMs} THEN excluded.alert_id ELSE held.alert_id END,
-       until_at = CASE WHEN held.until_at <= ${nowMs} THEN excluded.until_at ELSE held.until_at END
-     RETURNING organization, dedup_key, status, alert_id`,
-    [
-      JSON.stringify(
-        ordered.map(([, { organization, dedupKey, status, id, dedupWindowMs }]) => ({
-          organization,
-          dedup_key: dedupKey,
-          status,
-          id,
-          window_ms: Math.ceil(dedupWindowMs),
-        })),
-      ),
-    ],
-  )
-  return new Map(
-    rows.map((row) => [[row['organization'], row['dedup_key'], row['status']].join('\0'), row['alert_id'] as string]),
-  )
-}
-
-function dedupOf({ organization, dedupKey, status }: NewAlert): string | undefined {
-  return dedupKey === undefined ? undefined : [organization, dedupKey, status].join('\0')
-}
-
 /** @throws RacedError when one of the alerts is there already. */
 async function insertRows(
   database: Queryable,
   alerts: readonly NewAlert[],
-  originals: ReadonlyMap<NewAlert, string>,
+  { originals, leaders }: { readonly originals: ReadonlyMap<NewAlert, string>; readonly leaders: Leaders },
 ): Promise<void> {
   if (alerts.length === 0) return
   const [row] = await database.query(insertStatement, [
     JSON.stringify(alerts.map((alert) => alertRow(alert, originals.get(alert)))),
-    JSON.stringify(alerts.flatMap((alert) => (originals.has(alert) ? [] : receiverRows(alert)))),
+    JSON.stringify(alerts.flatMap((alert) => (originals.has(alert) ? [] : receiverRows(alert, leaders)))),
   ])
   if (row?.['inserted'] !== alerts.length) throw new RacedError('an id was stored meanwhile')
 }
@@ -213,12 +134,13 @@ const insertStatement = `
     ON CONFLICT (organization, id) DO NOTHING
     RETURNING 1),
   queued AS (
-    INSERT INTO receivers (id, organization, alert_id, position, name, channel, destination, state, reason, due_at,
-      expires_at, settled_at)
-    SELECT id, organization, alert_id, position, name, channel, destination, state, reason, ${nowMs},
-      ${nowMs} + max_age_ms, CASE WHEN state = 'pending' THEN NULL ELSE ${nowMs} END
+    INSERT INTO receivers (id, organization, alert_id, position, name, channel, destination, state, reason, leader_id,
+      leads, due_at, expires_at, settled_at)
+    SELECT id, organization, alert_id, position, name, channel, destination, state, reason, leader_id,
+      leads, ${nowMs} + wait_ms, ${nowMs} + max_age_ms, CASE WHEN state = 'pending' THEN NULL ELSE ${nowMs} END
     FROM jsonb_to_recordset($2::jsonb) AS n(id text, organization text, alert_id text, position integer, name text,
-      channel text, destination text, state text, reason text, max_age_ms bigint))
+      channel text, destination text, state text, reason text, leader_id text, leads boolean, wait_ms bigint,
+      max_age_ms bigint))
   SELECT count(*)::integer AS inserted FROM inserted`
 
 function alertRow(alert: NewAlert, original: string | undefined): object {
@@ -238,8 +160,8 @@ function alertRow(alert: NewAlert, original: string | undefined): object {
   }
 }
 
-function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAlert): object[] {
-  return receivers.map(({ id, name, channel, destination, silenced }, position) => ({
+function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAlert, leaders: Leaders): object[] {
+  return receivers.map(({ id, name, channel, destination, group, silenced }, position) => ({
     id,
     organization,
     alert_id: alertId,
@@ -249,6 +171,9 @@ function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAle
     destination,
     state: silenced === undefined ? 'pending' : 'silenced',
     reason: silenced,
+    leader_id: leaders.get(id),
+    leads: group !== undefined && !leaders.has(id),
+    wait_ms: group === undefined || leaders.has(id) ? 0 : Math.ceil(group.waitMs),
     max_age_ms: Math.ceil(maxAgeMs),
   }))
 }

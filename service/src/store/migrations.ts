@@ -68,6 +68,24 @@ const steps: readonly (readonly string[])[] = [
   [`CREATE INDEX alerts_by_age ON alerts (accepted_at)`],
   // What is counted stands in the index: an organization's messages are not read to count them.
   [`CREATE INDEX alerts_by_time ON alerts (organization, accepted_at, id) INCLUDE (severity, status, type)`],
+  // A group is one message: that of its first alert. Those of the others name it, and nobody claims them.
+  [
+    `ALTER TABLE receivers ADD COLUMN leader_id text COLLATE "C"`,
+    `ALTER TABLE receivers ADD COLUMN leads boolean NOT NULL DEFAULT false`,
+    `CREATE INDEX receivers_by_leader ON receivers (leader_id, id) WHERE leader_id IS NOT NULL`,
+    `DROP INDEX receivers_due`,
+    `CREATE INDEX receivers_due ON receivers (destination, due_at, id) WHERE state = 'pending' AND leader_id IS NULL`,
+    `DROP INDEX receivers_expiring`,
+    `CREATE INDEX receivers_expiring ON receivers (expires_at) WHERE state = 'pending' AND leader_id IS NULL`,
+    `CREATE TABLE groups (
+      organization text COLLATE "C" NOT NULL,
+      group_key text COLLATE "C" NOT NULL,
+      leader_id text COLLATE "C" NOT NULL,
+      until_at bigint NOT NULL,
+      PRIMARY KEY (organization, group_key))`,
+    `CREATE INDEX groups_by_leader ON groups (leader_id)`,
+    `CREATE INDEX groups_over ON groups (until_at)`,
+  ],
 ]
 
 /** Any number that no other program on the same server is likely to lock. */

@@ -42,7 +42,7 @@ export interface Recorded {
 
 /**
  * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
- * stays. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
+ * stays. It is that of the whole group that a message speaks for. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
  */
 export async function recordOutcomes(
   database: Queryable,
@@ -92,10 +92,21 @@ const recordStatement = `
     settled_at = CASE WHEN given.state = 'pending' THEN NULL ELSE ${nowMs} END
   FROM given
   WHERE r.id = given.id AND r.state = 'pending' AND (r.claimed_by = $2 OR given.state = 'delivered')
-  RETURNING r.id)
+  RETURNING r.id, r.state, r.reason, r.last_error, r.attempts, r.letter_id, r.settled_at),
+  of_group AS (UPDATE receivers m SET
+    state = written.state,
+    reason = written.reason,
+    last_error = written.last_error,
+    attempts = written.attempts,
+    letter_id = written.letter_id,
+    settled_at = written.settled_at
+  FROM written WHERE m.leader_id = written.id AND m.state = 'pending'
+  RETURNING m.organization, m.alert_id, m.name, m.channel, m.state, m.reason)
   SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason, written.id IS NOT NULL AS is_new
   FROM given JOIN receivers r ON r.id = given.id LEFT JOIN written ON written.id = given.id
-  WHERE given.state <> 'pending'`
+  WHERE given.state <> 'pending'
+  UNION ALL
+  SELECT organization, alert_id, name, channel, state, reason, true FROM of_group WHERE state <> 'pending'`
 
 function rowOf(record: OutcomeRecord): object {
   return {

@@ -19,7 +19,7 @@ export interface Redriven {
 const attemptsMax = 50
 
 /**
- * Makes messages delivered whose letters were. Of one that nobody here knows any more, or that is another instance's,
+ * Makes messages delivered whose letters were, with the groups that they speak for. Of one that nobody here knows any more, or that is another instance's,
  * nothing is written but what goes to the outbox.
  */
 export async function recordRedriven(database: Queryable, redriven: readonly Redriven[]): Promise<void> {
@@ -34,16 +34,20 @@ const redrivenStatement = `
   kept AS (
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
     SELECT id, organization, alert_id, receiver, channel, outbox, ${nowMs} FROM given WHERE outbox IS NOT NULL
-    ON CONFLICT (id) DO NOTHING)
+    ON CONFLICT (id) DO NOTHING),
+  arrived AS MATERIALIZED (
+    SELECT id, organization, attempt, outbox FROM given
+    UNION ALL
+    SELECT m.id, given.organization, given.attempt, given.outbox FROM given JOIN receivers m ON m.leader_id = given.id)
   UPDATE receivers r SET
     state = 'delivered',
-    reason = CASE WHEN given.outbox IS NULL THEN NULL ELSE 'outbox' END,
+    reason = CASE WHEN arrived.outbox IS NULL THEN NULL ELSE 'outbox' END,
     attempts = CASE WHEN jsonb_array_length(r.attempts) < ${attemptsMax}
-      THEN r.attempts || given.attempt ELSE (r.attempts - 0) || given.attempt END,
+      THEN r.attempts || arrived.attempt ELSE (r.attempts - 0) || arrived.attempt END,
     claimed_by = NULL,
     settled_at = ${nowMs}
-  FROM given
-  WHERE r.id = given.id AND r.organization = given.organization AND r.state IN ('deadLettered', 'failed', 'pending')`
+  FROM arrived
+  WHERE r.id = arrived.id AND r.organization = arrived.organization AND r.state IN ('deadLettered', 'failed', 'pending')`
 
 function rowOf({ alertId, attempt, ...rest }: Redriven): object {
   return { ...rest, alert_id: alertId, attempt: [attempt] }

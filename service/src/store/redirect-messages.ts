@@ -9,7 +9,7 @@ export type DestinationOf = (organization: string, receiver: string) => string |
  */
 export async function redirectMessages(database: Queryable, destinationOf: DestinationOf): Promise<void> {
   const rows = await database.query(
-    `SELECT DISTINCT organization, name, destination FROM receivers WHERE state = 'pending'`,
+    `SELECT DISTINCT organization, name, destination FROM receivers WHERE state = 'pending' AND leader_id IS NULL`,
   )
   const moved = rows.flatMap((row) => {
     const [organization, name] = [row['organization'] as string, row['name'] as string]
@@ -20,7 +20,7 @@ export async function redirectMessages(database: Queryable, destinationOf: Desti
   await database.query(
     `UPDATE receivers r SET destination = moved.now, due_at = least(r.due_at, ${nowMs})
      FROM jsonb_to_recordset($1::jsonb) AS moved(organization text, name text, old text, now text)
-     WHERE r.state = 'pending' AND r.claimed_by IS NULL
+     WHERE r.state = 'pending' AND r.leader_id IS NULL AND r.claimed_by IS NULL
        AND r.destination = moved.old AND r.organization = moved.organization AND r.name = moved.name`,
     [JSON.stringify(moved)],
   )

@@ -15,6 +15,8 @@ export interface StoredAlert {
   readonly labels: Readonly<Record<string, string>>
   readonly occurredAt?: number
   readonly acceptedAt: number
+  /** There in a message that speaks for several alerts: how many, and what the first of them are called. */
+  readonly group?: { readonly count: number; readonly titles: readonly string[] }
 }
 
 export type ChannelName = ReceiverConfig['channel']

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
-import type { NewAlert } from '../../src/store/insert-alerts.ts'
+import type { NewAlert } from '../../src/store/new-alert.ts'
 import type { SearchPlace } from '../../src/store/search-alerts.ts'
 import { dayOf } from '../../src/store/statistics.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'

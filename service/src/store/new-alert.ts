@@ -1,0 +1,34 @@
+import type { Severity, Status } from '../intake/alert-schema.ts'
+import type { ChannelName } from './stored-alert.ts'
+
+/** An alert on its way into the store. */
+export interface NewAlert {
+  readonly organization: string
+  readonly id: string
+  /** Set when the id is the caller's: the same id with the same fingerprint is the same alert. */
+  readonly fingerprint?: string
+  readonly dedupKey?: string
+  readonly dedupWindowMs: number
+  readonly maxAgeMs: number
+  readonly severity: Severity
+  readonly status: Status
+  readonly type: string
+  readonly title: string
+  readonly message: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly occurredAt?: number
+  /** Who gets it, unless it turns out to be a duplicate. */
+  readonly receivers: readonly NewReceiver[]
+}
+
+export interface NewReceiver {
+  /** The message's id. */
+  readonly id: string
+  readonly name: string
+  readonly channel: ChannelName
+  readonly destination: string
+  /** The group that it waits with, and how long, in ms; what is silenced has none. */
+  readonly group?: { readonly key: string; readonly waitMs: number }
+  /** Who silenced it, and why; then nothing is sent. */
+  readonly silenced?: string
+}
