@@ -9,13 +9,19 @@ import repository from '../../package.json' with { type: 'json' }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const examples = [...readme.matchAll(/```ts\n(?<code>.*?)```\n\n```text\n(?<output>.*?)```/gs)].map(
-  ({ groups }, index) => ({
+/** Those that stand before what they print. */
+const examplesOf = (page: string): readonly { page: string; number: number; code: string; output: string }[] =>
+  [
+    ...readFileSync(join(root, page), 'utf8').matchAll(
+      /```ts\n(?<code>(?:(?!```).)*?)```\n\n```text\n(?<output>.*?)```/gs,
+    ),
+  ].map(({ groups }, index) => ({
+    page,
     number: index + 1,
     code: groups?.['code'] ?? '',
     output: groups?.['output'] ?? '',
-  }),
-)
+  }))
+const examples = examplesOf('README.md')
 
 describe('the README', () => {
   test('has its examples, each with its output', () => {
@@ -23,8 +29,15 @@ describe('the README', () => {
     expect(examples.length).toBe(2)
   })
 
-  test.each(examples)('prints what it says in example $number, on the built library', async ({ code, output }) => {
-    expect(anyDuration(await runOutside(code))).toBe(anyDuration(output))
+  test.each([...examples, ...examplesOf('docs/pipelines.md')])(
+    '$page: example $number prints what it says, on the built library',
+    async ({ code, output }) => {
+      expect(anyDuration(await runOutside(code))).toBe(anyDuration(output))
+    },
+  )
+
+  test('and the page on pipelines has two such examples', () => {
+    expect(examplesOf('docs/pipelines.md')).toHaveLength(2)
   })
 
   test('names commands that exist, and the test command is the one of .ci/run', () => {
