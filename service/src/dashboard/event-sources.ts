@@ -13,18 +13,22 @@ export interface EventSourcesOptions {
   readonly gear: Pick<Switchgear, 'instance' | 'transitions$' | 'breakers' | 'states'>
   readonly hub: EventHub
   readonly activity: Activity
+  /** Hears what this instance alone has changed. */
+  readonly onOwn: (transition: TransitionView) => void
 }
 
 /** Where events come from: the engine's own channels, and what the store has written. */
 export interface EventSources {
   /** What became of messages, once it is written. */
   settled(outcomes: readonly Settled[]): void
+  /** What another instance alone has changed. */
+  heard(transition: TransitionView): void
   /** The last of them, the oldest first. */
   readonly transitions: readonly TransitionView[]
   stop(): void
 }
 
-export function startEventSources({ gear, hub, activity }: EventSourcesOptions): EventSources {
+export function startEventSources({ gear, hub, activity, onOwn }: EventSourcesOptions): EventSources {
   const { instance } = gear
   const transitions: TransitionView[] = []
   const changes = gear.transitions$.subscribe((transition) => {
@@ -42,6 +46,7 @@ export function startEventSources({ gear, hub, activity }: EventSourcesOptions):
         hub.publish('outcome', told)
       }
     },
+    heard: publish,
     transitions,
     stop() {
       changes.unsubscribe()
@@ -54,8 +59,13 @@ export function startEventSources({ gear, hub, activity }: EventSourcesOptions):
     const { breaker: name } = transition
     const state = gear.breakers.get(name)?.state ?? gear.states().get(name)
     const told = { ...transition, instance, ...(state === undefined ? {} : { state: breakerView(name, state) }) }
-    if (transitions.push(told) > transitionsMax) transitions.shift()
-    hub.publish('transition', told)
+    publish(told)
+    if (told.scope === 'local') onOwn(told)
+  }
+
+  function publish(transition: TransitionView): void {
+    if (transitions.push(transition) > transitionsMax) transitions.shift()
+    hub.publish('transition', transition)
   }
 
   function onDecision(message: unknown): void {

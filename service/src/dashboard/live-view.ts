@@ -38,8 +38,8 @@ export interface LiveView {
 export function startLiveView({ gear, organizations, logger }: LiveViewOptions): LiveView {
   const hub = createEventHub()
   const activity = createActivity()
-  const sources = startEventSources({ gear, hub, activity })
-  const rollCall = startRollCall({ gear, logger })
+  const sources = startEventSources({ gear, hub, activity, onOwn: (transition) => rollCall.tell(transition) })
+  const rollCall = startRollCall({ gear, logger, onTransition: sources.heard })
 
   return {
     hub,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Mode } from './page/wire.ts'
+import type { Mode, TransitionView } from './page/wire.ts'
 
 /** What an instance says of itself to the others. */
 export interface RollCallAnswer {
@@ -26,6 +26,28 @@ const schema: z.ZodType<RollCallAnswer> = z.object({
 /** `undefined` for what is no answer. */
 export function answerOf(message: Readonly<Record<string, unknown>>): RollCallAnswer | undefined {
   return schema.safeParse(message['answer']).data
+}
+
+const counts = z.object({ calls: z.number(), failures: z.number(), slow: z.number(), consecutiveFailures: z.number() })
+
+/** Another instance's own change of a breaker, which stands in no log. */
+const transitionSchema: z.ZodType<TransitionView> = z.object({
+  breaker: z.string().min(1).max(128),
+  from: z.enum(modes),
+  to: z.enum(modes),
+  scope: z.literal('local'),
+  reason: z.string().max(1_000),
+  by: z.string().max(128),
+  at: z.number(),
+  term: z.number(),
+  seq: z.number(),
+  counts,
+  instance: z.string().min(1).max(128),
+})
+
+/** `undefined` for what is no transition. */
+export function transitionOf(message: Readonly<Record<string, unknown>>): TransitionView | undefined {
+  return transitionSchema.safeParse(message['transition']).data
 }
 
 export function answerText({ instance, startedAt, isLinked, seq, digest, own }: RollCallAnswer): object {

@@ -1,7 +1,7 @@
 import type { Logger, Switchgear } from 'switchgear'
 import { fleetView, type HeardInstance } from './fleet-view.ts'
-import type { FleetView } from './page/wire.ts'
-import { answerOf, answerText, type RollCallAnswer } from './roll-call-answer.ts'
+import type { FleetView, TransitionView } from './page/wire.ts'
+import { answerOf, answerText, type RollCallAnswer, transitionOf } from './roll-call-answer.ts'
 
 /** The channel among the instances of a fleet. */
 const channel = 'instances'
@@ -18,6 +18,8 @@ const forgetMs = 600_000
 export interface RollCallOptions {
   readonly gear: Pick<Switchgear, 'instance' | 'health' | 'states' | 'peers'>
   readonly logger: Logger
+  /** Hears what another instance alone has changed. */
+  readonly onTransition: (transition: TransitionView) => void
 }
 
 /**
@@ -28,16 +30,19 @@ export interface RollCall {
   /** Asks, unless that was done lately. To be called again and again as long as somebody watches. */
   ask(): void
   view(): FleetView
+  /** Tells the others what this instance alone has changed, if one of them has asked lately. */
+  tell(transition: TransitionView): void
   /** Tells the others that this instance leaves, so that nobody misses it. */
   leave(): void
 }
 
-export function startRollCall({ gear, logger }: RollCallOptions): RollCall {
+export function startRollCall({ gear, logger, onTransition }: RollCallOptions): RollCall {
   const startedAt = Date.now()
   const heard = new Map<string, HeardInstance>()
   let askedAt = -Infinity
   let answering: NodeJS.Timeout | undefined
   let answeredAt = -Infinity
+  let wasAskedAt = -Infinity
   /** How far the fleet had read when this instance asked: an answer that says less lags. */
   let seqAsked = 0
   const stop = gear.peers.listen(channel, hear)
@@ -49,13 +54,17 @@ export function startRollCall({ gear, logger }: RollCallOptions): RollCall {
       askedAt = performance.now()
       forget()
       seqAsked = Math.max(gear.health().log.seq, ...[...heard.values()].map(({ seq }) => seq))
-      tell({ ask: gear.instance })
+      broadcast({ ask: gear.instance })
     },
     view: () => fleetView([own(), ...heard.values()], { own: gear.instance, now: Date.now(), silentMs: silentMs() }),
+    tell({ state: _state, reason, ...transition }) {
+      if (performance.now() - wasAskedAt < silentMs())
+        broadcast({ transition: { ...transition, reason: reason.slice(0, 1_000) } })
+    },
     leave() {
       stop()
       clearTimeout(answering)
-      tell({ left: gear.instance })
+      broadcast({ left: gear.instance })
     },
   }
 
@@ -70,7 +79,12 @@ export function startRollCall({ gear, logger }: RollCallOptions): RollCall {
 
   function hear(data: Uint8Array): void {
     const message = messageOf(data)
-    if (typeof message['ask'] === 'string') answerSoon()
+    if (typeof message['ask'] === 'string') {
+      wasAskedAt = performance.now()
+      answerSoon()
+    }
+    const transition = transitionOf(message)
+    if (transition !== undefined) onTransition(transition)
     if (typeof message['left'] === 'string') heard.delete(message['left'])
     const answer = answerOf(message)
     if (answer === undefined || answer.instance === gear.instance) return
@@ -86,7 +100,7 @@ export function startRollCall({ gear, logger }: RollCallOptions): RollCall {
     answering = setTimeout(() => {
       answering = undefined
       answeredAt = performance.now()
-      tell(answerText(own()))
+      broadcast(answerText(own()))
     }, waitMs + spread).unref()
   }
 
@@ -110,7 +124,7 @@ export function startRollCall({ gear, logger }: RollCallOptions): RollCall {
     return { ...answer, heardAt: Date.now(), isBehind: answer.seq < seqAsked }
   }
 
-  function tell(message: object): void {
+  function broadcast(message: object): void {
     try {
       gear.peers.broadcast(channel, new TextEncoder().encode(JSON.stringify({ v: 1, ...message })))
     } catch (error) {

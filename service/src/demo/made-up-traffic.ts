@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The time between two alerts, in ms, and between two looks at statistics. */
 const alertEveryMs = 120
-const lookEveryMs = 1_500
+const lookEveryMs = 300
 
 const organizations = ['acme', 'acme', 'globex', 'globex', 'initech'] as const
 const severities = ['critical', 'high', 'high', 'medium', 'low', 'info'] as const

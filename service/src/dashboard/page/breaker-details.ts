@@ -17,13 +17,14 @@ export interface BreakerDetails {
 }
 
 /** Why a breaker stands as it does, on what counts, who did it, what comes next, its instances, and orders. */
-export function breakerDetails(name: string, board: Board): BreakerDetails {
+export function breakerDetails(first: BreakerItem, board: Board): BreakerDetails {
+  const { name } = first.breaker
   const story = h('p', { class: 'story' })
   const facts = h('dl', { class: 'facts' })
   const fact = factsIn(facts)
   const lanes = h('ul', { class: 'own-lanes' })
   const history = breakerHistory(name, board)
-  let windowMs = 0
+  let shown = first
   const draw = keyed<InstanceView>(lanes, ({ instance }) => instance, laneOf)
   const isOperator = board.view?.organization === undefined
   const element = h(
@@ -40,7 +41,7 @@ export function breakerDetails(name: string, board: Board): BreakerDetails {
     element,
     update(item) {
       const { breaker } = item
-      windowMs = item.windowMs
+      shown = item
       const now = board.now()
       setText(story, inWords(breaker, now))
       const { counts } = breaker
@@ -62,9 +63,10 @@ export function breakerDetails(name: string, board: Board): BreakerDetails {
       element: h('li', {}, h('span', { class: 'name' }, instance), lane, said),
       update({ standing, own }) {
         const now = board.now()
+        const { breaker, windowMs } = shown
         const window = { fromAt: now - windowMs, untilAt: now }
-        drawLane(lane, ownSegments(board.transitionsOf(name), instance, window), window)
-        const alone = own.find(({ breaker }) => breaker === name)
+        drawLane(lane, ownSegments(board.transitionsOf(name), instance, breaker, window), window)
+        const alone = own.find((each) => each.breaker === name)
         setText(
           said,
           alone === undefined ? (standing === 'agrees' ? 'with the fleet' : standing) : `alone: ${alone.reason}`,

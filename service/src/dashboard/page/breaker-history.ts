@@ -61,7 +61,8 @@ export function breakerHistory(
   }
 }
 
-/** `probeClaimed` → `probe claimed` */
+/** `io.switchgear.breaker.probeClaimed.v1` → `probe claimed` */
 function words(type: string): string {
-  return type.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  const name = type.replace(/^io\.switchgear\.breaker\./, '').replace(/\.v1$/, '')
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 }

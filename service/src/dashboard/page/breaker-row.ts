@@ -34,7 +34,7 @@ export function breakerRow(first: BreakerItem, board: Board): Row<BreakerItem> {
     setAttribute(head, 'aria-expanded', String(isOpen))
     show(place, isOpen)
     if (isOpen) {
-      details = breakerDetails(name, board)
+      details = breakerDetails(item, board)
       place.replaceChildren(details.element)
       details.update(item)
     } else {

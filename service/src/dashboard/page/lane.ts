@@ -26,17 +26,16 @@ export function fleetSegments(
   return between(begin, sinceAt === 0 ? [] : [{ at: sinceAt, to: mode }], window)
 }
 
-/** What one instance alone held, until the fleet changed: that ends what was its own. */
+/** What one instance went by: what the fleet agreed on, and what it alone changed in between. */
 export function ownSegments(
   transitions: readonly TransitionView[],
   instance: string,
+  breaker: Pick<BreakerView, 'mode' | 'scope' | 'sinceAt'>,
   window: Window,
 ): readonly Segment[] {
-  const changes = transitions.flatMap(({ at, to, scope, instance: by }): readonly Change[] => {
-    if (scope === 'fleet') return [{ at, to: 'closed' }]
-    return by === instance ? [{ at, to }] : []
-  })
-  return between('closed', changes, window)
+  const ofIt = transitions.filter(({ scope, instance: by }) => scope === 'fleet' || by === instance)
+  const [first] = ofIt
+  return first === undefined ? fleetSegments([], breaker, window) : between(first.from, ofIt, window)
 }
 
 interface Window {

@@ -103,7 +103,7 @@ export function letterSection(board: Board): {
       h('td', { 'data-label': 'Error' }, h('span', { class: 'badge is-error' }, errorTypeText(first.errorType))),
       number,
       oldest,
-      h('td', { class: 'buttons' }, look, again),
+      h('td', {}, h('div', { class: 'buttons' }, look, again)),
     )
     return {
       element,

@@ -5,7 +5,7 @@ import { count, share } from './format.ts'
 import { keyed, type Row } from './keyed.ts'
 import type { LimitUse } from './wire.ts'
 
-const shownMax = 12
+const shownMax = 8
 const windowMs = 300_000
 
 /** What limiters have decided, those with most refusals first. */
