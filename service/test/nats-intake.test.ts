@@ -1,17 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type DeadLetters, memoryDeadLetters, type Limiter, memoryLimiter, UnavailableError } from 'switchgear'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { readDocument, schemasOf } from '../../test/asyncapi/document.ts'
 import { type NatsNode, startNatsNode } from '../../test/servers/nats-node.ts'
 import { until } from '../../test/servers/until.ts'
 import { parseConfig } from '../src/config/load-config.ts'
 import { type Organizations, organizationsOf } from '../src/config/organizations.ts'
+import { alertDraftSchema } from '../src/intake/alert-schema.ts'
 import { alertIntake } from '../src/intake/accept-alerts.ts'
 import { alertSubject } from '../src/intake/nats-alerts.ts'
-import { type NatsIntake, startNatsIntake } from '../src/intake/nats-intake.ts'
+import { type NatsIntake, type NatsIntakeOptions, startNatsIntake } from '../src/intake/nats-intake.ts'
 import { type AlertStore, openAlertStore } from '../src/store/alert-store.ts'
 import { openPglite } from '../src/store/pglite.ts'
 
@@ -38,7 +40,16 @@ const open: NatsIntake[] = []
 afterEach(async () => void (await Promise.all(open.splice(0).map((one) => one.stop()))))
 
 /** An intake of its own fleet over the common store, which may be said to be away. */
-function takingIn(fleet: string, { limiter = memoryLimiter() }: { limiter?: Limiter } = {}) {
+function takingIn(
+  fleet: string,
+  {
+    limiter = memoryLimiter(),
+    urls = [nats.url],
+    manage = true,
+  }: Partial<Pick<NatsIntakeOptions, 'urls' | 'manage'>> & {
+    readonly limiter?: Limiter
+  } = {},
+) {
   let away = false
   const asked = <A extends unknown[], R>(ask: (...given: A) => Promise<R>) => {
     return (...given: A): Promise<R> =>
@@ -58,7 +69,7 @@ function takingIn(fleet: string, { limiter = memoryLimiter() }: { limiter?: Limi
   const tell = (_: object, message: string): void => void told.push(message)
   const logger = { info: tell, warn: tell, error: tell }
   const start = (): NatsIntake => {
-    const one = startNatsIntake({ urls: [nats.url], fleet, manage: true, intake, organizations, deadLetters, logger })
+    const one = startNatsIntake({ urls, fleet, manage, intake, organizations, deadLetters, logger })
     open.push(one)
     return one
   }
@@ -75,10 +86,15 @@ const alert = (more: object = {}): object => ({
   ...more,
 })
 
-async function publish(fleet: string, body: object | string | Uint8Array, organization = 'acme'): Promise<void> {
+async function publish(
+  fleet: string,
+  body: object | string | Uint8Array,
+  organization = 'acme',
+  over = nc,
+): Promise<void> {
   const data = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
   await until('the stream to take it', () =>
-    jetstream(nc).publish(alertSubject(fleet, organization), data, { timeout: 1_000 }),
+    jetstream(over).publish(alertSubject(fleet, organization), data, { timeout: 1_000 }),
   )
 }
 
@@ -210,4 +226,46 @@ test('a server that is away at the start, or is restarted, is waited for', async
   await nats.start()
   await publish('patient', alert({ id: 'p-2' }))
   await until('it to be stored', () => stored('acme', 'p-2'), 30_000)
+})
+
+describe('what the fleet does in production', () => {
+  test('is no more than an instance with the least permissions may: it takes alerts in, and makes no stream', async () => {
+    const config = readFileSync(new URL('../../ops/nats/fleets.conf', import.meta.url), 'utf8')
+    const guarded = await startNatsNode({ config })
+    const url = (user: string): string => guarded.url.replace('nats://', `nats://${user}:${user}@`)
+    const { start, told } = takingIn('alerts', { urls: [url('alerts')], manage: false })
+    start()
+    await until('it to say that there is no stream', () => told.length > 0 || undefined)
+    takingIn('alerts', { urls: [url('alerts-operator')] }).start()
+    const operator = await connect({ servers: guarded.url, user: 'alerts-operator', pass: 'alerts-operator' })
+    await publish('alerts', alert({ id: 'g-1' }), 'acme', operator)
+    await until('it to be stored', () => stored('acme', 'g-1'))
+    await Promise.all(open.splice(1).map((one) => one.stop()))
+    await until('it to be taken in', () => told.includes('alerts are taken in over NATS') || undefined, 30_000)
+    await publish('alerts', alert({ id: 'g-2' }), 'acme', operator)
+    await until('it to be stored', () => stored('acme', 'g-2'))
+    await Promise.all([operator.close(), ...open.splice(0).map((one) => one.stop())])
+    await guarded.remove()
+  })
+
+  test('stands in the description of the subjects: an alert there is an alert here', () => {
+    const document = readDocument()
+    const described = schemasOf(document)('#/components/schemas/alert')
+    const cases = [
+      alert(),
+      alert({ id: 'x', dedupKey: 'k', labels: { team: 'payments' }, occurredAt: 0 }),
+      alert({ severity: 'fatal' }),
+      alert({ title: '' }),
+      alert({ message: 'x'.repeat(20_001) }),
+      alert({ labels: Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`l${n}`, 'x'])) }),
+      alert({ labels: { team: 7 } }),
+      alert({ occurredAt: 8.64e15 + 1 }),
+      alert({ color: 'red' }),
+      [alert()],
+    ]
+    expect(cases.map((one) => described(one))).toEqual(cases.map((one) => alertDraftSchema.safeParse(one).success))
+    expect(document.channels['alerts']?.address).toBe(
+      alertSubject('{fleet}', 'acme').replace(/acme$/, '{organization}'),
+    )
+  })
 })

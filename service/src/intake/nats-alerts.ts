@@ -39,18 +39,13 @@ const messageBytesMax = 1_048_576
 export async function openAlerts(nc: NatsConnection, fleet: string, manage: boolean): Promise<Consumer> {
   const jsm = await jetstreamManager(nc, { checkAPI: false })
   const stream = streamOf(fleet)
-  if (!(await isThere(() => jsm.streams.info(stream)))) {
-    if (!manage) throw new Error(`the stream ${stream} is missing: make it, as docs/nats.md says`)
-    await addStream(jsm, fleet)
+  if (manage) {
+    if (!(await isThere(() => jsm.streams.info(stream)))) await addStream(jsm, fleet)
+    if (!(await isThere(() => jsm.consumers.info(stream, consumerName)))) await addConsumer(jsm, stream)
   }
-  if (!(await isThere(() => jsm.consumers.info(stream, consumerName))))
-    await jsm.consumers.add(stream, {
-      durable_name: consumerName,
-      ack_policy: 'explicit',
-      ack_wait: nanos(30_000),
-      max_ack_pending: ackPendingMax,
-    })
-  return jetstream(nc).consumers.get(stream, consumerName)
+  if (await isThere(() => jsm.consumers.info(stream, consumerName)))
+    return jetstream(nc).consumers.get(stream, consumerName)
+  throw new Error(`the stream ${stream}, or its consumer "${consumerName}", is missing: make it, as docs/nats.md says`)
 }
 
 async function addStream(jsm: JetStreamManager, fleet: string): Promise<void> {
@@ -64,6 +59,15 @@ async function addStream(jsm: JetStreamManager, fleet: string): Promise<void> {
     max_bytes: bytesMax,
     max_msg_size: messageBytesMax,
     duplicate_window: nanos(120_000),
+  })
+}
+
+async function addConsumer(jsm: JetStreamManager, stream: string): Promise<void> {
+  await jsm.consumers.add(stream, {
+    durable_name: consumerName,
+    ack_policy: 'explicit',
+    ack_wait: nanos(30_000),
+    max_ack_pending: ackPendingMax,
   })
 }
 
