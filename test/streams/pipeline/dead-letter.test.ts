@@ -139,6 +139,15 @@ describe('deadLetter', () => {
     expect(items(events)).toEqual([1, 2, 3, 'error: deadLetter: maxWaiting is 2, and it is reached'])
   })
 
+  test('keeps 10,000 waiting where nothing else is said', () => {
+    const outcomes$ = new Subject<Told>()
+    recorded(outcomes$.pipe(deadLetter(slowQueue(), describeItem)))
+    for (let item = 0; item < 10_000; item += 1) outcomes$.next(failed(item))
+    expect(outcomes$.observed).toBe(true)
+    outcomes$.next(failed(10_000))
+    expect(outcomes$.observed).toBe(false)
+  })
+
   test('an endless source that emits as it is subscribed to is left at the bound', async () => {
     const endless$ = range(0, Number.POSITIVE_INFINITY).pipe(map(failed))
     const { events } = recorded(endless$.pipe(deadLetter(memoryDeadLetters(), describeItem, { maxWaiting: 10 })))

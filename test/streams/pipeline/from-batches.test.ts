@@ -175,6 +175,13 @@ describe('batches as a source', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
+  test('are for deliver alone, and refuse options that cannot be meant', () => {
+    const errors: string[] = []
+    fromBatches<number>().items$.subscribe({ error: (error: Error) => void errors.push(error.message) })
+    expect(errors).toEqual([expect.stringMatching(/^source: expected deliver directly behind it/)])
+    expect(() => fromBatches({ heartbeatMs: 0 })).toThrow(/^fromBatches\.heartbeatMs/)
+  })
+
   test('has one reader at a time', () => {
     const batches = fromBatches<number>()
     reading(batches)

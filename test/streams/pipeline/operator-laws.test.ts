@@ -1,18 +1,10 @@
 import { Observable, type Subscriber } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import { examineLaw, proveLaw } from '../../../src/testing/law.ts'
-import { operatorLaws, operatorLawsOf } from '../../../src/testing/laws/pipeline-operators.ts'
+import { examineLaw } from '../../../src/testing/law.ts'
+import { operatorLawsOf } from '../../../src/testing/laws/pipeline-operators.ts'
 import type { OperatorSubject } from '../../../src/testing/laws/pipeline-operators-play.ts'
 
 describe('the laws of operators', () => {
-  test.each(Object.values(operatorLaws).map((law) => [law.name, law.says, law] as const))(
-    '%s: %s',
-    async (_, __, law) => {
-      const { runs, exercised } = await proveLaw(law)
-      expect(exercised / runs).toBeGreaterThan(0.05)
-    },
-  )
-
   test.each<[string, 'clean' | 'terminal', OperatorSubject['operate']]>([
     [
       'a timer that is left',
@@ -40,7 +32,7 @@ describe('the laws of operators', () => {
     [
       'an end that is kept back',
       'terminal',
-      (source$) => new Observable((subscriber) => source$.subscribe((item) => subscriber.next(item))),
+      (source$) => new Observable((subscriber) => source$.subscribe({ ...each(subscriber), complete: () => {} })),
     ],
     [
       'an item that overtakes another',

@@ -79,6 +79,18 @@ describe('rateLimit', () => {
     expect(new Set(events)).toEqual(new Set(['a1', 'a2', 'b1', 'complete']))
   })
 
+  test('keeps 1,000 waiting where nothing else is said', async () => {
+    const { clock, limited } = setUp()
+    const refused: string[] = []
+    const items = Array.from({ length: 1_003 }, (_, index) => `a${index}`)
+    const { subscription } = recorded(
+      concat(from(items), NEVER).pipe(limited({ onRefused: (item) => refused.push(item) })),
+    )
+    expect(refused).toEqual(['a1000', 'a1001', 'a1002'])
+    await clock.settle()
+    subscription.unsubscribe()
+  })
+
   test('what was to wait and cannot is an error where nobody hears of it', async () => {
     const { clock, limited } = setUp()
     const over = recorded(from(['a1', 'a2', 'a3']).pipe(limited({ maxWaiting: 2 })))
