@@ -19,6 +19,7 @@ import { createHolds } from './delivery/holds.ts'
 import { drainDeadlineMs, startDelivery } from './delivery/start-delivery.ts'
 import { type AlertIntake, alertIntake } from './intake/accept-alerts.ts'
 import { startNatsIntake } from './intake/nats-intake.ts'
+import { recoveredNotices } from './intake/recovered-notices.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
 import { checkDeadLetters, closeStores, openStores } from './open-stores.ts'
 import { createOpened, type Opened } from './opened.ts'
@@ -97,12 +98,10 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   const dispatcher = startDelivery(parts)
   const redrives = startRedrives(parts)
   opened.add(() => Promise.all([dispatcher, redrives].map((worker) => worker.drain(drainDeadlineMs))))
-  const intake = alertIntake({
-    organizations,
-    store,
-    limiter: engine.gear.limiter,
-    onStored: (destinations) => dispatcher.wake(destinations),
-  })
+  const onStored = (destinations: ReadonlySet<string>): void => dispatcher.wake(destinations)
+  const notices = recoveredNotices({ store, organizations, gear: engine.gear, logger, onStored })
+  opened.add(() => notices.stop())
+  const intake = alertIntake({ organizations, store, limiter: engine.gear.limiter, onStored })
   opened.add(() => intake.idle())
   takeInOverNats({ settings, organizations, logger, engine, opened }, intake)
   let stopping: Promise<void> | undefined

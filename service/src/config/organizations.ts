@@ -12,6 +12,7 @@ export interface Organization {
   readonly limits: LimitsConfig
   readonly maxAgeMs: number
   readonly dedupWindowMs: number
+  readonly recoveredNotices: boolean
 }
 
 export interface Silence {
@@ -70,6 +71,7 @@ function organization(
     limits: config.limits ?? {},
     maxAgeMs: config.maxAgeMs,
     dedupWindowMs: config.dedupWindowMs,
+    recoveredNotices: config.recoveredNotices ?? true,
   }
 }
 

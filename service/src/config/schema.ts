@@ -22,6 +22,8 @@ export interface OrganizationConfig {
   readonly maxAgeMs: number
   /** How long a deduplication key is remembered, in ms; 300,000. */
   readonly dedupWindowMs: number
+  /** Whether a receiver is told what it missed, once its destination takes messages again; true. */
+  readonly recoveredNotices?: boolean | undefined
 }
 
 export type ReceiverConfig =
@@ -138,6 +140,7 @@ const organizationSchema: z.ZodType<OrganizationConfig> = z.strictObject({
     .optional(),
   maxAgeMs: duration.default(3_600_000),
   dedupWindowMs: duration.default(300_000),
+  recoveredNotices: z.boolean().default(true),
 })
 
 const engineSchema: z.ZodType<EngineConfig> = z.strictObject({

@@ -14,6 +14,7 @@ import { forgetTheOld } from './housekeeping.ts'
 import { findKnownAlerts, type Intake, insertAlerts } from './insert-alerts.ts'
 import type { NewAlert } from './new-alert.ts'
 import { migrate } from './migrations.ts'
+import { findMissing, type Missed, type Missing, tellMissed } from './missed-messages.ts'
 import { listOutbox, type OutboxPage } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes, type Settled } from './record-outcomes.ts'
 import { isDelivered, recordRedriven, type Redriven } from './record-redriven.ts'
@@ -50,6 +51,10 @@ export interface AlertStore {
   recordRedriven(redriven: readonly Redriven[]): Promise<void>
   isDelivered(organization: string, messageId: string): Promise<boolean>
   redirect(destinationOf: DestinationOf): Promise<void>
+  /** The receivers that missed messages while their destinations were out, and were not told yet. */
+  missed(): Promise<readonly Missing[]>
+  /** Stores the notice that `notice` makes of what a receiver missed, unless somebody else has. Gives whether it did. */
+  tellMissed(of: Missing, notice: (missed: Missed) => NewAlert): Promise<boolean>
   backlog(): Promise<readonly Backlog[]>
   hold(hold: Hold, reason: string): Promise<void>
   holds(): Promise<readonly Hold[]>
@@ -141,6 +146,12 @@ function storeOver(
     },
     isDelivered: (organization, messageId) => isDelivered(database, organization, messageId),
     redirect: (destinationOf) => redirectMessages(database, destinationOf),
+    missed: () => findMissing(database),
+    async tellMissed(of, notice) {
+      const isTold = await tellMissed(database, of, notice)
+      if (isTold) tell([of.organization], 'stored')
+      return isTold
+    },
     backlog: () => findBacklog(database),
     hold: (hold, reason) => keepHold(database, hold, reason),
     holds: () => findHolds(database),

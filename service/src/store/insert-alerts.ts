@@ -28,7 +28,7 @@ export async function insertAlerts(
 ): Promise<readonly Intake[]> {
   const alerts = requests.flat()
   if (alerts.some(needsLooks)) return insertWithLooks(database, requests, triesMax)
-  await insertRows(database, alerts, { originals: new Map(), leaders: new Map() })
+  await insertRows(database, alerts)
   return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
 }
 
@@ -108,11 +108,20 @@ function decide(request: readonly NewAlert[], known: ReadonlyMap<string, Known>)
   return { status: 'go', fresh }
 }
 
+/** How alerts and messages stand to others. */
+interface Relations {
+  /** By alerts that are duplicates, the ids of their originals. */
+  readonly originals: ReadonlyMap<NewAlert, string>
+  readonly leaders: Leaders
+}
+
+const noRelations: Relations = Object.freeze({ originals: new Map(), leaders: new Map() })
+
 /** @throws RacedError when one of the alerts is there already. */
-async function insertRows(
+export async function insertRows(
   database: Queryable,
   alerts: readonly NewAlert[],
-  { originals, leaders }: { readonly originals: ReadonlyMap<NewAlert, string>; readonly leaders: Leaders },
+  { originals, leaders }: Relations = noRelations,
 ): Promise<void> {
   if (alerts.length === 0) return
   const [row] = await database.query(insertStatement, [
@@ -135,11 +144,11 @@ const insertStatement = `
     RETURNING 1),
   queued AS (
     INSERT INTO receivers (id, organization, alert_id, position, name, channel, destination, state, reason, leader_id,
-      leads, due_at, expires_at, settled_at)
+      leads, told, due_at, expires_at, settled_at)
     SELECT id, organization, alert_id, position, name, channel, destination, state, reason, leader_id,
-      leads, ${nowMs} + wait_ms, ${nowMs} + max_age_ms, CASE WHEN state = 'pending' THEN NULL ELSE ${nowMs} END
+      leads, told, ${nowMs} + wait_ms, ${nowMs} + max_age_ms, CASE WHEN state = 'pending' THEN NULL ELSE ${nowMs} END
     FROM jsonb_to_recordset($2::jsonb) AS n(id text, organization text, alert_id text, position integer, name text,
-      channel text, destination text, state text, reason text, leader_id text, leads boolean, wait_ms bigint,
+      channel text, destination text, state text, reason text, leader_id text, leads boolean, told boolean, wait_ms bigint,
       max_age_ms bigint))
   SELECT count(*)::integer AS inserted FROM inserted`
 
@@ -160,7 +169,10 @@ function alertRow(alert: NewAlert, original: string | undefined): object {
   }
 }
 
-function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAlert, leaders: Leaders): object[] {
+function receiverRows(
+  { organization, id: alertId, maxAgeMs, isNotice = false, receivers }: NewAlert,
+  leaders: Leaders,
+): object[] {
   return receivers.map(({ id, name, channel, destination, group, silenced }, position) => ({
     id,
     organization,
@@ -173,6 +185,7 @@ function receiverRows({ organization, id: alertId, maxAgeMs, receivers }: NewAle
     reason: silenced,
     leader_id: leaders.get(id),
     leads: group !== undefined && !leaders.has(id),
+    told: isNotice,
     wait_ms: group === undefined || leaders.has(id) ? 0 : Math.ceil(group.waitMs),
     max_age_ms: Math.ceil(maxAgeMs),
   }))

@@ -1,0 +1,71 @@
+import type { Logger, Switchgear } from 'switchgear'
+import { monotonicFactory } from 'ulid'
+import type { Organization, Organizations, Receiver } from '../config/organizations.ts'
+import { type Regular, regularly } from '../delivery/regularly.ts'
+import type { AlertStore } from '../store/alert-store.ts'
+import type { Missed } from '../store/missed-messages.ts'
+import type { NewAlert } from '../store/new-alert.ts'
+
+/** How often is looked for receivers that are to be told, in ms. */
+const lookMs = 2_000
+
+export interface RecoveredNoticesOptions {
+  readonly store: Pick<AlertStore, 'missed' | 'tellMissed'>
+  readonly organizations: Organizations
+  readonly gear: Pick<Switchgear, 'states' | 'breakers'>
+  readonly logger: Logger
+  /** Hears of the destinations for which something was stored. */
+  readonly onStored: (destinations: ReadonlySet<string>) => void
+}
+
+/**
+ * Tells receivers that their destination takes messages again, and how many they missed: those that met its open breaker, or
+ * waited until they were too old. One notice for each receiver and fleet, an alert of its own, stored with the mark that it
+ * was made.
+ */
+export function recoveredNotices(options: RecoveredNoticesOptions): Regular {
+  const { store, organizations, gear, logger, onStored } = options
+  const nextId = monotonicFactory()
+  return regularly(lookMs, 'receivers could not be told that their destinations have recovered', look, logger)
+
+  async function look(): Promise<void> {
+    for (const missing of await store.missed()) {
+      const organization = organizations.get(missing.organization)
+      const receiver = organization?.receivers.find(({ name }) => name === missing.receiver)
+      if (organization?.recoveredNotices !== true || receiver === undefined || !takesMessages(receiver)) continue
+      const isTold = await store.tellMissed(missing, (missed) => noticeOf(organization, receiver, missed, nextId))
+      if (!isTold) continue
+      logger.info({ ...missing, destination: receiver.destination }, 'a receiver is told that its destination is back')
+      onStored(new Set([receiver.destination]))
+    }
+  }
+
+  function takesMessages({ destination }: Receiver): boolean {
+    const state = gear.breakers.get(destination)?.state ?? gear.states().get(destination)
+    return state === undefined || state.mode === 'closed' || state.mode === 'disabled'
+  }
+}
+
+function noticeOf(
+  { name, maxAgeMs, dedupWindowMs }: Organization,
+  receiver: Receiver,
+  { count, firstAt, lastAt }: Missed,
+  nextId: () => string,
+): NewAlert {
+  const [first, last] = [firstAt, lastAt].map((at) => new Date(at).toISOString())
+  const what = count === 1 ? '1 message' : `${count} messages`
+  return {
+    organization: name,
+    id: nextId(),
+    isNotice: true,
+    maxAgeMs,
+    dedupWindowMs,
+    severity: 'info',
+    status: 'resolved',
+    type: 'recovered',
+    title: `Recovered: ${receiver.destination} takes messages again`,
+    message: `${what} to "${receiver.name}" could not be delivered between ${first} and ${last}. They are not sent by themselves any more: they are dead letters, and can be redriven.`,
+    labels: { receiver: receiver.name, destination: receiver.destination },
+    receivers: [{ id: nextId(), name: receiver.name, channel: receiver.channel, destination: receiver.destination }],
+  }
+}

@@ -1,0 +1,54 @@
+import { type Database, nowMs, type Queryable } from './database.ts'
+import { insertRows } from './insert-alerts.ts'
+import type { NewAlert } from './new-alert.ts'
+
+/** A receiver that missed messages while its destination was out, and was not told yet. */
+export interface Missing {
+  readonly organization: string
+  readonly receiver: string
+}
+
+/** What a receiver missed. Instants are ms since the epoch. */
+export interface Missed {
+  readonly count: number
+  readonly firstAt: number
+  readonly lastAt: number
+}
+
+/** As the index has it: what met an open breaker, or waited until it was too old. */
+const missed = `state IN ('deadLettered', 'failed') AND reason IN ('circuit_open', 'expired') AND NOT told`
+
+/** Skips from one receiver to the next in the index: the cost grows with the receivers, not with what they missed. */
+export async function findMissing(database: Queryable): Promise<readonly Missing[]> {
+  const next = (from: string): string =>
+    `SELECT organization, name FROM receivers WHERE ${missed} ${from} ORDER BY organization, name LIMIT 1`
+  const rows = await database.query(`
+    WITH RECURSIVE missing AS (
+      (${next('')})
+      UNION ALL
+      SELECT r.organization, r.name FROM missing m
+      CROSS JOIN LATERAL (${next('AND (organization, name) > (m.organization, m.name)')}) r)
+    SELECT organization, name FROM missing`)
+  return rows.map((row) => ({ organization: row['organization'] as string, receiver: row['name'] as string }))
+}
+
+/** Whoever of several instances is first stores the notice; the others find nothing that was not told. */
+export async function tellMissed(
+  database: Database,
+  { organization, receiver }: Missing,
+  notice: (missed: Missed) => NewAlert,
+): Promise<boolean> {
+  return database.transaction(async (transaction) => {
+    const [row] = await transaction.query(
+      `WITH told AS (
+         UPDATE receivers SET told = true WHERE organization = $1 AND name = $2 AND ${missed} RETURNING settled_at)
+       SELECT count(*) AS count, coalesce(min(settled_at), ${nowMs}) AS first, coalesce(max(settled_at), ${nowMs}) AS last
+       FROM told`,
+      [organization, receiver],
+    )
+    const count = Number(row?.['count'] ?? 0)
+    if (count === 0) return false
+    await insertRows(transaction, [notice({ count, firstAt: Number(row?.['first']), lastAt: Number(row?.['last']) })])
+    return true
+  })
+}

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
+import type { Missed } from '../../src/store/missed-messages.ts'
+import type { NewAlert } from '../../src/store/new-alert.ts'
+import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
+
+let counter = 0
+const unique = (what: string): string => `${what}-${String((counter += 1)).padStart(6, '0')}`
+
+function alertFor(name: string, over: Partial<NewAlert> = {}): NewAlert {
+  return {
+    organization: 'acme',
+    id: unique('alert'),
+    dedupWindowMs: 60_000,
+    maxAgeMs: 60_000,
+    severity: 'high',
+    status: 'firing',
+    type: 'disk',
+    title: 'Disk full',
+    message: 'No space',
+    labels: {},
+    receivers: [{ id: unique('message'), name, channel: 'webhook', destination: `webhook:${name}` }],
+    ...over,
+  }
+}
+
+describe.each([
+  ['PGlite', startPglite],
+  ['PostgreSQL', startPostgres],
+])('what receivers missed, on %s', (_name, start) => {
+  let server: TestDatabase
+  let store: AlertStore
+  let other: AlertStore
+
+  beforeAll(async () => {
+    server = await start()
+    store = await openAlertStore(server.database, { worker: 'worker-1' })
+    other = await openAlertStore(server.database, { worker: 'worker-2' })
+  })
+  afterAll(() => server.end())
+
+  async function end(alerts: readonly NewAlert[], reason: string): Promise<void> {
+    await store.insert([alerts])
+    const messages = alerts.flatMap(({ receivers }) => receivers)
+    await store.claim(messages.map(({ destination }) => ({ destination, count: 10 })))
+    await store.record(messages.map(({ id }) => ({ id, state: 'deadLettered', reason, attempts: [], reached: [] })))
+  }
+
+  it('is what met an open breaker or was too old, by receiver', async () => {
+    const [a, b, c] = [unique('a'), unique('b'), unique('c')]
+    await end([alertFor(a), alertFor(a)], 'circuit_open')
+    await end([alertFor(b, { organization: 'globex' })], 'expired')
+    await end([alertFor(c)], 'rejected')
+    const found = (await store.missed()).filter(({ receiver }) => [a, b, c].includes(receiver))
+    expect(found).toEqual([
+      { organization: 'acme', receiver: a },
+      { organization: 'globex', receiver: b },
+    ])
+  })
+
+  it('is told once, whichever of several instances does it', async () => {
+    const name = unique('hook')
+    await end([alertFor(name), alertFor(name), alertFor(name)], 'circuit_open')
+    const told: Missed[] = []
+    const notices = [alertFor(name, { isNotice: true }), alertFor(name, { isNotice: true })]
+    const tell = (by: AlertStore, notice: NewAlert | undefined) =>
+      by.tellMissed({ organization: 'acme', receiver: name }, (missed) => {
+        told.push(missed)
+        return notice ?? alertFor(name)
+      })
+    const made = await Promise.all([tell(store, notices[0]), tell(other, notices[1])])
+    expect(made.filter(Boolean)).toHaveLength(1)
+    expect(told).toEqual([{ count: 3, firstAt: expect.any(Number) as number, lastAt: expect.any(Number) as number }])
+    const found = await Promise.all(notices.map(({ id }) => store.find(id, 'acme')))
+    expect(found.flat()).toMatchObject([{ receivers: [{ name, state: 'pending' }] }])
+    expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+
+  it('does not count notices themselves', async () => {
+    const name = unique('hook')
+    await end([alertFor(name, { isNotice: true })], 'circuit_open')
+    expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+})
