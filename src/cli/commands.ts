@@ -6,6 +6,7 @@ import { forceOpen } from './force-open.ts'
 import { history } from './history.ts'
 import { limits } from './limits.ts'
 import { release } from './release.ts'
+import { simulate } from './simulate.ts'
 import { status } from './status.ts'
 import { watch } from './watch.ts'
 
@@ -20,4 +21,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   limits,
   dlq,
   cache,
+  simulate,
 })

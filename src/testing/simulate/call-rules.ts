@@ -13,7 +13,7 @@ export interface CallRules {
   begin(): void
   /** How long this attempt takes; one that takes too long is made a timeout. `spentMs`: since the call began. */
   bound(answer: Answer, spentMs: number): number
-  /** How long to wait before the next attempt, in ms, or why there is none. */
+  /** How long to wait before the next attempt, in whole ms and at least 1, or why there is none. */
   next(
     error: Error,
     attempt: number,
@@ -41,13 +41,16 @@ export function callRules({ retry = {}, timeoutMs = Infinity, clock, random, ...
   const run = newRetryRun(plan)
   const known = new Map<Error, ClassifiedError>()
   const endsAfterMs = deadlineMs ?? Infinity
+  /** What nobody reads is not written: a field that holds either a number or nothing makes an object of each number. */
+  const readsPrevious = retry.jitter === 'decorrelated'
+  let last: { readonly error: Error; readonly problem: ClassifiedError } | undefined
 
   function classified(error: Error): ClassifiedError {
-    const before = known.get(error)
-    if (before !== undefined) return before
-    const made = classify(error, plan.classify === undefined ? {} : { classify: plan.classify })
-    known.set(error, made)
-    return made
+    if (last?.error === error) return last.problem
+    const problem = known.get(error) ?? classify(error, plan.classify === undefined ? {} : { classify: plan.classify })
+    known.set(error, problem)
+    last = { error, problem }
+    return problem
   }
 
   return {
@@ -61,11 +64,11 @@ export function callRules({ retry = {}, timeoutMs = Infinity, clock, random, ...
     next(error, attempts, previousDelayMs, askedAt, at) {
       now = at
       run.attempts = attempts
-      run.previousDelayMs = previousDelayMs
+      if (readsPrevious) run.previousDelayMs = previousDelayMs
       run.deadlineAt = askedAt + endsAfterMs
       const problem = classified(error)
       const delayMs = delayAfter(run, problem)
-      return reasonToGiveUp(run, problem, delayMs) ?? delayMs
+      return reasonToGiveUp(run, problem, delayMs) ?? Math.max(1, Math.ceil(delayMs))
     },
   }
 }

@@ -6,9 +6,11 @@ export function chanceOf(seed: number, stream: number): Chance {
   let state = Math.imul(seed ^ Math.imul(stream + 1, 0x85ebca6b), 0xc2b2ae35) | 0
   return () => {
     state = (state + 0x9e3779b9) | 0
-    return mixed(state) / 2 ** 32
+    return mixed(state) * perWord
   }
 }
+
+const perWord = 2 ** -32
 
 function mixed(state: number): number {
   let word = state ^ (state >>> 16)
@@ -34,7 +36,7 @@ export function arrivalsOf(seed: number, instances: number, callsPerSecond: numb
     next(instance) {
       const state = ((states[instance] ?? 0) + 0x9e3779b9) | 0
       states[instance] = state
-      const at = (last[instance] ?? 0) - Math.log(1 - mixed(state) / 2 ** 32) * meanMs
+      const at = (last[instance] ?? 0) - Math.log(1 - mixed(state) * perWord) * meanMs
       last[instance] = at
       return at
     },

@@ -41,7 +41,6 @@ export function fleetModes(
   sites: readonly Site[],
   dependency: Dependency,
   fromMs: number,
-  _bucketMs: number,
   hash: TraceHash,
 ): FleetModes {
   const now = new Uint8Array(sites.length)

@@ -83,6 +83,7 @@ export function guardedCalls(options: GuardedCallsOptions): GuardedCalls {
     delays = grown(delays, new Float64Array(capacity))
     livesThen = grown(livesThen, new Uint32Array(capacity))
     phases = grown(phases, new Uint8Array(capacity))
+    for (const objects of [errors, permits, settlers]) while (objects.length < capacity) objects.push(undefined)
   })
   let now = 0
   let letters = 0
@@ -254,7 +255,7 @@ export function guardedCalls(options: GuardedCallsOptions): GuardedCalls {
     hash.add((now << 10) ^ place ^ 0x40000000)
     const next = site.rules.next(error, attempt, attempt > 1 ? delay : undefined, askedAt, now)
     if (typeof next !== 'number') return writeLetter(place)
-    wait(place, askedAt, attempt, next, now + Math.max(1, Math.ceil(next)))
+    wait(place, askedAt, attempt, next, now + next)
   }
 
   function refuse(place: number, at: number): void {

@@ -26,14 +26,18 @@ export interface FleetChange {
 }
 
 /** What a run came to. */
-export interface PlayedSimulation {
+export interface PlayedSimulation extends PlayedGuarded {
+  readonly unprotected: Tally
+}
+
+/** What it came to with Switchgear. */
+export interface PlayedGuarded {
   readonly plan: SimulationPlan
   readonly traceHash: string
   /** When calls stopped, in ms. */
   readonly endMs: number
   readonly bucketMs: number
   readonly guarded: Tally
-  readonly unprotected: Tally
   readonly modes: FleetModes
   readonly happened: readonly Happened[]
   readonly fleetChanges: readonly FleetChange[]
@@ -51,13 +55,18 @@ const recoveredMs = 5_000
 const quietMs = 30_000
 const redriveEveryMs = 100
 
-/** Plays a plan from the start to the end: trouble, recovery, healing, and the dead letters sent again. */
+/** Plays a plan, and the same calls without protection. */
 export async function playSimulation(plan: SimulationPlan): Promise<PlayedSimulation> {
+  const played = await playGuarded(plan)
+  return { ...played, unprotected: unprotectedOf(plan, played.endMs, played.bucketMs) }
+}
+
+/** Plays a plan from the start to the end: trouble, recovery, healing, and the dead letters sent again. */
+export async function playGuarded(plan: SimulationPlan): Promise<PlayedGuarded> {
   const world = buildWorld(plan)
   const endMs = await playCalls(world)
   await healAndQuiet(world, endMs)
   const { calls, fleet, hash, modes, bucketMs } = world
-  const fleetChanges = changesInLog(fleet)
   for (const { atMs, kind, instance } of fleet.happened) hash.addText(`${atMs} ${kind} ${instance}`)
   for (const messages of fleet.log.archive) for (const { id, at } of messages) hash.addText(`${at} ${id}`)
   return {
@@ -65,10 +74,9 @@ export async function playSimulation(plan: SimulationPlan): Promise<PlayedSimula
     endMs,
     bucketMs,
     guarded: calls.tally,
-    unprotected: unprotectedOf(plan, endMs, bucketMs),
     modes,
     happened: fleet.happened,
-    fleetChanges,
+    fleetChanges: changesInLog(fleet),
     localChanges: localChangesOf(fleet),
     broken: whatIsBroken(fleet, calls, plan, modes),
     traceHash: hash.digest(),
@@ -133,7 +141,7 @@ function buildWorld(plan: SimulationPlan): World {
     bucketMs,
     timelineMs: lastMs,
   })
-  const modes = fleetModes(fleet.sites, dependency, scenario.fromMs, bucketMs, hash)
+  const modes = fleetModes(fleet.sites, dependency, scenario.fromMs, hash)
   world.calls = calls
   world.modes = modes
   return { plan, clock, fleet, calls, modes, hash, bucketMs, lastMs, end }

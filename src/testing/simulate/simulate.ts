@@ -3,7 +3,7 @@ import { count, parseOptions } from '../../kernel/options.ts'
 import { breakerOptionsSchema } from '../../machines/breaker-options.ts'
 import { retryPolicySchema } from '../../streams/retry/retry-policy.ts'
 import { faultKinds, type FaultKind } from './fault-plan.ts'
-import { playSimulation, type PlayedSimulation } from './play-simulation.ts'
+import { playGuarded, playSimulation, type PlayedSimulation } from './play-simulation.ts'
 import type { Scenario } from './scenario.ts'
 import { simulationPlan, type SimulatedConfiguration, type SimulationPlan } from './simulation-plan.ts'
 import { timelineOf, type SimulationTimeline } from './timeline.ts'
@@ -100,7 +100,7 @@ export class SimulationError extends Error {
 }
 
 async function playAgain({ plan, traceHash }: PlayedSimulation): Promise<void> {
-  const again = await playSimulation(plan)
+  const again = await playGuarded(plan)
   if (again.traceHash === traceHash) return
   const what = `the same seed gave the traces ${traceHash} and ${again.traceHash}`
   throw new SimulationError({ plan, broken: [{ law: 'simulation.same-trace', what }] })
