@@ -50,7 +50,7 @@ export { destinationHolds, type DestinationHolds } from './streams/pipeline/dest
 export type { Description, LetterSink } from './streams/dead-letters/write-dead-letter.ts'
 export { fromAsyncIterable } from './streams/pipeline/from-async-iterable.ts'
 export { deadLetter, deadLetterDefaults, type DeadLetterOptions } from './streams/pipeline/dead-letter.ts'
-export { rateLimit, rateLimitDefaults, type RateLimitOptions } from './streams/pipeline/rate-limit.ts'
+export { rateLimit, rateLimitDefaults, type NotPassed, type RateLimitOptions } from './streams/pipeline/rate-limit.ts'
 export { retryWithJitter } from './streams/pipeline/retry-with-jitter.ts'
 export { withBreaker, type SubscriptionBreaker } from './streams/pipeline/with-breaker.ts'
 export {

@@ -18,6 +18,8 @@ export interface FairRoom<T> {
   /** Takes an item in at the end of its key's lane, if need be in the place of another; `undefined` when it is itself turned away. */
   enter(key: string, item: T): Waiting<T> | undefined
   leave(waiting: Waiting<T>): void
+  /** All leave; gives them, those of a key in their order. */
+  empty(): readonly T[]
 }
 
 /**
@@ -72,5 +74,14 @@ export function fairRoom<T>(max: number, turnedAway: (item: T, key: string) => v
       return waiting
     },
     leave,
+    empty() {
+      const items: T[] = []
+      for (const lane of lanes.values())
+        for (let { first } = lane.items; first !== undefined; { first } = lane.items) {
+          items.push(first.item)
+          leave(first)
+        }
+      return items
+    },
   }
 }

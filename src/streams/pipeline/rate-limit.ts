@@ -1,12 +1,15 @@
 import { type MonoTypeOperatorFunction, Observable, Subject, type Subscriber, takeUntil } from 'rxjs'
 import { z } from 'zod'
-import { ConfigError, OverCapacityError, RateLimitedError } from '../../kernel/errors.ts'
+import { ClosedError, ConfigError, OverCapacityError, RateLimitedError } from '../../kernel/errors.ts'
 import { callable, count, hasMethods, parseOptions } from '../../kernel/options.ts'
 import { unheeded } from '../../kernel/unheeded.ts'
 import { type Clock, systemClock, type Timer } from '../../ports/clock.ts'
 import type { Decision, Limiter, LimitNames } from '../../ports/limiter.ts'
 import { type TimeAndChance, timeAndChanceFields } from '../time-and-chance.ts'
 import { fairRoom, type Waiting } from './fair-room.ts'
+
+/** Why an item does not go on. */
+export type NotPassed = Decision | OverCapacityError | ClosedError
 
 export interface RateLimitOptions<T> extends Pick<TimeAndChance, 'clock'> {
   readonly limiter: Pick<Limiter, 'check' | 'refund'>
@@ -17,10 +20,10 @@ export interface RateLimitOptions<T> extends Pick<TimeAndChance, 'clock'> {
   /** What becomes of an item over the limit: it waits until it may pass, or it is refused. Default `wait`. */
   readonly onLimited?: 'wait' | 'refuse' | undefined
   /**
-   * Hears of each item that does not go on, with the decision, or with `OverCapacityError` where `maxWaiting` were waiting.
-   * What it throws is ignored.
+   * Hears of each item that does not go on: with the decision; with `OverCapacityError` where `maxWaiting` were waiting;
+   * with `ClosedError` when it waited and the source failed. What it throws is ignored.
    */
-  readonly onRefused?: ((item: T, why: Decision | OverCapacityError) => unknown) | undefined
+  readonly onRefused?: ((item: T, why: NotPassed) => unknown) | undefined
   /** Items that wait, those that the limiter is just being asked about included; at least 1. Default 1,000. */
   readonly maxWaiting?: number | undefined
 }
@@ -45,8 +48,8 @@ export const rateLimitDefaults: { readonly onLimited: 'wait'; readonly maxWaitin
  *   wait and cannot (past `maxWaiting`, or at a cost above the limit) is an error: `OverCapacityError`, `RateLimitedError`.
  * - A limiter that breaks lets the item through. A name or a key that cannot be meant is an error: `ConfigError`.
  * - What was booked for an item that nobody wants any more is given back.
- * - Completing waits for what waits. An error of the source comes at once, and what waits is dropped; so it is by
- *   unsubscribing, which leaves no timer.
+ * - Completing waits for what waits. An error of the source comes at once, and what waits is told to `onRefused`.
+ *   Unsubscribing drops it, and leaves no timer.
  *
  * Memory is bounded by `maxWaiting`.
  * @throws ConfigError
@@ -68,7 +71,7 @@ export function rateLimit<T>(
       // By `takeUntil`, a source that emits while it is being subscribed to can be stopped, too.
       source.pipe(takeUntil(stop$)).subscribe({
         next: (item) => gate.enter(item),
-        error: (error: unknown) => subscriber.error(error),
+        error: (error: unknown) => gate.fail(error),
         complete: () => gate.complete(),
       })
     })
@@ -107,7 +110,7 @@ const schema: z.ZodType<RateLimitOptions<unknown>> = z.strictObject({
   names: z.custom<LimitNames>((value) => value !== undefined, 'expected names'),
   key: z.union([z.string(), callable<(item: unknown) => string>()], "expected a text, or what gives an item's"),
   onLimited: z.enum(['wait', 'refuse']).optional(),
-  onRefused: callable<(item: unknown, why: Decision | OverCapacityError) => unknown>().optional(),
+  onRefused: callable<(item: unknown, why: NotPassed) => unknown>().optional(),
   maxWaiting: count.optional(),
   clock: timeAndChanceFields.clock,
 })
@@ -169,6 +172,11 @@ function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
       const key = keyOf(plan, item, subscriber)
       const waiting = key === undefined ? undefined : room.enter(key, item)
       if (waiting?.lane.items.first === waiting && waiting !== undefined) ask(waiting)
+    },
+    fail(error: unknown): void {
+      const why = new ClosedError('rateLimit')
+      for (const item of room.empty()) unheeded(() => plan.onRefused?.(item, why))
+      subscriber.error(error)
     },
     complete(): void {
       isComplete = true

@@ -70,7 +70,7 @@ export const operatorSubjects: Readonly<Record<string, OperatorSubject>> = Objec
 })
 
 /**
- * `pipeline.operators-clean` and `pipeline.terminal`, for these operators.
+ * `pipeline.clean` and `pipeline.terminal`, for these operators.
  */
 export function operatorLawsOf(subjects: Readonly<Record<string, OperatorSubject>>): {
   readonly clean: Law<OperatorCase>
@@ -86,7 +86,7 @@ export function operatorLawsOf(subjects: Readonly<Record<string, OperatorSubject
   }
   return {
     clean: {
-      name: 'pipeline.operators-clean',
+      name: 'pipeline.clean',
       says: 'left at any step, failed or completed, an operator leaves no timer, no listener and no subscription, and emits nothing more',
       cases,
       async holds(given) {

@@ -1,9 +1,9 @@
 import { concat, firstValueFrom, from, NEVER, of, range, Subject, throwError, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
-import { ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
-import type { Decision, Limiter } from '../../../src/ports/limiter.ts'
-import { rateLimit, type RateLimitOptions } from '../../../src/streams/pipeline/rate-limit.ts'
+import { ClosedError, ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
+import type { Limiter } from '../../../src/ports/limiter.ts'
+import { type NotPassed, rateLimit, type RateLimitOptions } from '../../../src/streams/pipeline/rate-limit.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { recorded } from './recorded.ts'
 
@@ -53,7 +53,7 @@ describe('rateLimit', () => {
   test("onLimited 'refuse' drops what is over the limit, and says of each why", async () => {
     const { clock, limited } = setUp()
     const refused: unknown[] = []
-    const onRefused = (item: string, why: Decision | OverCapacityError): void => {
+    const onRefused = (item: string, why: NotPassed): void => {
       refused.push([item, 'allowed' in why && why.retryAfterMs])
       throw new Error('nobody minds')
     }
@@ -141,15 +141,20 @@ describe('rateLimit', () => {
     }
   })
 
-  test('an error of the source comes at once, and leaves no timer', async () => {
+  test('an error of the source comes at once, leaves no timer, and what waited is told', async () => {
     const { clock, limited } = setUp()
     const source$ = new Subject<string>()
-    const { events } = recorded(source$.pipe(limited()))
-    for (const item of ['a1', 'a2', 'a3']) source$.next(item)
+    const refused: unknown[] = []
+    const onRefused = (item: string, why: unknown): unknown => refused.push(item, why)
+    const { events } = recorded(source$.pipe(limited({ onRefused })))
+    for (const item of ['a1', 'a2', 'a3', 'a4']) source$.next(item)
     await clock.settle()
     expect(clock.pendingTimers).toBe(1)
+    source$.next('b1')
     source$.error(new Error('broken'))
     expect(clock.pendingTimers).toBe(0)
+    const closed: unknown = expect.any(ClosedError)
+    expect(refused).toEqual(['a3', closed, 'a4', closed, 'b1', closed])
     await clock.advanceBy(5_000)
     expect(events).toEqual(['a1', 'a2', 'error: broken'])
     const first = recorded(
