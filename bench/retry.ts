@@ -1,6 +1,15 @@
 import { ExponentialBackoff, handleAll, retry as cockatielRetry } from 'cockatiel'
 import pRetry from 'p-retry'
-import { defer, lastValueFrom, mergeMap, type Observable, range, reduce, retry as rxjsRetry } from 'rxjs'
+import {
+  defer,
+  lastValueFrom,
+  mergeMap,
+  type Observable,
+  type ObservableInput,
+  range,
+  reduce,
+  retry as rxjsRetry,
+} from 'rxjs'
 import { createSwitchgear, deliver, retry, type DeliverOptions } from 'switchgear'
 import { awaiting, bare, resolves } from './calls.ts'
 import { compare, type Bench, type Contender } from './harness.ts'
@@ -61,7 +70,9 @@ function delivering(options: DeliverOptions<number, number>): Contender {
 
 /** What one would write with RxJS alone, which has neither outcomes nor fairness, nor a bound for what waits. */
 function mergeMapping(retries: boolean): Contender {
-  const send = retries ? () => defer(resolves).pipe(rxjsRetry({ count: 2, delay: 1_000 })) : resolves
+  const send: () => ObservableInput<number> = retries
+    ? () => defer(resolves).pipe(rxjsRetry({ count: 2, delay: 1_000 }))
+    : resolves
   return inBatches((items) =>
     range(0, items).pipe(
       mergeMap(send, concurrency),

@@ -64,6 +64,7 @@ function work({ plan }: AttemptHost, delivery: Delivery, call: Call): unknown {
 
 function succeeded(host: AttemptHost, delivery: Delivery, value: unknown): void {
   if (delivery.over) return
+  delivery.call = undefined
   const { attempts, takenAt, item } = delivery
   const durationMs = host.plan.clock.monotonic() - takenAt
   host.endWith(delivery, { status: 'delivered', value, attempts, durationMs, item })
@@ -71,6 +72,7 @@ function succeeded(host: AttemptHost, delivery: Delivery, value: unknown): void 
 
 function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {
   if (delivery.over) return
+  delivery.call = undefined
   if (!delivery.entered) return notLetIn(host, delivery, thrown)
   const { plan } = host
   const { place } = delivery

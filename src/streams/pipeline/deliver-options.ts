@@ -121,6 +121,8 @@ export function planDeliver(options: unknown, surroundings: TimeAndChance): Deli
   const { through, maxAgeMs, whenOpen = 'wait' } = given
   if (whenOpen === 'deadLetter' && deadLetter === undefined)
     throw new ConfigError('deliver.whenOpen', "'deadLetter' needs deadLetter: { queue, describe }")
+  if (limit !== undefined && (limit.key ?? key) === undefined)
+    throw new ConfigError('deliver.limit.key', 'expected what gives the key of an item, here or as deliver.key')
   const clock = surroundings.clock ?? given.clock ?? systemClock
   const random = surroundings.random ?? given.random
   return {

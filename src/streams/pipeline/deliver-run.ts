@@ -120,7 +120,7 @@ export class DeliverRun implements AttemptHost {
     this.isDraining = true
     this.#feed?.close()
     for (const delivery of this.#lanes) this.#takeOut(delivery, closing)
-    for (const delivery of [...this.#inFlight]) if (delivery.call === undefined) this.end(delivery, closing)
+    for (const delivery of [...this.#inFlight]) if (delivery.isResting) this.end(delivery, closing)
     this.#endIfDone()
     if (this.#over) return
     const handBack = (): void => {
@@ -181,7 +181,6 @@ export class DeliverRun implements AttemptHost {
   putBack(delivery: Delivery): void {
     if (this.isDraining) return this.end(delivery, closing)
     this.#inFlight.remove(delivery)
-    delivery.call = undefined
     delivery.waitsSince = this.plan.clock.monotonic()
     this.#lanes.putBack(delivery)
     this.#watchAge(delivery)
@@ -316,11 +315,11 @@ export class DeliverRun implements AttemptHost {
     if (delivery.isTrial) delivery.place.review()
     delivery.isTrial = false
     const { retryAfterMs } = decision
-    const isForEver = retryAfterMs === Infinity
-    if (isForEver) this.#limits.open(limit.id)
-    else this.#limits.refused(limit.id, retryAfterMs)
-    if (isForEver || this.plan.limit?.onLimited === 'refuse') this.end(delivery, rateLimited(decision))
-    else this.putBack(delivery)
+    const waits = this.plan.limit?.onLimited !== 'refuse' && retryAfterMs !== Infinity
+    if (waits) this.#limits.refused(limit.id, retryAfterMs)
+    else this.#limits.open(limit.id)
+    if (waits) this.putBack(delivery)
+    else this.end(delivery, rateLimited(decision))
   }
 
   #refund(limit: AskedFor): void {

@@ -40,6 +40,11 @@ export class Delivery implements Queued<Delivery> {
   /** The item's own signal, and what listens to it. */
   abort: { readonly signal: AbortSignal; readonly listener: () => void } | undefined
 
+  /** It has a place, and nothing of it is under way: it waits between two attempts, or for the answer of a limiter. */
+  get isResting(): boolean {
+    return this.backoff !== undefined || (this.limit?.isAllowed === false && this.attempts === 0)
+  }
+
   constructor(item: unknown, taken: TakenItem<unknown> | undefined, takenAt: number, place: Destination) {
     this.item = item
     this.taken = taken

@@ -14,10 +14,10 @@ export interface Parcel {
 }
 
 /** A pipeline whose source is pushed by the test. */
-export interface Line<R> {
+export interface Line {
   readonly clock: VirtualClock
   readonly source: Subject<Parcel>
-  readonly outcomes: Delivered<Parcel, R>[]
+  readonly outcomes: Delivered<Parcel, unknown>[]
   readonly ends: unknown[]
   push(...ids: readonly (number | Parcel)[]): void
   /** `<id>:<status>` of each, or the reason of a refusal, in the order in which they came. */
@@ -25,7 +25,7 @@ export interface Line<R> {
   unsubscribe(): void
 }
 
-export function line<R>(options: DeliverOptions<Parcel, R>, clock: VirtualClock = virtualClock()): Line<R> {
+export function line(options: DeliverOptions<Parcel, unknown>, clock: VirtualClock = virtualClock()): Line {
   const source = new Subject<Parcel>()
   return { ...watched(source.pipe(deliver(options, { clock, random: seededRandom(1) }))), clock, source, push }
 
@@ -38,10 +38,10 @@ export function parcel(id: number, organization = 'acme'): Parcel {
   return { id, organization }
 }
 
-export function watched<R>(
-  delivered$: Observable<Delivered<Parcel, R>>,
-): Pick<Line<R>, 'outcomes' | 'ends' | 'said' | 'unsubscribe'> {
-  const outcomes: Delivered<Parcel, R>[] = []
+export function watched(
+  delivered$: Observable<Delivered<Parcel, unknown>>,
+): Pick<Line, 'outcomes' | 'ends' | 'said' | 'unsubscribe'> {
+  const outcomes: Delivered<Parcel, unknown>[] = []
   const ends: unknown[] = []
   const subscription = delivered$.subscribe({
     next: (outcome) => outcomes.push(outcome),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { memoryDeadLetters } from '../../../src/factories/memory-dead-letters.ts'
-import { deliver } from '../../../src/streams/pipeline/deliver.ts'
+import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
+import { deliver, type DeliverOptions } from '../../../src/streams/pipeline/deliver.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { askedToWait, down, gearOn, line, parcel, shelf, watched } from './deliver-rig.ts'
 
@@ -128,4 +129,111 @@ describe('deliver, directly behind a source that is asked,', () => {
     expect(ends).toEqual(['complete'])
     expect(clock.pendingTimers).toBe(0)
   })
+})
+
+describe('places', () => {
+  test('are shared fairly among keys, first come, first served within a key', async () => {
+    const clock = virtualClock()
+    const begun: string[] = []
+    const { push } = line(
+      {
+        to: async ({ id, organization }) => {
+          begun.push(`${organization} ${id}`)
+          await clock.sleep(10)
+        },
+        key: ({ organization }) => organization,
+        concurrency: 1,
+      },
+      clock,
+    )
+    push(...[1, 2, 3, 4].map((id) => parcel(id, 'flood')), parcel(5, 'calm'), parcel(6, 'quiet'), parcel(7, 'calm'))
+    await clock.advanceBy(100)
+    expect(begun).toEqual(['flood 1', 'flood 2', 'calm 5', 'quiet 6', 'flood 3', 'calm 7', 'flood 4'])
+  })
+
+  test('to wait in are given up by the key that has the most of them', async () => {
+    const clock = virtualClock()
+    const { push, said, source } = line(
+      { to: () => clock.sleep(10), key: ({ organization }) => organization, concurrency: 1, maxWaiting: 3 },
+      clock,
+    )
+    push(...[1, 2, 3, 4, 5].map((id) => parcel(id, 'flood')))
+    expect(said()).toEqual(['5:overCapacity'])
+    push(parcel(6, 'calm'), parcel(7, 'calm'))
+    expect(said()).toEqual(['5:overCapacity', '4:overCapacity', '7:overCapacity'])
+    source.complete()
+    await clock.advanceBy(100)
+    expect(said().slice(3)).toEqual(['1:delivered', '2:delivered', '6:delivered', '3:delivered'])
+  })
+
+  test('are held by a wait between two attempts', async () => {
+    const clock = virtualClock()
+    const begun: number[] = []
+    const { push, unsubscribe } = line(
+      {
+        to: ({ id }) => {
+          begun.push(id)
+          return down()
+        },
+        concurrency: 1,
+        retry: { baseDelayMs: 1_000, jitter: 'none' },
+      },
+      clock,
+    )
+    push(1, 2)
+    await clock.advanceBy(999)
+    expect(begun).toEqual([1])
+    unsubscribe()
+  })
+
+  test('are not given back before the source has settled', async () => {
+    const clock = virtualClock()
+    const begun: number[] = []
+    const { source$, give } = shelf(() => clock.sleep(50))
+    const { said } = watched(source$.pipe(deliver({ to: ({ id }) => begun.push(id), concurrency: 1 }, { clock })))
+    give(1, 2)
+    await clock.advanceBy(49)
+    expect(said()).toEqual(['1:delivered'])
+    expect(begun).toEqual([1])
+    await clock.advanceBy(1)
+    expect(begun).toEqual([1, 2])
+  })
+})
+
+test('ordered, the items of a key go one after the other, whatever becomes of each, and keys side by side', async () => {
+  const clock = virtualClock()
+  const begun: string[] = []
+  const { push, said } = line(
+    {
+      to: async ({ id, organization }) => {
+        begun.push(`${organization} ${id} at ${clock.monotonic()}`)
+        await clock.sleep(10)
+        if (id === 1 && begun.length < 3) throw new Error('down')
+      },
+      key: ({ organization }) => organization,
+      ordered: true,
+      retry: { baseDelayMs: 100, jitter: 'none' },
+    },
+    clock,
+  )
+  push(parcel(1), parcel(2), parcel(3), parcel(4, 'globex'))
+  await clock.advanceBy(500)
+  expect(begun).toEqual(['acme 1 at 0', 'globex 4 at 0', 'acme 1 at 110', 'acme 2 at 120', 'acme 3 at 130'])
+  expect(said()).toEqual(['4:delivered', '1:delivered', '2:delivered', '3:delivered'])
+})
+
+test.each([
+  ['deliver.to', {}],
+  ['deliver.concurrency', { to: down, concurrency: 0 }],
+  ['deliver.maxWaiting', { to: down, maxWaiting: -1 }],
+  ['deliver.through', { to: down, through: {} }],
+  ['deliver.retry.maxAttempts', { to: down, retry: { maxAttempts: 0 } }],
+  ['deliver.limit.limiter', { to: down, limit: { limiter: {}, names: 'email' } }],
+  ['deliver.limit.key', { to: down, limit: { limiter: memoryLimiter(), names: 'email' } }],
+  ['deliver.whenOpen', { to: down, whenOpen: 'deadLetter' }],
+  ['deliver.deadLetter.describe', { to: down, deadLetter: { queue: memoryDeadLetters() } }],
+  ['deliver.drainMs', { to: down, drainMs: Infinity }],
+  ['deliver.paralel', { to: down, paralel: 1 }],
+])('says where an option cannot be meant: %s', (path, options) => {
+  expect(() => deliver(options as DeliverOptions<unknown, unknown>)).toThrow(expect.objectContaining({ path }))
 })
