@@ -86,6 +86,7 @@ export const house: Readonly<Record<string, string>> = {
   'src/testing.ts': lines("export { clocks } from './testing/clocks.ts'"),
   'src/cli/main.ts': lines('#!/usr/bin/env node', "import { blink } from '../index.ts'", '', 'blink().subscribe()'),
   'service/package.json': '{ "name": "switchgear-service", "type": "module", "dependencies": { "switchgear": "*" } }',
+  'service/src/dashboard/page/main.ts': lines("document.title = 'A house'"),
   'service/src/main.ts': lines("import { blink } from 'switchgear'", '', 'blink().subscribe()'),
   'test/blink.test.ts': lines(
     "import { lastValueFrom } from 'rxjs'",
@@ -123,6 +124,7 @@ export const floorPlants: readonly (Plant & { readonly what: string })[] = [
   ...imports('src/cli', '../machines/lamp.ts', '../adapters/disk/clock.ts', 'switchgear'),
   ...imports('service/src', '../../src/index.ts', '../../src/machines/lamp.ts', 'switchgear/src/index.ts'),
   ...imports('service/src/routes', '../../../src/index.ts'),
+  ...imports('service/src/dashboard/page', '../../main.ts', 'node:fs', 'switchgear'),
   {
     what: 'a type of ports',
     folder: 'src/kernel',

@@ -32,6 +32,7 @@ const copied = [
   'LICENSE',
   'knip.json',
   'scripts',
+  'service/src/dashboard/page/tsconfig.json',
   'service/tsconfig.json',
   'src/tsconfig.json',
   'test/servers/install.ts',
