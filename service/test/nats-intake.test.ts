@@ -51,15 +51,19 @@ function takingIn(
   } = {},
 ) {
   let away = false
-  const asked = <A extends unknown[], R>(ask: (...given: A) => Promise<R>) => {
-    return (...given: A): Promise<R> =>
-      away ? Promise.reject(new UnavailableError('the store', 'it is away')) : ask(...given)
-  }
+  let lost = false
+  const asked =
+    <A extends unknown[], R>(ask: (...given: A) => Promise<R>) =>
+    async (...given: A): Promise<R> => {
+      const answer = away ? undefined : await ask(...given)
+      if (answer === undefined || lost) throw new UnavailableError('the store', 'it did not answer')
+      return answer
+    }
   const intake = alertIntake({
     organizations,
     store: {
       insert: asked((requests) => store.insert(requests)),
-      findKnown: asked((alerts) => store.findKnown(alerts)),
+      findKnown: (alerts) => store.findKnown(alerts),
     },
     limiter,
     onStored: () => {},
@@ -73,7 +77,13 @@ function takingIn(
     open.push(one)
     return one
   }
-  return { start, deadLetters, told, storeIsAway: (value: boolean) => void (away = value) }
+  return {
+    start,
+    deadLetters,
+    told,
+    storeIsAway: (value: boolean) => void (away = value),
+    answersAreLost: (value: boolean) => void (lost = value),
+  }
 }
 
 const alert = (more: object = {}): object => ({
@@ -146,15 +156,23 @@ describe('alerts over NATS', () => {
     await until('it to be stored', () => stored('acme', 'h-1'))
   })
 
-  test('without an id are stored once, also when their acknowledgement is lost and they come again', async () => {
+  test('without an id are stored once, also when nobody learns that they were, and they come again elsewhere', async () => {
     const fleet = 'again'
-    const { start } = takingIn(fleet)
-    start()
+    const { start, answersAreLost } = takingIn(fleet)
+    answersAreLost(true)
+    const first = start()
     await publish(fleet, alert({ title: 'no id' }))
-    await until('it to be taken', async () => ((await account(fleet)).left === 0 ? true : undefined))
-    const found = await store.search({ organization: 'acme', text: 'no id', limit: 10 })
-    expect(found.items).toHaveLength(1)
-    expect(found.items[0]?.id).toMatch(/^SWITCHGEAR_ALERTS_again\.1\.\d+$/)
+    const there = () => store.search({ organization: 'acme', text: 'no id', limit: 10 })
+    await until('it to be stored', async () => ((await there()).items.length > 0 ? true : undefined))
+    await first.stop()
+    expect(await account(fleet)).toMatchObject({ left: 1 })
+    answersAreLost(false)
+    const second = start()
+    await until('it to be acknowledged', async () => ((await account(fleet)).left === 0 ? true : undefined))
+    expect(second.counts.stored).toBe(1)
+    const { items } = await there()
+    expect(items).toHaveLength(1)
+    expect(items[0]?.id).toMatch(/^SWITCHGEAR_ALERTS_again\.1\.\d+$/)
   })
 })
 

@@ -99,7 +99,7 @@ export function consumeAlerts(consumer: Consumer, consuming: NatsConsuming): Pro
 
 /** Gives what becomes of an alert. Never rejects. */
 function answering(consuming: NatsConsuming): (item: JetStreamItem<AlertDraft>) => Promise<Outcome<undefined>> {
-  const { intake, signal, counts } = consuming
+  const { intake, signal, counts, logger } = consuming
   const untilStored = retry({ ...whileStoreIsAway, signal })
   return async (item) => {
     const since = performance.now()
@@ -119,6 +119,7 @@ function answering(consuming: NatsConsuming): (item: JetStreamItem<AlertDraft>) 
       return { status: 'delivered', value: undefined, ...made() }
     } catch (error) {
       if (signal.aborted) return { status: 'refused', reason: 'closing' }
+      if (!(error instanceof NotAnAlertError)) logger.error({ error, message: keyOf(item) }, 'an alert was not stored')
       return { status: 'failed', error: classify(error), ...made() }
     }
   }

@@ -39,8 +39,12 @@ export function startNatsIntake(options: NatsIntakeOptions): NatsIntake {
   // Each message in hand listens, which is more than Node takes for a mistake.
   setMaxListeners(0, stopping.signal)
   const counts: NatsIntakeCounts = { stored: 0, limited: 0, invalid: 0 }
-  const tellOnce = oncePerReason(logger)
-  const policy: RetryPolicy = { ...patience, signal: stopping.signal, onRetry: ({ error }) => tellOnce(error.message) }
+  const reasons = oncePerReason(logger)
+  const policy: RetryPolicy = {
+    ...patience,
+    signal: stopping.signal,
+    onRetry: ({ error }) => reasons.tell(error.message),
+  }
   const running = retry(policy)(takeIn).catch((error: unknown) => {
     if (!stopping.signal.aborted) logger.error({ error }, 'alerts over NATS are not taken in any more')
   })
@@ -62,6 +66,7 @@ export function startNatsIntake(options: NatsIntakeOptions): NatsIntake {
     })
     try {
       const consumer = await openAlerts(nc, fleet, manage)
+      reasons.forget()
       logger.info({ fleet }, 'alerts are taken in over NATS')
       await consumeAlerts(consumer, { ...options, counts, signal: stopping.signal })
     } finally {
@@ -71,10 +76,13 @@ export function startNatsIntake(options: NatsIntakeOptions): NatsIntake {
 }
 
 /** A server that is away is tried again and again: it is told once, and again when the reason is another one. */
-function oncePerReason(logger: Logger): (reason: string) => void {
+function oncePerReason(logger: Logger): { tell(reason: string): void; forget(): void } {
   let told = ''
-  return (reason) => {
-    if (reason !== told) logger.warn({ reason }, 'no alerts are taken in over NATS; it is tried again')
-    told = reason
+  return {
+    tell(reason) {
+      if (reason !== told) logger.warn({ reason }, 'no alerts are taken in over NATS; it is tried again')
+      told = reason
+    },
+    forget: () => void (told = ''),
   }
 }

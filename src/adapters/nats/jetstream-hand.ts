@@ -6,7 +6,8 @@ import type { Delivery } from './stored-message.ts'
 
 /** A message in hand. */
 export interface Held {
-  readonly seq: number
+  /** Which message it is, also in a stream that was made again and counts from 1. */
+  readonly key: string
   /** Where its answer goes: that of its latest delivery. */
   reply: string
 }
@@ -26,7 +27,7 @@ export interface HandSettings {
   /** For the server to confirm an answer, in ms. */
   readonly deadlineMs: number
   /** An answer that was not confirmed. It is given again when the message comes again. */
-  onUnconfirmed(seq: number, answer: Answer, error: unknown): void
+  onUnconfirmed(key: string, answer: Answer, error: unknown): void
 }
 
 /** So many answers that the server has not confirmed are remembered, the latest. */
@@ -34,45 +35,46 @@ const unconfirmedMax = 10_000
 
 /** Tells the server three times in each `ack_wait` that a message is in hand, so that it is not delivered elsewhere. */
 export function openHand({ nc, ackWaitMs, deadlineMs, onUnconfirmed }: HandSettings): Hand {
-  const all = new Map<number, Held>()
-  const unconfirmed = new Map<number, Answer>()
+  const all = new Map<string, Held>()
+  const unconfirmed = new Map<string, Answer>()
   let timer: Timer | undefined
 
   return {
-    take(reply, { seq }) {
-      const there = all.get(seq)
+    take(reply, { seq, at }) {
+      const key = `${seq}.${at}`
+      const there = all.get(key)
       if (there !== undefined) return void (there.reply = reply)
-      const answered = unconfirmed.get(seq)
-      if (answered !== undefined) return void say(seq, reply, answered)
-      const held: Held = { seq, reply }
-      all.set(seq, held)
+      const answered = unconfirmed.get(key)
+      if (answered !== undefined) return void say(key, reply, answered)
+      const held: Held = { key, reply }
+      all.set(key, held)
       timer ??= systemClock.setTimeout(sayWorking, ackWaitMs / 3)
       return held
     },
     answer(held, answer) {
-      all.delete(held.seq)
+      all.delete(held.key)
       if (all.size === 0 && timer !== undefined) {
         systemClock.clearTimeout(timer)
         timer = undefined
       }
-      return say(held.seq, held.reply, answer)
+      return say(held.key, held.reply, answer)
     },
   }
 
-  async function say(seq: number, reply: string, answer: Answer): Promise<void> {
-    if (answer.kind !== 'nak') remember(seq, answer)
+  async function say(key: string, reply: string, answer: Answer): Promise<void> {
+    if (answer.kind !== 'nak') remember(key, answer)
     try {
       await nc.request(reply, payloadOf(answer), { timeout: deadlineMs })
-      unconfirmed.delete(seq)
+      unconfirmed.delete(key)
     } catch (error) {
-      onUnconfirmed(seq, answer, error)
+      onUnconfirmed(key, answer, error)
     }
   }
 
-  function remember(seq: number, answer: Answer): void {
+  function remember(key: string, answer: Answer): void {
     const [oldest] = unconfirmed.keys()
     if (oldest !== undefined && unconfirmed.size >= unconfirmedMax) unconfirmed.delete(oldest)
-    unconfirmed.set(seq, answer)
+    unconfirmed.set(key, answer)
   }
 
   function sayWorking(): void {

@@ -1,9 +1,10 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream'
 import { createInbox, nanos, type Msg, type Subscription } from '@nats-io/transport-node'
 import { UnavailableError } from '../../kernel/errors.ts'
-import { systemClock, type Timer } from '../../ports/clock.ts'
+import { systemClock } from '../../ports/clock.ts'
 import { messageOf } from './connection.ts'
 import type { ConsumerPlace } from './jetstream-consumer.ts'
+import { silenceWatch } from './jetstream-silence.ts'
 import { pauseBeforeRetry } from './pause.ts'
 import { readDelivery, type Delivery } from './stored-message.ts'
 import { isApiError } from './streams.ts'
@@ -32,9 +33,6 @@ export interface Pull {
   request(count: number): void
   close(): void
 }
-
-/** So many heartbeats may fail to come. */
-const missedMax = 2
 
 /**
  * Asks a pull consumer for messages, never for more than was wanted: one request at a time, the next one when it is
@@ -195,50 +193,4 @@ export function openPull(settings: PullSettings, reader: PullReader): Pull {
 interface Inbox {
   readonly prefix: string
   readonly subscription: Subscription
-}
-
-interface SilenceWatch {
-  start(): void
-  stop(): void
-  heard(): void
-  /** Since the last start. */
-  sinceMs(): number
-}
-
-function silenceWatch(heartbeatMs: number, onSilence: (why: string) => void): SilenceWatch {
-  let timer: Timer | undefined
-  let heard = true
-  let missed = 0
-  let startedAt = 0
-  let dueAt = 0
-
-  return {
-    start() {
-      heard = true
-      missed = 0
-      startedAt = systemClock.monotonic()
-      if (timer === undefined) again()
-    },
-    stop() {
-      if (timer !== undefined) systemClock.clearTimeout(timer)
-      timer = undefined
-    },
-    heard: () => void (heard = true),
-    sinceMs: () => systemClock.monotonic() - startedAt,
-  }
-
-  function again(): void {
-    dueAt = systemClock.monotonic() + heartbeatMs
-    timer = systemClock.setTimeout(look, heartbeatMs)
-  }
-
-  function look(): void {
-    timer = undefined
-    // When this timer itself comes late, this process was busy, and what the server said is still unread.
-    const late = systemClock.monotonic() - dueAt > heartbeatMs
-    missed = heard || late ? 0 : missed + 1
-    heard = false
-    if (missed >= missedMax) return onSilence(`the server was silent for ${(missedMax + 1) * heartbeatMs} ms`)
-    again()
-  }
 }

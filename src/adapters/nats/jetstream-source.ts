@@ -1,7 +1,6 @@
 import type { Msg, MsgHdrs } from '@nats-io/transport-node'
 import { classify, type ClassifiedError } from '../../kernel/classify.ts'
-import type { Outcome } from '../../kernel/outcome.ts'
-import type { ItemSink, ItemSource, OpenItems } from '../../ports/item-source.ts'
+import type { ItemSink, ItemSource, OpenItems, TakenItem } from '../../ports/item-source.ts'
 import type { Logger } from '../../ports/logger.ts'
 import { systemRandom } from '../../ports/random.ts'
 import { answerTo, nakAfter } from './jetstream-answer.ts'
@@ -56,8 +55,8 @@ function openMessages<T>(settings: JetStreamSourceSettings<T>, sink: ItemSink<Je
   const hand = openHand({
     ...place,
     deadlineMs,
-    onUnconfirmed: (seq, { kind }, error) =>
-      logger.warn({ ...facts, seq, answer: kind, err: error }, 'the server did not confirm what it was told'),
+    onUnconfirmed: (message, { kind }, error) =>
+      logger.warn({ ...facts, message, answer: kind, err: error }, 'the server did not confirm what it was told'),
   })
   const desk: Desk<T> = { settings, hand, facts }
   const pull: Pull = openPull(
@@ -89,12 +88,7 @@ interface Desk<T> {
   readonly facts: object
 }
 
-function taken<T>(
-  desk: Desk<T>,
-  held: Held,
-  message: JetStreamMessage,
-  data: T,
-): { readonly item: JetStreamItem<T>; settle(outcome: Outcome<unknown>): Promise<void> | void } {
+function taken<T>(desk: Desk<T>, held: Held, message: JetStreamMessage, data: T): TakenItem<JetStreamItem<T>> {
   let settled = false
   return {
     item: { ...message, data },
