@@ -2,10 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The servers that the tests start, and the variable that names one which is already running instead. */
+/**
+ * The programs that the tests start, and the variable that names a server which is already running instead, or the
+ * browser of another name.
+ */
 export const servers = {
   'redis-server': 'SWITCHGEAR_TEST_REDIS_URL',
   'nats-server': 'SWITCHGEAR_TEST_NATS_URL',
+  chromium: 'SWITCHGEAR_TEST_CHROMIUM',
 } as const
 
 export type ServerName = keyof typeof servers
@@ -70,8 +74,12 @@ function missing({ find, env }: Machine): ServerName[] {
 }
 
 function adviceFor(names: readonly ServerName[]): string {
-  const urls = { 'redis-server': 'redis://127.0.0.1:6379', 'nats-server': 'nats://127.0.0.1:4222' } as const
-  const settings = names.map((name) => `${servers[name]}=${urls[name]}`).join(' ')
+  const examples = {
+    'redis-server': 'redis://127.0.0.1:6379',
+    'nats-server': 'nats://127.0.0.1:4222',
+    chromium: '/usr/bin/chromium',
+  } as const
+  const settings = names.map((name) => `${servers[name]}=${examples[name]}`).join(' ')
   return (
     `the tests need ${names.join(' and ')}, and no test is skipped. Install them (apt-get install ${names.join(' ')}; ` +
     `as root the tests do that themselves), or run \`docker compose up -d\` and then \`${settings} npm test\``

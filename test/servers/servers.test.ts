@@ -55,12 +55,12 @@ test('waiting ends at its deadline, and says what it waited for', async () => {
 })
 
 describe('servers that are not there', () => {
-  test('nothing is installed when both are in the path', () => {
-    expect(installedOn({ has: ['redis-server', 'nats-server'] })).toEqual([])
+  test('nothing is installed when all are in the path', () => {
+    expect(installedOn({ has: ['redis-server', 'nats-server', 'chromium'] })).toEqual([])
   })
 
   test('root on Debian installs just the missing one with apt', () => {
-    expect(installedOn({ has: ['redis-server', 'apt-get'], isRoot: true })).toEqual([
+    expect(installedOn({ has: ['redis-server', 'chromium', 'apt-get'], isRoot: true })).toEqual([
       'apt-get -q update',
       'apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends nats-server',
     ])
@@ -68,14 +68,13 @@ describe('servers that are not there', () => {
 
   test('anybody else is told what to install, and how to use docker compose', () => {
     expect(() => installedOn({ has: ['apt-get'] })).toThrow(
-      /apt-get install redis-server nats-server.*docker compose up -d.*SWITCHGEAR_TEST_REDIS_URL=.*SWITCHGEAR_TEST_NATS_URL=/,
+      /apt-get install redis-server nats-server chromium.*docker compose up -d.*SWITCHGEAR_TEST_REDIS_URL=.*SWITCHGEAR_TEST_NATS_URL=.*SWITCHGEAR_TEST_CHROMIUM=/,
     )
   })
 
   test('a server that is named by its variable is not missed', () => {
-    expect(installedOn({ has: ['redis-server'], env: { SWITCHGEAR_TEST_NATS_URL: 'nats://127.0.0.1:4222' } })).toEqual(
-      [],
-    )
+    const env = { SWITCHGEAR_TEST_NATS_URL: 'nats://127.0.0.1:4222' }
+    expect(installedOn({ has: ['redis-server', 'chromium'], env })).toEqual([])
   })
 })
 
