@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { connect, nanos, type NatsConnection } from '@nats-io/transport-node'
 import { type Consumer, jetstream } from '@nats-io/jetstream'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -267,24 +268,47 @@ describe('closing', () => {
     last.open.close()
   })
 
-  test('leaves no timer, no subscription and no listener behind', async () => {
+  test('leaves no timer and no subscription behind, once the last is settled', async () => {
     const rig = await rigWith()
-    const nc = await connect({ servers: server.url })
-    const before = timers()
-    const reader = await rig.read({}, nc)
     await rig.publish(...numbers(5))
+    const nc = await connect({ servers: server.url })
+    // The client keeps one for the answers to its requests, from the first of them on.
+    await nc.request(`$JS.API.STREAM.INFO.${rig.stream}`)
+    const subscriptions = subscriptionsOf(nc)
+    const timers = watchTimers()
+    const reader = await rig.read({}, nc)
     reader.open.request(10)
     await reader.has(5)
+    // At the least that for the server's silence, and that for telling it that they are in hand.
+    expect(timers.running()).toBeGreaterThanOrEqual(2)
     reader.open.close()
     await settleAll(reader.taken, delivered)
-    await until('everything to be gone', () => timers() <= before || undefined)
+    // The timer of `until` itself is told of as gone when its turn is over.
+    await until('the timers to be gone', () => immediately(() => timers.running() === 0 || undefined))
+    await until('the subscription to be gone', () => subscriptionsOf(nc) === subscriptions || undefined)
     expect(await rig.info()).toMatchObject({ num_waiting: 0 })
+    timers.stop()
     await nc.close()
   })
 })
 
-function timers(): number {
-  return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+function subscriptionsOf(nc: NatsConnection): number {
+  const { subscriptions } = Reflect.get(nc, 'protocol') as { readonly subscriptions: { size(): number } }
+  return subscriptions.size()
+}
+
+function immediately<T>(ask: () => T): Promise<T> {
+  return new Promise((resolve) => setImmediate(() => resolve(ask())))
+}
+
+/** Counts the timers that were started since and have neither fired nor been ended, those too that keep nothing alive. */
+function watchTimers(): { running(): number; stop(): void } {
+  const running = new Set<number>()
+  const hook = createHook({
+    init: (id, type) => void (type === 'Timeout' && running.add(id)),
+    destroy: (id) => void running.delete(id),
+  }).enable()
+  return { running: () => running.size, stop: () => void hook.disable() }
 }
 
 describe('what cannot go on', () => {
