@@ -72,7 +72,7 @@ export function fleetModes(
       dirty.push(place)
     },
     onTick(tick) {
-      for (const place of dirty.splice(0)) {
+      for (const place of dirty) {
         isDirty[place] = 0
         const to = standingOf(sites[place])
         const code = standings.indexOf(to)
@@ -84,6 +84,7 @@ export function fleetModes(
         hash.add((tick << 10) ^ place ^ (code << 28))
         if (changes.length < changesMax) changes.push({ atMs: tick, place, to })
       }
+      dirty.length = 0
       if (detectedAt === undefined && tick >= fromMs && counts.affectedAdmitting === 0 && counts.refusing > 0)
         detectedAt = tick
       if (recoveredAt === undefined && tick >= dependency.wellFrom && counts.refusing === 0) recoveredAt = tick

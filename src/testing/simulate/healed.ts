@@ -11,7 +11,7 @@ export interface Broken {
   readonly what: string
 }
 
-/** What must hold once everything is healed and quiet; nothing, if it does. */
+/** What must hold once everything is healed and quiet; nothing, if it does. What explains the others comes first. */
 export function whatIsBroken(
   fleet: SimulatedFleet,
   calls: GuardedCalls,
@@ -19,11 +19,11 @@ export function whatIsBroken(
   { recoveredAt }: FleetModes,
 ): readonly Broken[] {
   return [
-    ...outcomes(calls),
     ...convergence(fleet, scenario.of),
     ...(recoveredAt === undefined
       ? [{ law: 'breaker.liveness', what: 'calls went on, and some instances never let them through again' }]
       : []),
+    ...outcomes(calls),
   ]
 }
 

@@ -1,7 +1,8 @@
 import { decodeEvent } from '../../machines/breaker-codec.ts'
-import { breakerSettings } from '../../machines/breaker-options.ts'
+import { breakerSettings, type BreakerSettings } from '../../machines/breaker-options.ts'
 import type { Mode } from '../../machines/fleet-state.ts'
 import { fold, unread } from '../../machines/fold.ts'
+import type { EventLog } from '../../ports/event-log.ts'
 import { seededRandom } from '../seeded-random.ts'
 import { callRules } from './call-rules.ts'
 import { arrivalsOf, chanceOf } from './chance.ts'
@@ -46,6 +47,12 @@ export interface PlayedGuarded {
   readonly broken: readonly Broken[]
 }
 
+/** Mistakes that are planted, to see that they are found. */
+export interface Plants {
+  /** What instances have instead of the log. */
+  readonly log?: (log: EventLog) => EventLog
+}
+
 /** When a simulated world begins, in ms since the epoch. */
 const startAt = 1_000_000_000
 /** Streams of chance that have nothing to do with each other. */
@@ -62,8 +69,8 @@ export async function playSimulation(plan: SimulationPlan): Promise<PlayedSimula
 }
 
 /** Plays a plan from the start to the end: trouble, recovery, healing, and the dead letters sent again. */
-export async function playGuarded(plan: SimulationPlan): Promise<PlayedGuarded> {
-  const world = buildWorld(plan)
+export async function playGuarded(plan: SimulationPlan, plants: Plants = {}): Promise<PlayedGuarded> {
+  const world = buildWorld(plan, plants)
   const endMs = await playCalls(world)
   await healAndQuiet(world, endMs)
   const { calls, fleet, hash, modes, bucketMs } = world
@@ -97,7 +104,7 @@ interface World {
   readonly end: { ms: number }
 }
 
-function buildWorld(plan: SimulationPlan): World {
+function buildWorld(plan: SimulationPlan, { log = (simulated) => simulated }: Plants): World {
   const { seed, instances, scenario, retry, deadlineMs } = plan
   const clock = tickClock(startAt)
   const random = seededRandom(seed + 0.5)
@@ -105,7 +112,7 @@ function buildWorld(plan: SimulationPlan): World {
   const dependency = dependencyOf(scenario, instances, chanceOf(seed, streams.guarded))
   const settings = breakerSettings(plan.breaker)
   const usualMs = dependency.wellFrom + afterwardsMs
-  const lastMs = usualMs + 2 * settings.recovery.maxMs
+  const lastMs = usualMs + longestRecoveryMs(settings, scenario.forMs)
   const bucketMs = bucketMsFor(usualMs)
   const rulesOptions = { retry, deadlineMs, timeoutMs: settings.timeoutMs, clock, random }
   const rules = callRules(rulesOptions)
@@ -118,6 +125,7 @@ function buildWorld(plan: SimulationPlan): World {
     clock,
     random,
     faults: plan.faults,
+    planted: log,
     // The user's own check would ask the real dependency.
     optionsOf: (place) =>
       check === undefined
@@ -145,6 +153,11 @@ function buildWorld(plan: SimulationPlan): World {
   world.calls = calls
   world.modes = modes
   return { plan, clock, fleet, calls, modes, hash, bucketMs, lastMs, end }
+}
+
+/** Recoveries grow with the trouble that they failed in: three of the longest that can have begun in it, and their leases. */
+function longestRecoveryMs({ recovery, leaseMs }: BreakerSettings, forMs: number): number {
+  return 3 * (Math.min(recovery.maxMs, recovery.baseMs + recovery.multiplier * forMs) + leaseMs)
 }
 
 const never = new Promise<never>(() => {})

@@ -1,10 +1,14 @@
 import { z } from 'zod'
 import { count, parseOptions } from '../../kernel/options.ts'
 import { breakerOptionsSchema } from '../../machines/breaker-options.ts'
+import type { Conflict } from '../../machines/breaker-conflicts.ts'
+import { configurationConflicts } from '../../streams/configuration-conflicts.ts'
 import { retryPolicySchema } from '../../streams/retry/retry-policy.ts'
 import { faultKinds, type FaultKind } from './fault-plan.ts'
-import { playGuarded, playSimulation, type PlayedSimulation } from './play-simulation.ts'
+import { type PlayedGuarded, playGuarded, playSimulation, type PlayedSimulation } from './play-simulation.ts'
 import type { Scenario } from './scenario.ts'
+import { shrinkPlan } from './shrink-plan.ts'
+import { simulationStory } from './simulation-story.ts'
 import { simulationPlan, type SimulatedConfiguration, type SimulationPlan } from './simulation-plan.ts'
 import { timelineOf, type SimulationTimeline } from './timeline.ts'
 import type { Tally } from './tally.ts'
@@ -80,30 +84,68 @@ export async function simulate(options: SimulateOptions): Promise<SimulationOutc
     faults: given.faults ?? 'all',
   })
   const played = await playSimulation(plan)
-  if (played.broken.length > 0) throw new SimulationError(played)
+  if (played.broken.length > 0) throw await explainFailure(played)
   if (twice) await playAgain(played)
   return outcomeOf(played)
 }
 
-/** A law was broken in a simulated world. */
+/** A law was broken in a simulated world: which, in the smallest run that was found to show it, and how to play it again. */
 export class SimulationError extends Error {
+  /** Of the run that was asked for. */
+  readonly seed: number
+  readonly law: string
+  /** The timeline of the smallest run. */
+  readonly story: string
+  /** That run, whole. */
   readonly plan: SimulationPlan
-  readonly broken: PlayedSimulation['broken']
+  /** Settings that contradict each other, which may be why. */
+  readonly causes: readonly Conflict[]
 
-  constructor({ plan, broken }: Pick<PlayedSimulation, 'plan' | 'broken'>) {
-    const [first] = broken
-    super(`simulation with seed ${plan.seed}: law ${first?.law ?? ''} is broken: ${first?.what ?? ''}`)
+  constructor({ plan, law, what, story }: Failure) {
+    const causes = configurationConflicts({ ...plan, breakers: { [plan.scenario.of]: plan.breaker } })
+    const lines = [
+      `law ${law} is broken: ${what}`,
+      ...causes.map(({ path, message }) => `  it may be because of ${path}: ${message}`),
+      `  the smallest run that shows it has ${plan.instances} instances and ${plan.faults.length} faults:`,
+      story,
+      `  replay with seed ${plan.seed}`,
+    ]
+    super(lines.join('\n'))
     this.name = 'SimulationError'
+    this.seed = plan.seed
+    this.law = law
+    this.story = story
     this.plan = plan
-    this.broken = broken
+    this.causes = causes
   }
 }
 
-async function playAgain({ plan, traceHash }: PlayedSimulation): Promise<void> {
+interface Failure {
+  readonly plan: SimulationPlan
+  readonly law: string
+  readonly what: string
+  readonly story: string
+}
+
+/** Shrinks a run that broke a law, and tells it. */
+export async function explainFailure(
+  { plan, broken }: PlayedGuarded,
+  play: (plan: SimulationPlan) => Promise<PlayedGuarded> = playGuarded,
+): Promise<SimulationError> {
+  const law = broken[0]?.law ?? ''
+  const smallest = await shrinkPlan(plan, async (smaller) =>
+    (await play(smaller)).broken.some((each) => each.law === law),
+  )
+  const played = await play(smallest)
+  const what = played.broken.find((each) => each.law === law)?.what ?? ''
+  return new SimulationError({ plan: smallest, law, what, story: simulationStory(played) })
+}
+
+async function playAgain({ plan, traceHash }: PlayedGuarded): Promise<void> {
   const again = await playGuarded(plan)
   if (again.traceHash === traceHash) return
   const what = `the same seed gave the traces ${traceHash} and ${again.traceHash}`
-  throw new SimulationError({ plan, broken: [{ law: 'simulation.same-trace', what }] })
+  throw new SimulationError({ plan, law: 'simulation.same-trace', what, story: simulationStory(again) })
 }
 
 function outcomeOf(played: PlayedSimulation): SimulationOutcome {

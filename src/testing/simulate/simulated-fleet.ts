@@ -15,6 +15,8 @@ export interface SimulatedFleetOptions {
   readonly clock: TickClock
   readonly random: Random
   readonly faults: readonly PlannedFault[]
+  /** What instances have instead of the log. */
+  planted(log: EventLog): EventLog
   optionsOf(place: number): BreakerOptions
   rulesOf(place: number): CallRules
   /** The gate of this instance may have changed. */
@@ -121,7 +123,7 @@ export function simulatedFleet(options: SimulatedFleetOptions): SimulatedFleet {
     return startProcess({
       name,
       clock,
-      log: hurting(log),
+      log: options.planted(hurting(log)),
       random,
       options: options.optionsOf(place),
       epoch: () => log.epoch,

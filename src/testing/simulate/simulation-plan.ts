@@ -1,16 +1,14 @@
 import { ConfigError } from '../../kernel/errors.ts'
 import { leaseGraceMs } from '../../machines/breaker-decide.ts'
 import { breakerSettings, type BreakerOptions } from '../../machines/breaker-options.ts'
+import type { Configuration } from '../../streams/configuration-conflicts.ts'
 import type { RetryPolicy } from '../../streams/retry/retry-policy.ts'
 import { seededRandom } from '../seeded-random.ts'
 import { faultKinds, planFaults, type FaultKind, type PlannedFault } from './fault-plan.ts'
 import type { Scenario } from './scenario.ts'
 
 /** What a simulation takes of a user's configuration. */
-export interface SimulatedConfiguration {
-  readonly breakers?: Readonly<Record<string, BreakerOptions>> | undefined
-  readonly retry?: RetryPolicy | undefined
-  readonly deadlineMs?: number | undefined
+export interface SimulatedConfiguration extends Configuration {
   /** Limits are the callers' own; a simulation asks for none. */
   readonly limits?: unknown
 }
