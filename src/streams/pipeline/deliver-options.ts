@@ -98,10 +98,9 @@ export interface DeliverPlan extends Pick<
   Options,
   'to' | 'timeoutMs' | 'key' | 'limit' | 'acceptedAt' | 'deadLetter' | 'signalOf' | 'signal'
 > {
-  readonly breakerOf: (item: unknown) => DeliverBreaker | undefined
-  /** The one breaker of all items, where there is one. */
+  /** What gives the breaker of an item; `undefined` where all have the same, or none. */
+  readonly breakerOf: ((item: unknown) => DeliverBreaker) | undefined
   readonly breaker: DeliverBreaker | undefined
-  readonly hasOneDestination: boolean
   readonly retry: RetryPlan
   readonly concurrency: number
   readonly maxWaiting: number
@@ -127,9 +126,8 @@ export function planDeliver(options: unknown, surroundings: TimeAndChance): Deli
   const random = surroundings.random ?? given.random
   return {
     ...{ to, timeoutMs, key, limit, acceptedAt, deadLetter, signalOf, signal, whenOpen, clock },
-    breakerOf: typeof through === 'function' ? through : () => through,
+    breakerOf: typeof through === 'function' ? through : undefined,
     breaker: typeof through === 'function' ? undefined : through,
-    hasOneDestination: typeof through !== 'function',
     retry: planRetry(given.retry, { clock, random }, 'deliver.retry'),
     concurrency: given.concurrency ?? deliverDefaults.concurrency,
     maxWaiting: given.maxWaiting ?? deliverDefaults.maxWaiting,

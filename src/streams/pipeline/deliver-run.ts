@@ -1,21 +1,21 @@
 import { classify, type ClassifiedError } from '../../kernel/classify.ts'
-import { durationMsMax } from '../../kernel/options.ts'
 import type { Outcome } from '../../kernel/outcome.ts'
-import { unheeded } from '../../kernel/unheeded.ts'
 import type { Timer } from '../../ports/clock.ts'
 import type { TakenItem } from '../../ports/item-source.ts'
-import type { Decision } from '../../ports/limiter.ts'
 import { writeDeadLetter } from '../dead-letters/write-dead-letter.ts'
-import { askLimiter } from '../safe-call/ask-limiter.ts'
-import { aborted, closing, overCapacity, rateLimited, refusalOf } from '../safe-call/refusals.ts'
+import { aborted, closing, overCapacity, refusalOf } from '../safe-call/refusals.ts'
 import { tellOutcome } from '../safe-call/tell-outcome.ts'
+import { type AgeWatch, ageWatch } from './age-watch.ts'
 import { Chain } from './chain.ts'
-import { attempt, type AttemptHost } from './deliver-attempts.ts'
-import type { DeliverBreaker, Delivered, DeliverPlan } from './deliver-options.ts'
-import { type AskedFor, Delivery } from './delivery.ts'
-import { Destination, type DestinationParts } from './destination.ts'
+import { attempt } from './deliver-attempts.ts'
+import { attemptWithinLimit, type LimitHost, refund } from './deliver-limit.ts'
+import type { Delivered, DeliverPlan } from './deliver-options.ts'
+import { Delivery } from './delivery.ts'
+import type { Destination } from './destination.ts'
+import { Destinations } from './destinations.ts'
 import { FairLanes } from './fair-lanes.ts'
 import { type LimitGates, limitGates } from './limit-gates.ts'
+import { placeDelivery } from './place-delivery.ts'
 
 /** Where outcomes go. */
 export interface DeliverSink {
@@ -31,11 +31,8 @@ export interface DeliverFeed {
   close(): void
 }
 
-/** Items that wait too long are looked for no more often than this, in ms. */
-const sweepEveryMs = 10
-
 /** One subscription to `deliver`. A class, since it is what each item goes through. */
-export class DeliverRun implements AttemptHost {
+export class DeliverRun implements LimitHost {
   readonly plan: DeliverPlan
   isDraining = false
   readonly #sink: DeliverSink
@@ -45,11 +42,9 @@ export class DeliverRun implements AttemptHost {
   readonly #inFlight = new Chain<Delivery>()
   /** They never had a place, and are being dead-lettered or settled. */
   readonly #leaving = new Chain<Delivery>()
-  readonly #limits: LimitGates
-  readonly #destinations = new Map<DeliverBreaker, Destination>()
-  readonly #parts: DestinationParts
-  /** That of items without a breaker, or of all where there is one. */
-  readonly #usual: Destination
+  readonly limits: LimitGates
+  readonly #destinations: Destinations
+  readonly #ages: AgeWatch
   #inHand = 0
   /** Asked for, and not come. */
   #asked = 0
@@ -57,7 +52,6 @@ export class DeliverRun implements AttemptHost {
   #over = false
   #pumping = false
   #pumpPlanned = false
-  #sweep: { readonly timer: Timer; readonly at: number } | undefined
   #drainTimer: Timer | undefined
   readonly #stopListening: () => void
 
@@ -66,9 +60,14 @@ export class DeliverRun implements AttemptHost {
     this.#sink = sink
     this.#lanes = new FairLanes(plan.ordered)
     const { clock, holds, whenOpen } = plan
-    this.#limits = limitGates(clock, (gate) => this.#released(gate))
-    this.#parts = { clock, holds, waits: whenOpen === 'wait', onLets: (destination) => this.#released(destination) }
-    this.#usual = new Destination(plan.breaker, this.#parts)
+    this.limits = limitGates(clock, (gate) => this.#released(gate))
+    const onLets = (destination: Destination): void => void this.#released(destination)
+    this.#destinations = new Destinations(plan.breaker, { clock, holds, waits: whenOpen === 'wait', onLets })
+    this.#ages = ageWatch(
+      clock,
+      () => this.#lanes.all(),
+      (delivery) => this.#tooOld(delivery),
+    )
     const onDrain = (): void => this.drain()
     const onAbort = (): void => this.#abortAll()
     plan.signal?.addEventListener('abort', onDrain)
@@ -88,24 +87,24 @@ export class DeliverRun implements AttemptHost {
 
   /** An item has come. */
   take(item: unknown, taken?: TakenItem<unknown>): void {
-    if (taken !== undefined) this.#asked -= 1
+    if (this.#asked > 0) this.#asked -= 1
     if (this.#over) return taken && settle(taken, closing, () => {})
     const { plan } = this
-    const delivery = new Delivery(item, taken, plan.clock.monotonic(), this.#usual)
+    const delivery = new Delivery(item, taken, plan.clock.monotonic(), this.#destinations.usual)
     this.#inHand += 1
+    delivery.place.inHand += 1
     if (this.isDraining) return this.end(delivery, closing)
     try {
-      this.#place(delivery)
+      placeDelivery(plan, delivery, this.#destinations, this.#abort)
     } catch (error) {
-      const refused = refusalOf(error)
-      return refused === undefined ? this.giveUp(delivery, classify(error)) : this.end(delivery, refused)
+      return this.#misplaced(delivery, error)
     }
     if (delivery.abort?.signal.aborted || plan.retry.signal?.aborted) return this.end(delivery, aborted)
     if (taken === undefined && this.#inHand > plan.concurrency + plan.maxWaiting && !this.#makeRoom(delivery))
       return this.end(delivery, overCapacity)
     if (this.#mayStart(delivery)) return this.#start(delivery)
     this.#lanes.add(delivery)
-    this.#watchAge(delivery)
+    this.#ages.add(delivery)
     this.#pump()
   }
 
@@ -119,7 +118,7 @@ export class DeliverRun implements AttemptHost {
     if (this.isDraining || this.#over) return
     this.isDraining = true
     this.#feed?.close()
-    for (const delivery of this.#lanes) this.#takeOut(delivery, closing)
+    for (const delivery of this.#lanes.all()) this.#takeOut(delivery, closing)
     for (const delivery of [...this.#inFlight]) if (delivery.isResting) this.end(delivery, closing)
     this.#endIfDone()
     if (this.#over) return
@@ -134,7 +133,7 @@ export class DeliverRun implements AttemptHost {
     if (this.#over) return
     this.#stop()
     this.#feed?.close()
-    for (const delivery of [...this.#lanes, ...this.#inFlight, ...this.#leaving]) {
+    for (const delivery of [...this.#lanes.all(), ...this.#inFlight, ...this.#leaving]) {
       if (delivery.over) continue
       this.#stopDelivery(delivery)
       if (delivery.taken !== undefined) settle(delivery.taken, closing, () => {})
@@ -183,14 +182,12 @@ export class DeliverRun implements AttemptHost {
     this.#inFlight.remove(delivery)
     delivery.waitsSince = this.plan.clock.monotonic()
     this.#lanes.putBack(delivery)
-    this.#watchAge(delivery)
+    this.#ages.add(delivery)
     this.#planPump()
   }
 
   giveBack({ limit, attempts }: Delivery): void {
-    if (limit === undefined || attempts > 0) return
-    this.#refund(limit)
-    limit.isAllowed = false
+    if (limit !== undefined && attempts === 0) refund(this, limit)
   }
 
   expire(delivery: Delivery): void {
@@ -199,37 +196,17 @@ export class DeliverRun implements AttemptHost {
     this.giveUp(delivery, { type: 'expired', retryable: false, name: 'ExpiredError', message, cause: last?.thrown })
   }
 
-  /** Where it goes, what it is limited by, how long it is worth sending; all of it the caller's to say, who may throw. */
-  #place(delivery: Delivery): void {
-    const { key, limit, maxAgeOf, acceptedAt, signalOf, clock } = this.plan
-    const { item } = delivery
-    if (key !== undefined) delivery.key = key(item)
-    if (!this.plan.hasOneDestination) delivery.place = this.#destinationOf(this.plan.breakerOf(item))
-    delivery.place.inHand += 1
-    if (limit !== undefined) delivery.limit = askedFor(limit, item, delivery.key)
-    if (maxAgeOf !== undefined) {
-      const ageMs = acceptedAt === undefined ? 0 : clock.now() - acceptedAt(item)
-      delivery.expiresAt = delivery.takenAt + maxAgeOf(item) - ageMs
-    }
-    const signal = signalOf?.(item)
-    if (signal === undefined) return
-    const listener = (): void => this.#abort(delivery)
-    delivery.abort = { signal, listener }
-    signal.addEventListener('abort', listener, { once: true })
-  }
-
-  #destinationOf(breaker: DeliverBreaker | undefined): Destination {
-    if (breaker === undefined) return this.#usual
-    const known = this.#destinations.get(breaker)
-    if (known !== undefined) return known
-    const made = new Destination(breaker, this.#parts)
-    this.#destinations.set(breaker, made)
-    return made
+  /** Some hook has thrown, or there is no room for its breaker. */
+  #misplaced(delivery: Delivery, error: unknown): void {
+    const refused = refusalOf(error)
+    if (refused === undefined) return this.giveUp(delivery, classify(error))
+    this.end(delivery, refused)
+    if (refused === closing) this.drain()
   }
 
   /** The places are all taken, and so are those to wait in: the key that has the most of them gives one up. */
   #makeRoom({ key }: Delivery): boolean {
-    const last = this.#lanes.lastOfLongest(key)
+    const last = this.#lanes.newestOfLongestBut(key)
     if (last === undefined) return false
     this.#takeOut(last, overCapacity)
     return true
@@ -244,7 +221,7 @@ export class DeliverRun implements AttemptHost {
   readonly #inTheWay = (delivery: Delivery): object | undefined => {
     const { place, limit } = delivery
     if (!place.lets) return place
-    return limit === undefined || limit.isAllowed || delivery.attempts > 0 ? undefined : this.#limits.inTheWay(limit.id)
+    return limit === undefined || limit.isAllowed || delivery.attempts > 0 ? undefined : this.limits.inTheWay(limit.id)
   }
 
   #pump(): void {
@@ -269,9 +246,9 @@ export class DeliverRun implements AttemptHost {
     })
   }
 
-  #released(obstacle: object): void {
-    this.#lanes.release(obstacle)
+  #released(obstacle: object): boolean {
     this.#planPump()
+    return this.#lanes.release(obstacle)
   }
 
   #start(delivery: Delivery): void {
@@ -279,62 +256,19 @@ export class DeliverRun implements AttemptHost {
     const { retry, waitsSince, limit } = delivery
     if (retry !== undefined && waitsSince !== undefined) retry.deadlineAt += this.plan.clock.monotonic() - waitsSince
     if (limit === undefined || limit.isAllowed || delivery.attempts > 0) return attempt(this, delivery)
-    delivery.isTrial = delivery.place.begin()
-    this.#limits.ask(limit.id)
-    void this.#askLimit(delivery, limit)
+    void attemptWithinLimit(this, delivery, limit)
   }
 
-  async #askLimit(delivery: Delivery, limit: AskedFor): Promise<void> {
-    const { plan } = this
-    if (plan.limit === undefined) return
-    const { key, names, id } = limit
-    let decision: Decision | undefined
-    try {
-      const { clock, logger } = plan
-      decision = await askLimiter({ limiter: plan.limit.limiter, key, names, clock, logger })
-    } catch (error) {
-      this.#limits.open(id)
-      if (!delivery.over) this.giveUp(delivery, classify(error))
-      return
-    }
-    limit.decision = decision
-    if (delivery.over) {
-      this.#limits.open(id)
-      return this.#refund(limit)
-    }
-    if (decision?.allowed === false) return this.#limited(delivery, limit, decision)
-    this.#limits.open(id)
-    limit.isAllowed = true
-    if (delivery.isTrial || delivery.place.lets) return attempt(this, delivery)
-    this.giveBack(delivery)
-    this.putBack(delivery)
-  }
-
-  #limited(delivery: Delivery, limit: AskedFor, decision: Decision): void {
-    limit.decision = undefined
-    if (delivery.isTrial) delivery.place.review()
-    delivery.isTrial = false
-    const { retryAfterMs } = decision
-    const waits = this.plan.limit?.onLimited !== 'refuse' && retryAfterMs !== Infinity
-    if (waits) this.#limits.refused(limit.id, retryAfterMs)
-    else this.#limits.open(limit.id)
-    if (waits) this.putBack(delivery)
-    else this.end(delivery, rateLimited(decision))
-  }
-
-  #refund(limit: AskedFor): void {
-    const { decision } = limit
-    limit.decision = undefined
-    if (decision !== undefined) unheeded(() => this.plan.limit?.limiter.refund(decision))
-  }
-
-  #abort(delivery: Delivery): void {
-    if (delivery.over) return
-    this.#takeOut(delivery, aborted)
-  }
+  readonly #abort = (delivery: Delivery): void => this.#takeOut(delivery, aborted)
 
   #abortAll(): void {
-    for (const delivery of [...this.#lanes, ...this.#inFlight, ...this.#leaving]) this.#abort(delivery)
+    for (const delivery of [...this.#lanes.all(), ...this.#inFlight, ...this.#leaving]) this.#abort(delivery)
+  }
+
+  #tooOld(delivery: Delivery): void {
+    if (delivery.over) return
+    this.#lanes.remove(delivery)
+    this.expire(delivery)
   }
 
   /** Ends one that waits, or wherever it is. */
@@ -344,11 +278,11 @@ export class DeliverRun implements AttemptHost {
   }
 
   #stopDelivery(delivery: Delivery): void {
-    const { abort, backoff, call, limit, place, isTrial } = delivery
+    const { abort, backoff, call, place, isTrial } = delivery
     delivery.over = true
     if (backoff !== undefined) this.plan.clock.clearTimeout(backoff)
     abort?.signal.removeEventListener('abort', abort.listener)
-    if (limit !== undefined && delivery.attempts === 0) this.#refund(limit)
+    this.giveBack(delivery)
     call?.abort()
     delivery.isTrial = false
     if (isTrial && !this.#over) place.review()
@@ -363,55 +297,22 @@ export class DeliverRun implements AttemptHost {
     delivery.chain?.remove(delivery)
     if (hadPlace) this.#lanes.left(delivery)
     this.#inHand -= 1
-    this.#leave(delivery.place)
+    this.#destinations.left(delivery.place)
     if (this.#over) return
     if (this.#ended !== undefined || this.isDraining) this.#endIfDone()
     if (this.#lanes.size > 0) this.#pump()
     else this.#askForMore()
   }
 
-  #leave(place: Destination): void {
-    place.inHand -= 1
-    if (place.inHand > 0 || place.breaker === undefined || place === this.#usual) return
-    place.close()
-    this.#destinations.delete(place.breaker)
-  }
-
   #askForMore(): void {
-    const { concurrency, maxWaiting, hasOneDestination } = this.plan
+    const { concurrency, maxWaiting, breakerOf } = this.plan
     if (this.#feed?.request === undefined || this.#over || this.isDraining || this.#ended !== undefined) return
     // What cannot be sent is better off where it is.
-    if (hasOneDestination && this.#inHand > 0 && !this.#usual.isLetting) return
+    if (breakerOf === undefined && !this.#destinations.usual.isLetting) return
     const room = concurrency + maxWaiting - this.#inHand - this.#asked
     if (room <= 0) return
     this.#asked += room
     this.#feed.request(room)
-  }
-
-  #watchAge({ expiresAt }: Delivery): void {
-    if (expiresAt === Infinity || (this.#sweep !== undefined && this.#sweep.at <= expiresAt)) return
-    this.#sweepAt(expiresAt)
-  }
-
-  #sweepAt(at: number): void {
-    const { clock } = this.plan
-    if (this.#sweep !== undefined) clock.clearTimeout(this.#sweep.timer)
-    const inMs = Math.min(durationMsMax, Math.max(0, at - clock.monotonic()))
-    this.#sweep = { at, timer: clock.setTimeout(() => this.#expireOld(), inMs, { keepAlive: true }) }
-  }
-
-  #expireOld(): void {
-    this.#sweep = undefined
-    const now = this.plan.clock.monotonic()
-    let earliest = Infinity
-    for (const delivery of this.#lanes) {
-      if (delivery.expiresAt > now) earliest = Math.min(earliest, delivery.expiresAt)
-      else {
-        this.#lanes.remove(delivery)
-        this.expire(delivery)
-      }
-    }
-    if (earliest !== Infinity && !this.#over) this.#sweepAt(Math.max(earliest, now + sweepEveryMs))
   }
 
   #endIfDone(): void {
@@ -425,11 +326,10 @@ export class DeliverRun implements AttemptHost {
   #stop(): void {
     this.#over = true
     this.#stopListening()
-    this.#limits.close()
-    this.#usual.close()
-    for (const destination of this.#destinations.values()) destination.close()
+    this.limits.close()
+    this.#destinations.close()
+    this.#ages.close()
     const { clock } = this.plan
-    if (this.#sweep !== undefined) clock.clearTimeout(this.#sweep.timer)
     if (this.#drainTimer !== undefined) clock.clearTimeout(this.#drainTimer)
   }
 }
@@ -443,12 +343,4 @@ function settle(taken: TakenItem<unknown>, outcome: Outcome<unknown>, done: () =
   } catch {
     done()
   }
-}
-
-function askedFor(limit: NonNullable<DeliverPlan['limit']>, item: unknown, ofItem: string): AskedFor {
-  const key = limit.key === undefined ? ofItem : limit.key(item)
-  const { names } = limit
-  if (typeof names !== 'function') return { key, names, id: key, isAllowed: false, decision: undefined }
-  const ofNames = names(item)
-  return { key, names: ofNames, id: JSON.stringify([key, ofNames]), isAllowed: false, decision: undefined }
 }

@@ -67,13 +67,18 @@ export interface AskedFor {
 /** What the work is given: a signal that is made when it is read. */
 export class AbortableCall implements Call {
   #controller: AbortController | undefined
+  #isAborted = false
 
   get signal(): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal
+    if (this.#controller !== undefined) return this.#controller.signal
+    this.#controller = new AbortController()
+    if (this.#isAborted) this.abort()
+    return this.#controller.signal
   }
 
   /** Nobody waits for the work any more. */
   abort(): void {
+    this.#isAborted = true
     this.#controller?.abort(new DOMException('nobody waits for this delivery any more', 'AbortError'))
   }
 }

@@ -61,7 +61,7 @@ export class Destination {
 
   /** An item is being sent. Says whether it is the one that is sent to try: whoever has it reviews when it knows more. */
   begin(): boolean {
-    if (this.#state === 'open') return false
+    if (this.#state !== 'one') return false
     this.#setState('shut')
     return true
   }
@@ -89,8 +89,10 @@ export class Destination {
     this.review()
   }
 
+  /** Nothing is for it any more: whoever comes next finds out anew where it stands. */
   close(): void {
     this.#stopWaiting()
+    this.#state = 'open'
   }
 
   #shutFor(ms: number): void {

@@ -89,28 +89,28 @@ export class FairLanes<E extends Queued<E>> {
     else this.#makeReady(lane)
   }
 
-  /** What was in the way of some is so no more. */
-  release(obstacle: object): void {
+  /** What was in the way of some is so no more; whether it was in the way of any. */
+  release(obstacle: object): boolean {
     const aside = this.#aside.get(obstacle)
     for (let lane = aside?.first; lane !== undefined; lane = aside?.first) this.#makeReady(lane)
+    return aside !== undefined
   }
 
-  /** The last item of the key that has the most; where the most are no more than `than`, none. */
-  lastOfLongest(than: string): E | undefined {
-    let longest = this.#keys.get(than)
-    const own = longest
-    for (const key of this.#keys.values()) if (key.size > (longest?.size ?? 0)) longest = key
-    if (longest === undefined || longest === own || longest.size <= (own?.size ?? 0) + 1) return undefined
-    let last: Lane<E> | undefined
-    for (const lane of longest.lanes.values()) if (lane.items.size > (last?.items.size ?? 0)) last = lane
-    return last?.items.last
+  /** Who is to go for one more of `key`: the newest of the key that has the most; none where that is this one itself. */
+  newestOfLongestBut(key: string): E | undefined {
+    const own = this.#keys.get(key)?.size ?? 0
+    // At the average or above it: the flood itself, for which nobody need be looked for.
+    if (own * this.#keys.size >= this.size) return undefined
+    const longest = mostOf(this.#keys.values(), ({ size }) => size)
+    if (longest === undefined || longest.size <= own + 1) return undefined
+    return mostOf(longest.lanes.values(), ({ items }) => items.size)?.items.last
   }
 
-  *[Symbol.iterator](): Iterator<E> {
-    for (const { lanes } of this.#keys.values())
-      for (const { items } of lanes.values())
-        for (let item = items.first, after = item?.after; item !== undefined; item = after, after = item?.after)
-          yield item
+  /** All that wait. */
+  all(): readonly E[] {
+    const all: E[] = []
+    for (const { lanes } of this.#keys.values()) for (const { items } of lanes.values()) all.push(...items)
+    return all
   }
 
   #placeOf(item: E): object {
@@ -169,6 +169,17 @@ export class FairLanes<E extends Queued<E>> {
     if (key.ready.first === undefined) this.#ready.remove(key)
     if (key.lanes.size === 0) this.#keys.delete(key.name)
   }
+}
+
+function mostOf<N>(all: Iterable<N>, sizeOf: (one: N) => number): N | undefined {
+  let most: N | undefined
+  let size = 0
+  for (const one of all) {
+    if (sizeOf(one) <= size) continue
+    most = one
+    size = sizeOf(one)
+  }
+  return most
 }
 
 const everywhere = Object.freeze({})

@@ -20,7 +20,8 @@ export interface LimitGates {
   close(): void
 }
 
-export function limitGates(clock: Clock, onFree: (obstacle: object) => void): LimitGates {
+/** `onFree` releases what waits for a gate, and says whether anything did. */
+export function limitGates(clock: Clock, onFree: (gate: object) => boolean): LimitGates {
   const gates = new Map<string, Gate>()
   const stop = (gate: Gate): void => {
     if (gate.timer !== undefined) clock.clearTimeout(gate.timer)
@@ -44,7 +45,7 @@ export function limitGates(clock: Clock, onFree: (obstacle: object) => void): Li
       const due = (): void => {
         gate.timer = undefined
         gate.mayAsk = true
-        onFree(gate)
+        if (!onFree(gate)) gates.delete(id)
       }
       gate.timer = clock.setTimeout(due, waitMs, { keepAlive: true })
     },

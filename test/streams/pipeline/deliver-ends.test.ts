@@ -193,7 +193,7 @@ describe('an item', () => {
       if (item.id === at) throw error
       return 'acme'
     }
-    const { said, outcomes, push } = line(
+    const { said, outcomes, push, ends } = line(
       {
         key: throwing(1, new TypeError('no key')),
         through: (item) => {
@@ -205,9 +205,12 @@ describe('an item', () => {
       },
       clock,
     )
-    push(1, 2, 3, 4)
-    expect(said()).toEqual(['1:failed', '2:overCapacity', '3:closing', '4:failed'])
-    expect(outcomes[3]).toMatchObject({ attempts: 0, error: { message: 'no breaker' } })
+    push(1, 2, 4)
+    expect(said()).toEqual(['1:failed', '2:overCapacity', '4:failed'])
+    expect(outcomes[2]).toMatchObject({ attempts: 0, error: { message: 'no breaker' } })
+    push(3, 5)
+    expect(said().slice(3)).toEqual(['3:closing'])
+    expect(ends).toEqual(['complete'])
   })
 
   test('whose letter cannot be written has failed, and that is logged', async () => {

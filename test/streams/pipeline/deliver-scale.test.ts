@@ -184,9 +184,11 @@ describe('deliver, at length,', () => {
     for (const kind of ['delivered', 'deadLettered', 'aborted', 'rateLimited', 'breakerOpen'])
       expect(flooded.words[`others ${kind}`], kind).toBeGreaterThan(0)
     expect(flooded.words['flood overCapacity']).toBeGreaterThan(0)
-    // Nothing of the others is turned away for it, and they wait for a place: for one of the 32 calls to end.
+    // Nothing of the others is turned away for it, and what they wait is for a place, which one of the 32 calls leaves: on
+    // average less than a call takes (10.5 ms), and once in a hundred times less than two of the longest (20 ms).
     expect(flooded.words['others overCapacity']).toBeUndefined()
-    expect(flooded.waitMs.mean).toBeLessThanOrEqual(calm.waitMs.mean + 20)
+    expect(flooded.waitMs.mean).toBeLessThanOrEqual(calm.waitMs.mean + 10.5)
+    expect(flooded.waitMs.p99).toBeLessThanOrEqual(calm.waitMs.p99 + 40)
   }, 300_000)
 
   test('keeps its memory, whatever goes through it', async () => {
