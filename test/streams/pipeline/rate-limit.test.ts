@@ -2,7 +2,7 @@ import { concat, firstValueFrom, from, NEVER, of, range, Subject, throwError, to
 import { describe, expect, test } from 'vitest'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
 import { ClosedError, ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
-import type { Limiter } from '../../../src/ports/limiter.ts'
+import type { Decision, Limiter } from '../../../src/ports/limiter.ts'
 import { type NotPassed, rateLimit, type RateLimitOptions } from '../../../src/streams/pipeline/rate-limit.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { recorded } from './recorded.ts'
@@ -167,8 +167,33 @@ describe('rateLimit', () => {
     expect(first.events).toEqual(['error: broken'])
   })
 
-  test('leaves no timer when it is left, also within an emission', async () => {
-    const { clock, limited } = setUp()
+  test('waits at least a millisecond before it asks again, by a timer that keeps the process alive', async () => {
+    const { clock, limiter, limited } = setUp()
+    const options: unknown[] = []
+    const watched = {
+      ...clock,
+      setTimeout: (run: () => void, delayMs: number, given?: object) => {
+        options.push(delayMs, given)
+        return clock.setTimeout(run, delayMs, given)
+      },
+    }
+    const busy = {
+      ...limiter,
+      check: async (key: string): Promise<Decision> => ({
+        ...(await limiter.peek(key, 'email')),
+        allowed: false,
+        retryAfterMs: 0,
+      }),
+    }
+    const { subscription } = recorded(of('a1').pipe(limited({ limiter: busy, clock: watched })))
+    await clock.settle()
+    expect(options).toEqual([1, { keepAlive: true }])
+    subscription.unsubscribe()
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  test('leaves no timer when it is left, also within an emission, and asks nothing more', async () => {
+    const { clock, asked, limited } = setUp()
     const { subscription } = recorded(concat(of('a1', 'a2', 'a3', 'b1', 'b2', 'b3'), NEVER).pipe(limited()))
     await clock.settle()
     expect(clock.pendingTimers).toBe(2)
@@ -183,6 +208,7 @@ describe('rateLimit', () => {
       })
     await clock.advanceBy(5_000)
     expect(seen).toEqual(['c1'])
+    expect(asked.filter((key) => key === 'c')).toHaveLength(1)
   })
 
   test('a source that emits within an emission keeps its order', async () => {
