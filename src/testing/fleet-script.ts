@@ -68,7 +68,10 @@ export interface FleetScript {
 export const fleetBreaker = 'smtp'
 
 export interface FleetScriptOptions {
+  readonly instancesMin?: number
   readonly instancesMax?: number
+  /** How many instances an outage is noticed by at least; 1. */
+  readonly sickMin?: number
   readonly stepsMax?: number
   readonly quorums?: readonly number[]
   readonly crashes?: boolean
@@ -89,6 +92,8 @@ export interface FleetScriptOptions {
 /** Scripts of fleets that open, probe and close, with orders and crashes between. */
 export function fleetScripts({
   instancesMax = 5,
+  instancesMin = Math.min(2, instancesMax),
+  sickMin = 1,
   stepsMax = 12,
   quorums = [1, 1, 1, 2],
   crashes = true,
@@ -102,7 +107,7 @@ export function fleetScripts({
   const scriptOf = (log: ScriptLog): fc.Arbitrary<FleetScript> =>
     fc.record({
       seed: fc.nat(),
-      instances: fc.integer({ min: Math.min(2, instancesMax), max: instancesMax }),
+      instances: fc.integer({ min: instancesMin, max: instancesMax }),
       latencyMs: fc.constantFrom(...latenciesMs),
       skews: fc.array(skews(rates), { minLength: 1, maxLength: 3 }),
       log: fc.constant(log),
@@ -112,6 +117,7 @@ export function fleetScripts({
           crashes,
           faultsOf[log].filter((kind) => !without.includes(kind)),
           waitsMs,
+          sickMin,
         ),
         {
           minLength: 4,
@@ -145,6 +151,7 @@ function fleetSteps(
   crashes: boolean,
   faults: readonly LogFaultKind[],
   waitsMs: readonly number[],
+  sickMin: number,
 ): fc.Arbitrary<FleetStep> {
   const at = fc.nat(9)
   const end = fc.constantFrom<WorkEnd>('auto', 'auto', 'auto', 'auto', 'auto', 'slow', 'slow', 'hang', 'ownFault')
@@ -162,7 +169,7 @@ function fleetSteps(
     step(2, { do: fc.constant('down') }),
     step(2, { do: fc.constant('up') }),
     step(5, { do: fc.constant('wait'), ms, until }),
-    step(7, { do: fc.constant('outage'), sick: fc.integer({ min: 1, max: 5 }), ms }),
+    step(7, { do: fc.constant('outage'), sick: fc.integer({ min: sickMin, max: Math.max(5, sickMin) }), ms }),
     step(9, { do: fc.constant('comeBack'), up: fc.boolean(), end, ms }),
     step(1, { do: fc.constant('order'), at, kind, forMs: fc.constantFrom(50, 1_000) }),
     step(1, { do: fc.constant('order'), at, kind: fc.constant('release') }),

@@ -55,7 +55,10 @@ export interface ProofOptions {
   readonly budgetMs?: number
   /** A case that takes longer than this, in ms, has failed. Default: 10,000. */
   readonly caseMs?: number
-  /** So many cases are tried also when the time is over, so that there is something to judge. Default: 1. */
+  /**
+   * So many cases are tried also when the time is over, and more of a law that would be vacuous, so that it is not judged
+   * by a handful. Default: 1, and the time alone counts.
+   */
   readonly runsMin?: number
   /** Tries this one case alone: the `path` of a report, which belongs to its seed. */
   readonly path?: string
@@ -119,7 +122,7 @@ export async function examineLaw<Case>(law: Law<Case>, options: ProofOptions = {
   const verdicts: Verdict[] = []
   const property = fc.asyncProperty(law.cases, async (given) => {
     // What is left of the cases is generated, which is cheap, and not tried.
-    if (verdicts.length >= runsMin && performance.now() - startedAt >= budgetMs) return
+    if (performance.now() - startedAt >= budgetMs && verdicts.length >= runsMin && isEnough(verdicts)) return
     verdicts.push(await law.holds(given))
   })
   const details = await fc.check(property, {
@@ -141,8 +144,13 @@ export async function examineLaw<Case>(law: Law<Case>, options: ProofOptions = {
     durationMs: performance.now() - startedAt,
   }
   if (details.failed) return { ...facts, status: 'failed', ...(await failure(law, details)) }
-  if (exercised >= facts.runs * exercisedShareMin && exercised > 0) return { ...facts, status: 'passed' }
+  if (isEnough(tried)) return { ...facts, status: 'passed' }
   return { ...facts, status: 'vacuous', message: vacuity(law, facts) }
+}
+
+function isEnough(verdicts: readonly Verdict[]): boolean {
+  const exercised = verdicts.filter((verdict) => verdict === 'held').length
+  return exercised > 0 && exercised >= verdicts.length * exercisedShareMin
 }
 
 type FailedRun = Pick<

@@ -84,7 +84,7 @@ export async function playFleet(script: FleetScript): Promise<PlayedFleet> {
   const world: World = {
     ...{ clock, fleet, log: simulated, epochs, calls: [], samples: [], refusals: 0, isUp: true },
     rounds: Math.max(2, Math.min(roundsMax, failuresToTrip(script.options))),
-    slowerByMs: Math.max(3_500, breakerSettings(script.options).leaseMs + 500),
+    slowerByMs: Math.max(3_500, Math.min(20_000, breakerSettings(script.options).leaseMs + 500)),
   }
   for (const step of script.steps) {
     await takeStep(world, step)

@@ -21,7 +21,7 @@ export type LogFault =
   | 'none'
   | 'behind' // the author has not seen the last message; the log refuses what it appends
   | 'secondWinner' // the same, and the log takes it all the same
-  | 'late' // what it sent arrives 20 s later, or just when the lease ends
+  | 'late' // what it sent arrives 20 s later, or when a lease has passed, or just when it ends
   | 'early' // the log's time is that of before what the event waited for
   | 'garbage' // bytes that are no event
   | 'unknown' // of a type that nobody knows
@@ -174,7 +174,8 @@ function messageOf(
   if (event === undefined || (isBehind && fault !== 'secondWinner' && positions.length > 0)) return undefined
   if (fault === 'unknown') return store(encodeEvent({ ...event, type: event.type.replace('.v1', '.v9') }))
   const leaseEnd = step.choice % 2 === 0 ? view.state.lease?.until : undefined
-  if (fault === 'late') return store(encodeEvent(event), Math.max(now, leaseEnd ?? now + 20_000))
+  if (fault === 'late')
+    return store(encodeEvent(event), Math.max(now, leaseEnd ?? now + Math.max(20_000, settings.leaseMs)))
   if (fault === 'early' && event.notBefore !== null)
     return store(encodeEvent({ ...event, notBefore: event.notBefore + 60_000 }))
   return store(encodeEvent(event))

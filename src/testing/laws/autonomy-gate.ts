@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert'
+import * as fc from 'fast-check'
 import { growingDelay } from '../../kernel/jitter.ts'
 import { claimableAt } from '../../machines/breaker-decide.ts'
 import { breakerSettings } from '../../machines/breaker-options.ts'
 import { initialState, type FleetState, type Mode } from '../../machines/fleet-state.ts'
 import { fold, unread, type Position } from '../../machines/fold.ts'
-import type { FleetScript, FleetScriptOptions } from '../fleet-script.ts'
+import type { FleetScript, FleetScriptOptions, FleetStep } from '../fleet-script.ts'
 import { fleetStory } from '../fleet-story.ts'
 import type { Whereabouts } from '../instance-record.ts'
 import type { Law } from '../law.ts'
@@ -52,15 +53,17 @@ export const loosenByLog: Law<FleetScript> = onSubject(({ fleets }) => ({
  * `autonomy.unlinked`. The rate: of each instance one local probe in a recovery time, which doubles with each that failed.
  * One that passed, where it takes several, or said nothing may be followed by the next at once.
  */
-export const unlinked: Law<FleetScript> = onSubject(({ fleets }) => ({
+const whenCutOff: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'autonomy.unlinked',
   says: 'without a link an instance lets calls through that its fold forbids only as its own probes, one in a recovery time, or when these have passed; never under an order',
   story: fleetStory,
-  cases: fleets({
-    logs: ['faulty'],
-    without: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast'],
-    stepsMax: 16,
-  }),
+  cases: cutOff(
+    fleets({
+      logs: ['faulty'],
+      without: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast'],
+      stepsMax: 16,
+    }),
+  ),
   async holds(script) {
     const played = await playFleet(script)
     const folded = readerOf(played)
@@ -81,6 +84,24 @@ export const unlinked: Law<FleetScript> = onSubject(({ fleets }) => ({
     return loosened > 0 ? 'held' : 'notExercised'
   },
 }))
+
+export const unlinked: Law<FleetScript> = {
+  ...whenCutOff,
+  for: (subject) =>
+    (subject.faults.includes('partition') ? whenCutOff.for?.(subject) : undefined) ?? 'no link is cut, by `faults`',
+}
+
+/** Half of them begin with an instance that is cut off once the fleet has opened, and calls when it may probe. */
+function cutOff(scripts: fc.Arbitrary<FleetScript>): fc.Arbitrary<FleetScript> {
+  const beginning: readonly FleetStep[] = [
+    { do: 'outage', sick: 16, ms: 700 },
+    { do: 'fault', at: 0, kind: 'cut' },
+    { do: 'comeBack', up: true, end: 'auto', ms: 700 },
+  ]
+  return fc.tuple(scripts, fc.boolean()).map(([script, begins]) => {
+    return begins ? { ...script, steps: [...beginning, ...script.steps] } : script
+  })
+}
 
 /** What somebody who has missed nothing makes of a log, up to where an instance was. */
 function readerOf({ epochs }: PlayedFleet): (whereabouts: Whereabouts) => FleetState {

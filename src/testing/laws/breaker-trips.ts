@@ -10,6 +10,7 @@ import { oracleTrips, type Fraction, type OracleRule, type RawOutcome } from '..
 import { fleetOfBreakers } from '../fleet-of-breakers.ts'
 import type { Law } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
+import { oracleOf } from './breaker-trips-configured.ts'
 
 interface TripCase {
   readonly rules: readonly OracleRule[]
@@ -26,10 +27,15 @@ interface GivenOutcome {
 
 const slowerThanMs = 50
 
-/** `breaker.oracle` */
-export const oracle: Law<TripCase> = {
+const named = {
   name: 'breaker.oracle',
   says: 'it trips exactly when an oracle that keeps every outcome says so, at one less than a threshold, at it, and past it',
+}
+
+/** `breaker.oracle` */
+export const oracle: Law<TripCase> = {
+  ...named,
+  for: (subject) => oracleOf(subject, named),
   cases: tripCases(),
   async holds({ rules, outcomes }) {
     const { clock, pass } = handClock()

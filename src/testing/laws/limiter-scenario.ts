@@ -45,7 +45,8 @@ function pauses(limits: Limits): fc.Arbitrary<number> {
       { weight: 5, arbitrary: fc.constant(0) },
       { weight: 2, arbitrary: fc.double({ min: 0, max: 20, noNaN: true }) },
       parts.map(([ms, part]) => ms * part),
-      fc.constantFrom(...edges),
+      // At the end of a window, and within the last part of it that is counted as one.
+      fc.constantFrom(...edges.flatMap((ms) => [ms, (ms * 119) / 120])),
     )
     .map(exactly)
 }

@@ -1,12 +1,11 @@
 import { strict as assert } from 'node:assert'
 import * as fc from 'fast-check'
-import type { Limits } from '../../ports/limiter.ts'
+import type { LimitDefinition, Limits } from '../../ports/limiter.ts'
 import type { Law } from '../law.ts'
 import { type DeadlineScenario, deadlineLaw } from './limiter-deadline.ts'
 import {
   anyLimits,
   costsOf,
-  exactly,
   GrantLog,
   limiterOf,
   type LimiterScenario,
@@ -30,7 +29,35 @@ export function limiterLawsOf(limits: fc.Arbitrary<Limits>): Readonly<Record<Lim
   }
 }
 
-export const limiterLaws: Readonly<Record<LimiterLawName, Law>> = Object.freeze(limiterLawsOf(anyLimits))
+export const limiterLaws: Readonly<Record<LimiterLawName, Law>> = Object.freeze(configurable(limiterLawsOf(anyLimits)))
+
+/** Each with how it is had for the limits of a configuration. */
+function configurable(own: Readonly<Record<LimiterLawName, Law>>): Readonly<Record<LimiterLawName, Law>> {
+  const one = (key: LimiterLawName): Law => ({
+    ...own[key],
+    for({ limits = {} }) {
+      const all = Object.entries(limits)
+      if (all.length === 0) return 'the configuration has no limits'
+      if (all.length === 1 && key === 'allOrNothing') return 'there is one limit, and nothing that is asked with it'
+      return limiterLawsOf(someOf(all))[key]
+    },
+  })
+  return {
+    neverOver: one('neverOver'),
+    allOrNothing: one('allOrNothing'),
+    deadline: one('deadline'),
+    recovers: one('recovers'),
+    clockBack: one('clockBack'),
+    truthful: one('truthful'),
+  }
+}
+
+/** Up to three of them at once: as many as a request of a case asks for. */
+function someOf(limits: readonly (readonly [string, LimitDefinition])[]): fc.Arbitrary<Limits> {
+  return fc
+    .subarray([...limits], { minLength: 1, maxLength: Math.min(3, limits.length) })
+    .map((some) => Object.fromEntries(some))
+}
 
 function neverOver(limits: fc.Arbitrary<Limits>): Law<LimiterScenario> {
   return {
@@ -101,10 +128,16 @@ function recovers(limits: fc.Arbitrary<Limits>): Law<LimiterScenario> {
 }
 
 function clockBack(limits: fc.Arbitrary<Limits>): Law<LimiterScenario & { readonly backMs: readonly number[] }> {
-  const steps = fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 10_000, noNaN: true }).map(exactly)), {
-    minLength: 1,
-    maxLength: 10,
-  })
+  const steps = fc.array(
+    fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: 1, max: 640_000 }).map((parts) => parts / 64),
+    ),
+    {
+      minLength: 1,
+      maxLength: 10,
+    },
+  )
   return {
     name: 'limiter.clock-back',
     says: 'when the clock of the store steps back, by up to 10 s, nothing is left that was not left before',

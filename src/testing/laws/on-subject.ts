@@ -3,8 +3,15 @@ import { leaseGraceMs } from '../../machines/breaker-decide.ts'
 import { clockDriftMax } from '../../machines/breaker-conflicts.ts'
 import type { BreakerOptions } from '../../machines/breaker-options.ts'
 import { failuresToTrip } from '../failures-to-trip.ts'
-import { faultsOf, fleetScripts, type FleetScript, type FleetScriptOptions } from '../fleet-script.ts'
+import {
+  faultsOf,
+  fleetScripts,
+  type FleetScript,
+  type FleetScriptOptions,
+  type LogFaultKind,
+} from '../fleet-script.ts'
 import type { Law } from '../law.ts'
+import type { FaultKind } from '../simulate/fault-plan.ts'
 import type { Subject } from '../verify/subject.ts'
 import { logScripts, type LogScript, type LogScriptOptions } from '../written-log.ts'
 
@@ -47,30 +54,43 @@ export function playable({
 const failuresMax = 20
 
 function fleetOptions(
-  { instances, faults, ...subject }: Subject,
+  { instances, faults, breakers: of }: Subject,
   breakers: readonly BreakerOptions[],
-  { logs = ['sound'], latenciesMs, without = [], crashes = true }: FleetScriptOptions,
+  { logs = ['sound'], latenciesMs = [0, 5, 60, 250], without = [], crashes = true }: FleetScriptOptions,
 ): FleetScriptOptions {
-  const settings = subject.breakers.map((breaker) => breaker.settings)
-  const left = (log: (typeof logs)[number]): boolean =>
-    log === 'sound' || faultsOf[log].some((kind) => faults.some((fault) => fault === kind))
-  const possible = logs.filter(left)
-  const leaseMs = Math.max(...settings.map((of) => of.leaseMs))
+  const settings = of.map((breaker) => breaker.settings)
+  const quorum = Math.max(...settings.map((each) => each.quorum))
+  const isOff = (kind: LogFaultKind): boolean => !faults.includes(faultNames[kind])
+  const possible = logs.filter((log) => log === 'sound' || !faultsOf[log].every(isOff))
+  const leaseMs = Math.max(...settings.map((each) => each.leaseMs))
   // What the grace makes up for, as far as clocks that are kept in time stay within it.
   const drift = Math.max(clockDriftMax, Math.min(0.03, leaseGraceMs / 2 / leaseMs))
   return {
     breakers: fc.constantFrom(...breakers),
-    instancesMax: Math.max(instances, ...settings.map(({ quorum }) => quorum)),
+    // A fleet that cannot reach its quorum never opens.
+    ...(quorum > 2 && { instancesMin: quorum, sickMin: quorum }),
+    instancesMax: Math.max(instances, quorum),
     logs: possible.length === 0 ? ['sound'] : possible,
-    without: [...without, ...allLogFaults.filter((kind) => !faults.some((fault) => fault === kind))],
+    without: [...without, ...logFaultKinds.filter(isOff)],
     crashes: crashes && faults.includes('crash'),
-    rates: faults.includes('skew') ? [1, 1, 1 - drift, 1 + drift] : [1],
-    latenciesMs: faults.includes('delay') ? (latenciesMs ?? [0, 5, 60, 250]) : [0],
-    waitsMs: [1, 20, 60, 200, 700, ...new Set(settings.map((of) => Math.ceil(of.leaseMs / 2)))],
+    rates: faults.includes('clockDrift') ? [1, 1, 1 - drift, 1 + drift] : [1],
+    latenciesMs: faults.includes('delay') ? latenciesMs : [0],
+    waitsMs: [1, 20, 60, 200, 700, ...new Set(settings.map((each) => Math.ceil(each.leaseMs / 2)))],
   }
 }
 
-/** Those that can be left out; what was held or cut is always let go. */
-const allLogFaults = [...new Set([...faultsOf.faulty, ...faultsOf.lossy])].filter(
-  (kind) => kind !== 'heal' && kind !== 'landLate',
-)
+/** What scripts call a fault, by the names that users know. */
+const faultNames: Readonly<Record<LogFaultKind, FaultKind>> = {
+  loseAnswers: 'lostAnswer',
+  holdAppends: 'lateAppend',
+  landLate: 'lateAppend',
+  repeatLast: 'duplication',
+  cut: 'partition',
+  heal: 'partition',
+  slow: 'delay',
+  rewind: 'rewind',
+  loseMessages: 'loss',
+  swapMessages: 'reordering',
+}
+
+const logFaultKinds = [...new Set([...faultsOf.faulty, ...faultsOf.lossy])]

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import * as fc from 'fast-check'
 import { deliver } from '../../streams/pipeline/deliver.ts'
-import type { Law } from '../law.ts'
+import type { Law, Verdict } from '../law.ts'
 import { deliverScenarios, type DeliverPlay, type DeliverScenario, playDeliver } from './pipeline-scenario.ts'
 import { operatorLaws } from './pipeline-operators.ts'
 
@@ -44,7 +44,7 @@ function order(operator: typeof deliver): Law<DeliverScenario> {
     name: 'pipeline.order',
     says: 'what went in comes out, each item once; ordered, the items of a key are attempted in their order, one at a time',
     cases: deliverScenarios,
-    async holds(scenario) {
+    async holds(scenario): Promise<Verdict> {
       const play = await playDeliver(operator, scenario)
       assertEachOnce(scenario, play)
       if (!scenario.ordered) return 'held'
@@ -75,7 +75,7 @@ function bounded(operator: typeof deliver): Law<DeliverScenario> {
     name: 'pipeline.bounded',
     says: 'no more than concurrency are in flight, and no more than maxWaiting besides in hand or asked for',
     cases: deliverScenarios,
-    async holds(scenario) {
+    async holds(scenario): Promise<Verdict> {
       const { concurrency, maxWaiting } = scenario
       const { most } = await playDeliver(operator, scenario)
       assert.ok(most.inFlight <= concurrency, `${most.inFlight} in flight`)
@@ -91,7 +91,7 @@ function clean(operator: typeof deliver): Law<DeliverScenario> {
     name: 'pipeline.clean',
     says: 'whichever way and whenever it ends or is left, an operator leaves no timer and no listener, emits nothing more, and ends once',
     cases: deliverScenarios,
-    async holds(scenario) {
+    async holds(scenario): Promise<Verdict> {
       const { remains, late, ends } = await playDeliver(operator, scenario)
       for (const { when, timers, listeners } of remains) {
         assert.equal(timers, 0, `timers that are left ${when}`)
@@ -110,7 +110,7 @@ function oneOutcome(operator: typeof deliver): Law<DeliverScenario> {
     name: 'deadLetters.one-outcome',
     says: 'an item ends in exactly one outcome, which says how often it was attempted, and its letter is there exactly when it says so',
     cases: deliverScenarios.map((scenario) => ({ ...scenario, ends: { ...scenario.ends, by: 'complete' as const } })),
-    async holds(scenario) {
+    async holds(scenario): Promise<Verdict> {
       const play = await playDeliver(operator, scenario)
       assertEachOnce(scenario, play)
       const said = play.outcomes.flatMap(({ outcome }) => ('letterId' in outcome ? [outcome.letterId] : []))

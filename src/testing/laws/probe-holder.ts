@@ -7,7 +7,10 @@ import { fold, unread, type Position } from '../../machines/fold.ts'
 import { fleetOfBreakers, type TestedFleet } from '../fleet-of-breakers.ts'
 import type { Law, Verdict } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
+import type { StoryEvent } from '../story.ts'
+import type { Subject } from '../verify/subject.ts'
 import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
+import { recovers, type RecoveryCase, recoveryCases } from './breaker-recovers.ts'
 
 type HolderFate = 'crashes' | 'hangs' | 'fails' | 'passes' | 'says nothing'
 
@@ -34,12 +37,38 @@ export const holderDies: Law<HolderCase> = {
   holds: nextProbeInTime,
 }
 
-/** `breaker.liveness` */
-export const liveness: Law<HolderCase> = {
+const named = {
   name: 'breaker.liveness',
   says: 'with calls arriving, half-open is left or leased anew within the lease, the grace and the jitter, whatever the probe does',
-  cases: holderCases(['crashes', 'hangs', 'fails', 'passes', 'says nothing']),
+}
+
+/** `breaker.liveness` */
+export const liveness: Law<HolderCase> = {
+  ...named,
+  for: livenessOf,
+  // One instance alone as well: nobody else is there to take over from it.
+  cases: fc.oneof(
+    holderCases(['crashes', 'hangs', 'fails', 'passes', 'says nothing']),
+    holderCases(['hangs', 'fails', 'passes', 'says nothing'], { alone: true }),
+  ),
   holds: nextProbeInTime,
+}
+
+/** For one configuration also: a dependency that is back, and answers as soon as a call may wait, closes its breaker. */
+function livenessOf(subject: Subject): Law<HolderCase | RecoveryCase> {
+  const { cases, holds } = liveness
+  const says = `${named.says}; a dependency that is back closes it, as slow as a call may be`
+  return {
+    name: named.name,
+    says,
+    cases: fc.oneof(cases, recoveryCases(subject)),
+    holds: (given) => ('share' in given ? recovers(subject, given) : holds(given)),
+    async story(given) {
+      const told: StoryEvent[] = []
+      if ('share' in given) await recovers(subject, given, (event) => told.push(event)).catch(() => {})
+      return told
+    },
+  }
 }
 
 const name = 'smtp'
@@ -168,10 +197,10 @@ function acceptedBy({ stored }: TestedFleet): () => readonly AcceptedEvent[] {
   }
 }
 
-function holderCases(fates: readonly HolderFate[]): fc.Arbitrary<HolderCase> {
+function holderCases(fates: readonly HolderFate[], { alone = false } = {}): fc.Arbitrary<HolderCase> {
   return fc.record({
     seed: fc.nat(),
-    instances: fc.integer({ min: 2, max: 5 }),
+    instances: alone ? fc.constant(1) : fc.integer({ min: 2, max: 5 }),
     latencyMs: fc.constantFrom(0, 0, 5, 40),
     leaseMs: fc.constantFrom(200, 600),
     fate: fc.constantFrom(...fates),

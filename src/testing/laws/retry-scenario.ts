@@ -3,7 +3,9 @@ import { BreakerOpenError } from '../../kernel/errors.ts'
 import type { Jitter } from '../../kernel/jitter.ts'
 import { retry } from '../../streams/retry/retry.ts'
 import type { RetryNotice, RetryPolicy } from '../../streams/retry/retry-policy.ts'
+import type { Random } from '../../ports/random.ts'
 import { seededRandom } from '../seeded-random.ts'
+import type { StoryEvent } from '../story.ts'
 import { type VirtualClock, virtualClock } from '../virtual-clock.ts'
 
 /** What an attempt does, after `tookMs`. `busy` asks to wait, as a date or in seconds; `hang` never settles. */
@@ -74,12 +76,20 @@ export interface Recording {
 }
 
 /** Plays a scenario against the real `retry` on a virtual clock. */
-export function play(scenario: RetryScenario, clock: VirtualClock = virtualClock()): Promise<Recording> {
-  return clock.runUntil(begin(scenario, clock))
+export function play(
+  scenario: RetryScenario,
+  clock: VirtualClock = virtualClock(),
+  random: Random = seededRandom(scenario.seed),
+): Promise<Recording> {
+  return clock.runUntil(begin(scenario, clock, random))
 }
 
 /** The same for a clock that somebody else advances. */
-export async function begin(scenario: RetryScenario, clock: VirtualClock): Promise<Recording> {
+export async function begin(
+  scenario: RetryScenario,
+  clock: VirtualClock,
+  random: Random = seededRandom(scenario.seed),
+): Promise<Recording> {
   const attempts: SeenAttempt[] = []
   const notices: (RetryNotice & { at: number })[] = []
   const policy: RetryPolicy = {
@@ -88,7 +98,7 @@ export async function begin(scenario: RetryScenario, clock: VirtualClock): Promi
       notices.push({ ...notice, at: clock.now() })
     },
   }
-  const call = retry(policy, { clock, random: seededRandom(scenario.seed) })(async ({ number }) => {
+  const call = retry(policy, { clock, random })(async ({ number }) => {
     const step = scenario.steps[Math.min(number, scenario.steps.length) - 1] ?? { does: 'succeed', tookMs: 0 }
     const seen: SeenAttempt = { number, step, startedAt: clock.now() }
     attempts.push(seen)
@@ -143,4 +153,20 @@ export function waitsOf({ attempts }: Recording): { readonly after: SeenAttempt;
     const after = attempts[index] ?? attempt
     return { after, waitedMs: attempt.startedAt - (after.endedAt ?? Number.NaN) }
   })
+}
+
+/** A call as a timeline. */
+export function retryStory({ attempts, notices, outcome, settledAt }: Recording, deadlineMs?: number): StoryEvent[] {
+  const who = 'the call'
+  return [
+    ...attempts.flatMap(({ number, startedAt, endedAt, error }) => [
+      { atMs: startedAt, who, what: `attempt ${number} begins` },
+      ...(endedAt === undefined
+        ? []
+        : [{ atMs: endedAt, who, what: `attempt ${number} ${error === undefined ? 'succeeds' : 'fails'}` }]),
+    ]),
+    ...notices.map(({ at, delayMs }) => ({ atMs: at, who, what: `waits for ${Math.round(delayMs)} ms` })),
+    { atMs: settledAt, who, what: `it is ${outcome.status}` },
+    ...(deadlineMs === undefined ? [] : [{ atMs: deadlineMs, what: 'the deadline' }]),
+  ]
 }

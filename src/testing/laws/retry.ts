@@ -6,6 +6,7 @@ import { retryBudget, type RetryBudgetOptions } from '../../streams/retry/retry-
 import { maxAttemptsDefault, type RetryPolicy } from '../../streams/retry/retry-policy.ts'
 import type { Law } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
+import type { Subject } from '../verify/subject.ts'
 import { virtualClock } from '../virtual-clock.ts'
 import {
   askedMs,
@@ -17,6 +18,7 @@ import {
   play,
   type Recording,
   retryPolicies,
+  retryStory,
   type RetryScenario,
   scenariosOf,
   successes,
@@ -33,25 +35,91 @@ const roundingMs = 0.001
  * and signal of a policy are left out, since the laws bring their own.
  */
 export function retryLawsOf(policies: fc.Arbitrary<RetryPolicy>): Readonly<Record<RetryLawName, Law>> {
-  const bare = policies.map(({ budget: _budget, classify: _classify, signal: _signal, ...policy }) => policy)
+  const own = policies.map(bare)
   return {
-    attempts: attempts(bare),
-    delays: delays(bare),
-    deadline: deadline(bare),
-    budget: budget(bare),
-    final: final(bare),
-    retryAfter: retryAfter(bare),
-    aborted: aborted(bare),
+    attempts: attempts(own),
+    delays: delays(own),
+    deadline: deadline(own),
+    budget: budget(own),
+    final: final(own),
+    retryAfter: retryAfter(own),
+    aborted: aborted(own),
   }
 }
 
-export const retryLaws: Readonly<Record<RetryLawName, Law>> = Object.freeze(retryLawsOf(retryPolicies))
+export const retryLaws: Readonly<Record<RetryLawName, Law>> = Object.freeze(configurable(retryLawsOf(retryPolicies)))
+
+/** Each with how it is had for the policy of a configuration. */
+function configurable(own: Readonly<Record<RetryLawName, Law>>): Readonly<Record<RetryLawName, Law>> {
+  const one = (key: RetryLawName): Law => ({
+    ...own[key],
+    for: (subject) => whyNot(key, subject) ?? ofPolicy(key, subject),
+  })
+  return {
+    attempts: one('attempts'),
+    delays: one('delays'),
+    deadline: one('deadline'),
+    budget: one('budget'),
+    final: one('final'),
+    retryAfter: one('retryAfter'),
+    aborted: one('aborted'),
+  }
+}
+
+function whyNot(law: RetryLawName, { retry, deadlineMs }: Subject): string | undefined {
+  if (retry === undefined) return 'the configuration says nothing of retries'
+  const isAboutRetries = law === 'delays' || law === 'budget' || law === 'retryAfter'
+  if (isAboutRetries && retry.maxAttempts === 1) return 'there is one attempt, and no retry'
+  if (law === 'deadline' && deadlineMs === undefined) return 'there is no deadline'
+  if (law === 'budget' && retry.budget === undefined) return 'there is no budget'
+  return undefined
+}
+
+function ofPolicy(key: RetryLawName, { retry = {}, deadlineMs }: Subject): Law {
+  if (key === 'deadline' && deadlineMs !== undefined) return roomForRetries({ ...retry, deadlineMs })
+  return retryLawsOf(fc.constant(retry))[key]
+}
+
+/** `retry.deadline` for one policy: its retries also have to have room before the deadline. */
+function roomForRetries(policy: RetryPolicy & { readonly deadlineMs: number }): Law<RetryScenario | 'fails at once'> {
+  const { name, says, cases, holds } = deadline(fc.constant(bare(policy)))
+  return {
+    name,
+    says: `${says}; and where each fails at once, all that maxAttempts allows are made`,
+    cases: fc.oneof({ weight: 9, arbitrary: cases }, { weight: 1, arbitrary: fc.constant('fails at once' as const) }),
+    async holds(given) {
+      if (given !== 'fails at once') return holds(given)
+      const { attempts: seen } = await playAtOnce(policy)
+      const { maxAttempts = maxAttemptsDefault, deadlineMs } = policy
+      assert.ok(
+        seen.length === maxAttempts,
+        `each attempt failed at once, and ${seen.length} of ${maxAttempts} were made: the next would have begun after the deadline of ${deadlineMs} ms`,
+      )
+      return 'held'
+    },
+    async story(given) {
+      const recording = await (given === 'fails at once' ? playAtOnce(policy) : play(given))
+      return retryStory(recording, policy.deadlineMs)
+    },
+  }
+}
+
+/** The waits are as long as the jitter draws them. */
+function playAtOnce(policy: RetryPolicy): Promise<Recording> {
+  const steps = [{ does: 'fail', tookMs: 0 } as const]
+  return play({ policy: bare(policy), steps, seed: 0 }, virtualClock(), { next: () => 1 - Number.EPSILON })
+}
+
+function bare({ budget: _budget, classify: _classify, signal: _signal, ...policy }: RetryPolicy): RetryPolicy {
+  return policy
+}
 
 function attempts(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario> {
   return {
     name: 'retry.attempts',
     says: 'there are never more attempts than maxAttempts, and the last error comes out unchanged',
     cases: scenariosOf(withoutDeadline(policies), fc.oneof({ weight: 9, arbitrary: failures }, successes)),
+    story: async (scenario) => retryStory(await play(scenario)),
     async holds(scenario) {
       const recording = await play(scenario)
       const { attempts: seen } = recording
@@ -73,6 +141,7 @@ function delays(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario> {
     name: 'retry.delays',
     says: 'every delay lies between what its jitter allows and maxDelayMs, and is finite at attempt 1,000,000',
     cases: scenariosOf(withoutDeadline(policies), failures),
+    story: async (scenario) => retryStory(await play(scenario)),
     async holds(scenario) {
       const waits = waitsOf(await play(scenario))
       let previousMs: number | undefined
@@ -193,6 +262,7 @@ function retryAfter(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario> {
     name: 'retry.retry-after',
     says: 'what Retry-After asks for is waited for, up to maxDelayMs and never above',
     cases: scenariosOf(withoutDeadline(policies), fc.oneof({ weight: 3, arbitrary: busy }, failures)),
+    story: async (scenario) => retryStory(await play(scenario)),
     async holds(scenario) {
       const maxDelayMs = scenario.policy.maxDelayMs ?? backoffDefaults.maxDelayMs
       const asked = waitsOf(await play(scenario)).filter(({ after }) => after.step.does === 'busy')

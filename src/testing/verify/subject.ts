@@ -2,7 +2,7 @@ import type * as fc from 'fast-check'
 import type { BreakerOptions, BreakerSettings, Call } from '../../machines/breaker-options.ts'
 import type { Limits } from '../../ports/limiter.ts'
 import type { RetryPolicy } from '../../streams/retry/retry-policy.ts'
-import type { LogFaultKind } from '../fleet-script.ts'
+import type { FaultKind } from '../simulate/fault-plan.ts'
 import type { TransportOutcome } from './transport.ts'
 
 /** A configuration that laws are tried on: checked, with what goes with it. */
@@ -16,9 +16,11 @@ export interface Subject {
   /** Only where some are configured. */
   readonly limits: Limits | undefined
   readonly outcomes: fc.Arbitrary<TransportOutcome>
+  /** Those among them that are plainly faults of the other side, or else one that is; at least one. */
+  readonly failures: readonly TransportOutcome[]
   /** Instances in a fleet, at most. */
   readonly instances: number
-  readonly faults: readonly Fault[]
+  readonly faults: readonly FaultKind[]
 }
 
 export interface SubjectBreaker {
@@ -30,21 +32,3 @@ export interface SubjectBreaker {
 
 /** Real code over a stubbed transport, which gives one of the `outcomes` each time that it is asked. */
 export type Handler = (call: Call, respond: () => Promise<unknown>) => unknown
-
-/** What can go wrong in a fleet that laws are tried on. */
-export type Fault = Exclude<LogFaultKind, 'heal' | 'landLate'> | 'crash' | 'delay' | 'skew'
-
-/** All of them. */
-export const faultKinds: readonly Fault[] = Object.freeze([
-  'loseAnswers',
-  'holdAppends',
-  'repeatLast',
-  'cut',
-  'slow',
-  'rewind',
-  'loseMessages',
-  'swapMessages',
-  'crash',
-  'delay',
-  'skew',
-])
