@@ -40,7 +40,7 @@ export interface Token {
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the settings, which `service/README.md` lists, from environment variables; an empty variable counts as not set.
+ * Reads the settings, which `docs/service.md` lists, from environment variables; an empty variable counts as not set.
  * @throws ConfigError naming the variable. Secrets never stand in its message.
  */
 export function readSettings(environment: Environment): Settings {
