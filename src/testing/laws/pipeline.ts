@@ -45,17 +45,21 @@ function order(operator: typeof deliver): Law<DeliverScenario> {
     says: 'what went in comes out, each item once; ordered, the items of a key are attempted in their order, one at a time',
     cases: deliverScenarios,
     async holds(scenario): Promise<Verdict> {
-      const play = await playDeliver(operator, scenario)
-      assertEachOnce(scenario, play)
-      if (!scenario.ordered) return 'held'
-      const begun = new Map<string, number>()
-      for (const { id, key, alongside } of play.attempts) {
-        assert.ok(!alongside.includes(key), `item ${id} was attempted while another of key ${key} was`)
-        assert.ok(id >= (begun.get(key) ?? 0), `item ${id} was attempted after one that came later`)
-        begun.set(key, id)
-      }
+      assertOrder(scenario, await playDeliver(operator, scenario))
       return 'held'
     },
+  }
+}
+
+/** @throws AssertionError where an item is missing or comes twice, or one of an ordered key overtakes another */
+export function assertOrder(scenario: DeliverScenario, play: DeliverPlay): void {
+  assertEachOnce(scenario, play)
+  if (!scenario.ordered) return
+  const begun = new Map<string, number>()
+  for (const { id, key, alongside } of play.attempts) {
+    assert.ok(!alongside.includes(key), `item ${id} was attempted while another of key ${key} was`)
+    assert.ok(id >= (begun.get(key) ?? 0), `item ${id} was attempted after one that came later`)
+    begun.set(key, id)
   }
 }
 
@@ -76,14 +80,18 @@ function bounded(operator: typeof deliver): Law<DeliverScenario> {
     says: 'no more than concurrency are in flight, and no more than maxWaiting besides in hand or asked for',
     cases: deliverScenarios,
     async holds(scenario): Promise<Verdict> {
-      const { concurrency, maxWaiting } = scenario
-      const { most } = await playDeliver(operator, scenario)
-      assert.ok(most.inFlight <= concurrency, `${most.inFlight} in flight`)
-      assert.ok(most.inHand <= concurrency + maxWaiting, `${most.inHand} in hand`)
-      assert.ok(most.asked <= concurrency + maxWaiting, `${most.asked} in hand or asked for`)
-      return most.inFlight === concurrency ? 'held' : 'notExercised'
+      const play = await playDeliver(operator, scenario)
+      assertBounded(scenario, play)
+      return play.most.inFlight === scenario.concurrency ? 'held' : 'notExercised'
     },
   }
+}
+
+/** @throws AssertionError where more were taken or under way than may be */
+export function assertBounded({ concurrency, maxWaiting }: DeliverScenario, { most }: DeliverPlay): void {
+  assert.ok(most.inFlight <= concurrency, `${most.inFlight} in flight`)
+  assert.ok(most.inHand <= concurrency + maxWaiting, `${most.inHand} in hand`)
+  assert.ok(most.asked <= concurrency + maxWaiting, `${most.asked} in hand or asked for`)
 }
 
 function clean(operator: typeof deliver): Law<DeliverScenario> {
@@ -92,17 +100,21 @@ function clean(operator: typeof deliver): Law<DeliverScenario> {
     says: 'whichever way and whenever it ends or is left, an operator leaves no timer and no listener, emits nothing more, and ends once',
     cases: deliverScenarios,
     async holds(scenario): Promise<Verdict> {
-      const { remains, late, ends } = await playDeliver(operator, scenario)
-      for (const { when, timers, listeners } of remains) {
-        assert.equal(timers, 0, `timers that are left ${when}`)
-        assert.equal(listeners, 0, `listeners that are left ${when}`)
-      }
-      assert.equal(late, 0, 'emissions after its end')
-      const expected = { complete: ['completed'], error: ['failed'], drain: ['completed'], unsubscribe: [] }
-      assert.deepEqual(ends, expected[scenario.ends.by])
+      assertClean(scenario, await playDeliver(operator, scenario))
       return 'held'
     },
   }
+}
+
+/** @throws AssertionError where something is left, comes late, or it did not end as it should */
+export function assertClean({ ends: { by } }: DeliverScenario, { remains, late, ends }: DeliverPlay): void {
+  for (const { when, timers, listeners } of remains) {
+    assert.equal(timers, 0, `timers that are left ${when}`)
+    assert.equal(listeners, 0, `listeners that are left ${when}`)
+  }
+  assert.equal(late, 0, 'emissions after its end')
+  const expected = { complete: ['completed'], error: ['failed'], drain: ['completed'], unsubscribe: [] }
+  assert.deepEqual(ends, expected[by])
 }
 
 function oneOutcome(operator: typeof deliver): Law<DeliverScenario> {
