@@ -134,10 +134,15 @@ export function boundedStalenessLaw(subject: CacheSubject): Law<AgeScenario> {
   }
 }
 
+/** Any but the halves of pairs. fast-check's own, `unit: 'binary'`, takes more than a second to make, of every import. */
+const character: fc.Arbitrary<string> = fc
+  .oneof(fc.integer({ min: 0, max: 0xd7ff }), fc.integer({ min: 0xe000, max: 0x10ffff }))
+  .map((code) => String.fromCodePoint(code))
+
 const values: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
     values: [
-      ...[fc.boolean(), fc.double(), fc.string({ unit: 'binary' }), fc.bigInt(), fc.constantFrom(null, undefined)],
+      ...[fc.boolean(), fc.double(), fc.string({ unit: character }), fc.bigInt(), fc.constantFrom(null, undefined)],
       // One that is invalid is equal to no other.
       fc.date({ noInvalidDate: true }),
     ],
