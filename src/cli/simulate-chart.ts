@@ -48,11 +48,12 @@ type Side = 'with' | 'without'
 /** What came of attempts, from the ground up. */
 const stacked = ['delivered', 'failed', 'refused'] as const
 
+/** The most in a slice, but for the one in two hundred that were a burst. */
 function highest(timeline: SimulationTimeline): number {
   const sums = (['with', 'without'] as const).flatMap((side) =>
     timeline[side].delivered.map((_, at) => stacked.reduce((sum, lane) => sum + (timeline[side][lane][at] ?? 0), 0)),
   )
-  return sums.reduce((most, sum) => Math.max(most, sum), 1)
+  return Math.max(1, sums.toSorted((one, other) => one - other)[Math.floor(sums.length * 0.995)] ?? 1)
 }
 
 function areas(timeline: SimulationTimeline, side: Side, name: string, most: number, top: number): string {
@@ -63,7 +64,7 @@ function areas(timeline: SimulationTimeline, side: Side, name: string, most: num
   const shapes = stacked.map((lane) => {
     const before = [...below]
     for (let at = 0; at < size; at++) below[at] = (below[at] ?? 0) + (timeline[side][lane][at] ?? 0)
-    const height = (count: number | undefined): number => round(ground - ((count ?? 0) / most) * areaHeight)
+    const height = (count: number | undefined): number => round(ground - Math.min(1, (count ?? 0) / most) * areaHeight)
     const at = (index: number): number => x(index * bucketMs, endMs)
     // The last slice is shorter than the others.
     const last = size - 1

@@ -51,19 +51,28 @@ export const simulate: CommandDef = {
 
 async function run(given: Given): Promise<ExitCode> {
   const screen = screenOn(process.stdout, isGiven(given, 'json'))
-  const { simulate, ...scenarios } = await openDoor(() => import('../testing.ts'), 'fast-check')
+  const { simulate, SimulationError, ...scenarios } = await openDoor(() => import('../testing.ts'), 'fast-check')
   const config = readConfiguration(textOf(given, 'config'))
-  const outcome = await simulate({
+  const options: SimulateOptions = {
     config,
     scenario: scenarioOf(given, config, scenarios),
     instances: countOf(given, 'instances', 10_000),
     seed: seedOf(given),
     faults: faultsOf(given, scenarios.faultKinds),
-  })
-  const page = textOf(given, 'html')
-  if (page !== undefined) writePage(page, outcome)
-  show(outcome, screen, page)
-  return exitCodes.fine
+  }
+  try {
+    const outcome = await simulate(options)
+    const page = textOf(given, 'html')
+    if (page !== undefined) writePage(page, outcome)
+    show(outcome, screen, page)
+    return exitCodes.fine
+  } catch (error) {
+    if (!(error instanceof SimulationError)) throw error
+    const { seed, law, story, causes, message } = error
+    if (screen.json) screen.printJson({ seed, broken: law, story, causes })
+    else screen.print(message)
+    return exitCodes.broken
+  }
 }
 
 function show({ timeline, ...outcome }: SimulationOutcome, screen: Screen, page: string | undefined): void {
