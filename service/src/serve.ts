@@ -181,8 +181,13 @@ async function openStore(
   logger: ServiceLogger,
   hears: Pick<AlertStoreOptions, 'onChange' | 'onSettled'>,
 ): Promise<AlertStore> {
-  const database = shared?.database ?? (await openDatabase(settings, logger))
+  const database = shared === undefined ? await openDatabase(settings, logger) : borrowed(shared.database)
   return openAlertStore(database, { worker: settings.instance, ...hears })
+}
+
+/** As with a server, this instance is not the only one, and does not close it for the others. */
+function borrowed(database: Database): Database {
+  return { ...database, embedded: false, close: async () => {} }
 }
 
 async function openDatabase({ databaseUrl, dataDir }: Settings, logger: ServiceLogger): Promise<Database> {

@@ -8,7 +8,6 @@ import type { Database } from './store/database.ts'
  */
 export interface SharedParts {
   readonly engine: Required<Pick<SwitchgearOptions, 'log' | 'limiter' | 'deadLetters' | 'cache'>>
-  /** Not `embedded`: no instance is the only one that uses it. */
   readonly database: Database
   readonly channels: Channels
 }

@@ -64,12 +64,7 @@ function sharedParts(database: Database): SharedParts {
     deadLetters: memoryDeadLetters(),
     cache: memoryCache(),
   }
-  // As with a server, no instance is the only one, and none may close it for the others.
-  return {
-    engine,
-    database: { ...database, embedded: false, close: async () => {} },
-    channels: madeUpWorld(Date.now()),
-  }
+  return { engine, database, channels: madeUpWorld(Date.now()) }
 }
 
 function settingsOf(

@@ -5,12 +5,13 @@ import { count, plural, span } from './format.ts'
 import { keyed } from './keyed.ts'
 import type { InstanceView, Standing } from './wire.ts'
 
-const standings: readonly (readonly [Standing, string])[] = [
-  ['differs', 'differ'],
-  ['cutOff', 'cut off'],
-  ['silent', 'silent'],
-  ['lags', 'lag'],
-  ['agrees', 'agree'],
+/** The worst first; of one, and of several. */
+const standings: readonly (readonly [Standing, string, string])[] = [
+  ['differs', 'differs', 'differ'],
+  ['cutOff', 'is cut off', 'are cut off'],
+  ['silent', 'is silent', 'are silent'],
+  ['lags', 'lags', 'lag'],
+  ['agrees', 'agrees', 'agree'],
 ]
 
 const words: Readonly<Record<Standing, string>> = {
@@ -36,7 +37,10 @@ export function fleetSection(board: Board): { update(): void } {
     const view = board.summary?.fleet
     if (view === undefined) return
     const present = standings.filter(([standing]) => view.standings[standing] > 0)
-    const text = present.map(([standing, word]) => `${count(view.standings[standing])} ${word}`).join(', ')
+    const text = present
+      .map(([standing, one, several]) => [view.standings[standing], one, several] as const)
+      .map(([number, one, several]) => `${count(number)} ${number === 1 ? one : several}`)
+      .join(', ')
     for (const [standing, element] of bars) element.style.flexGrow = String(view.standings[standing])
     setAttribute(bar, 'aria-label', text)
     setText(

@@ -76,7 +76,8 @@ export function drawLane(lane: HTMLElement, segments: readonly Segment[], { from
     const drawn = lane.children[index]
     if (!(drawn instanceof HTMLElement)) return
     setAttribute(drawn, 'class', `segment is-${segment.mode}`)
-    drawn.style.left = percent(segment.fromAt - fromAt)
+    // What has just begun is seen at once.
+    drawn.style.left = `min(${percent(segment.fromAt - fromAt)}, calc(100% - 4px))`
     drawn.style.width = percent(segment.untilAt - segment.fromAt)
   })
   setAttribute(lane, 'aria-label', inWords(segments, untilAt))

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type EventLog, memoryCache, memoryDeadLetters, memoryLimiter, memoryLog } from 'switchgear'
+import type { Sending } from '../../src/channels/channel.ts'
+import { HttpAnswerError } from '../../src/channels/http-answer-error.ts'
+import { serve } from '../../src/serve.ts'
+import { readSettings } from '../../src/settings.ts'
+import { startPglite } from '../store/start-databases.ts'
+
+/** An instance of the service in this process, whose log others may join, and whose channels end in a world of ours. */
+export interface SharedService {
+  readonly url: string
+  readonly log: EventLog
+  /** Hosts that answer 503. */
+  readonly dead: Set<string>
+  /** What has arrived, in order. */
+  readonly arrived: readonly Sending<'webhook'>[]
+  stop(): Promise<void>
+}
+
+const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
+
+/** A receiver of webhooks at this host. */
+export function hookAt(host: string, name = 'hook'): object {
+  return { name, channel: 'webhook', url: `https://${host}/alerts`, secret }
+}
+
+export async function startSharedService(
+  config: object,
+  settings: Record<string, string> = {},
+): Promise<SharedService> {
+  const folder = mkdtempSync(join(tmpdir(), 'switchgear-shared-'))
+  const file = join(folder, 'switchgear.config.json')
+  writeFileSync(file, JSON.stringify(config))
+  const { database, end } = await startPglite()
+  const log = memoryLog()
+  const dead = new Set<string>()
+  const arrived: Sending<'webhook'>[] = []
+  const send = async (sending: Sending<'webhook'>): Promise<void> => {
+    const { host } = new URL(sending.target.url)
+    if (dead.has(host)) throw new HttpAnswerError(host, 503, {}, 'nobody is there')
+    arrived.push(sending)
+  }
+  const service = await serve(
+    readSettings({
+      PORT: '0',
+      DATA_DIR: folder,
+      SWITCHGEAR_CONFIG: file,
+      LOG_LEVEL: 'silent',
+      INSTANCE: 'one',
+      ...settings,
+    }),
+    {
+      engine: { log, limiter: memoryLimiter(), deadLetters: memoryDeadLetters(), cache: memoryCache() },
+      database,
+      channels: { webhook: { send, close: async () => {} } },
+    },
+  )
+  return {
+    url: service.url,
+    log,
+    dead,
+    arrived,
+    async stop() {
+      await service.stop()
+      await end()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
