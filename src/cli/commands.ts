@@ -8,6 +8,7 @@ import { limits } from './limits.ts'
 import { release } from './release.ts'
 import { simulate } from './simulate.ts'
 import { status } from './status.ts'
+import { verify } from './verify.ts'
 import { watch } from './watch.ts'
 
 /** Every command by the name that is typed, a file each; a new one is a file and a line here, or in its group. */
@@ -22,4 +23,5 @@ export const commands: Readonly<Record<string, CommandDef>> = Object.freeze({
   dlq,
   cache,
   simulate,
+  verify,
 })
