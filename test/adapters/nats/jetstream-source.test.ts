@@ -25,6 +25,9 @@ async function rigWith(...given: Parameters<typeof streamRig> extends [string, .
   return rig
 }
 
+/** A process that is kept busy by others for two thirds of it loses its messages, as it should: not in these tests. */
+const ackWaitMs = 1_200
+
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n))
 const closing: Outcome<never> = { status: 'refused', reason: 'closing' }
 const failed = (status: number): Outcome<never> => {
@@ -99,16 +102,16 @@ describe('messages', () => {
 
 describe('waiting', () => {
   test('in hand for longer than ack_wait spends no delivery, and gives nothing to another process', async () => {
-    const rig = await rigWith({ ack_wait: nanos(300) })
+    const rig = await rigWith({ ack_wait: nanos(ackWaitMs) })
     await rig.publish(...numbers(50))
     const [reader, other] = [await rig.read(), await rig.read()]
     reader.open.request(50)
     await reader.has(50)
     other.open.request(10)
     const since = performance.now()
-    await until('six times ack_wait', () => performance.now() - since > 1_800 || undefined)
+    await until('three times ack_wait', () => performance.now() - since > 3 * ackWaitMs || undefined)
     const account = await rig.info()
-    console.info(`held for 6 x ack_wait: ${account.num_redelivered} of 50 redelivered`)
+    console.info(`held for 3 x ack_wait: ${account.num_redelivered} of 50 redelivered`)
     expect(account).toMatchObject({ num_ack_pending: 50, num_redelivered: 0, delivered: { consumer_seq: 50 } })
     expect(other.taken).toEqual([])
     await settleAll(reader.taken, delivered)
@@ -220,7 +223,7 @@ describe('a message that is not to come again', () => {
 
 describe('closing', () => {
   test('asks for nothing more; what is in hand stays there until it is settled, and then goes back at once', async () => {
-    const rig = await rigWith({ ack_wait: nanos(500) })
+    const rig = await rigWith({ ack_wait: nanos(ackWaitMs) })
     await rig.publish(...numbers(10))
     const reader = await rig.read()
     reader.open.request(6)
@@ -229,7 +232,7 @@ describe('closing', () => {
     reader.open.close()
     reader.open.request(4)
     const since = performance.now()
-    await until('twice ack_wait', () => performance.now() - since > 1_000 || undefined)
+    await until('twice ack_wait', () => performance.now() - since > 2 * ackWaitMs || undefined)
     expect(await rig.info()).toMatchObject({ num_ack_pending: 6, num_redelivered: 0, num_waiting: 0 })
     await settleAll(reader.taken, closing)
     const next = await rig.read()
@@ -240,8 +243,8 @@ describe('closing', () => {
   })
 
   test('in the middle of a burst hands back what was on its way, but for what the server sends in that very instant', async () => {
-    const ackWaitMs = 4_000
-    const rig = await rigWith({ ack_wait: nanos(ackWaitMs) })
+    const longMs = 4_000
+    const rig = await rigWith({ ack_wait: nanos(longMs) })
     const done = new Set<unknown>()
     for (let round = 0; round < 20; round += 1) {
       await rig.publish(...numbers(50).map((n) => String(round * 50 + Number(n))))
@@ -259,10 +262,10 @@ describe('closing', () => {
     await until('nearly all others', () => done.size + last.taken.length >= 950 || undefined)
     const atOnceMs = performance.now() - since
     // Between the server's look whether anybody listens and its sending, it may be told that nobody does.
-    await until('the others', () => done.size + last.taken.length >= 1_000 || undefined, 4 * ackWaitMs)
+    await until('the others', () => done.size + last.taken.length >= 1_000 || undefined, 4 * longMs)
     const allMs = performance.now() - since
     console.info(`closed at the first of 50, 20 times: 950 there after ${atOnceMs} ms, 1,000 after ${allMs} ms`)
-    expect(atOnceMs).toBeLessThan(ackWaitMs)
+    expect(atOnceMs).toBeLessThan(longMs)
     expect(new Set([...done, ...last.data()]).size).toBe(1_000)
     expect(done.size + last.taken.length).toBe(1_000)
     last.open.close()
