@@ -84,6 +84,7 @@ function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {
   const heldMs = Math.min(plan.retry.maxDelayMs, askedToWaitMs(error))
   if (heldMs > 0) place.hold(heldMs)
   else if (delivery.isTrial) place.review()
+  delivery.hasTried = delivery.isTrial
   delivery.isTrial = false
   if (error.gaveUp !== undefined) return host.giveUp(delivery, error)
   if (host.isDraining) return host.end(delivery, closing)

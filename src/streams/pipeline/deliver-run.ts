@@ -181,7 +181,9 @@ export class DeliverRun implements LimitHost {
     if (this.isDraining) return this.end(delivery, closing)
     this.#inFlight.remove(delivery)
     delivery.waitsSince = this.plan.clock.monotonic()
-    this.#lanes.putBack(delivery)
+    if (delivery.hasTried && !this.plan.ordered) this.#lanes.add(delivery)
+    else this.#lanes.putBack(delivery)
+    delivery.hasTried = false
     this.#ages.add(delivery)
     this.#planPump()
   }

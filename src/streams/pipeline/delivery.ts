@@ -28,6 +28,8 @@ export class Delivery implements Queued<Delivery> {
   over = false
   /** It is the one that was sent to try. */
   isTrial = false
+  /** It was sent to try, and failed: another goes next, or it would use up its attempts for all. */
+  hasTried = false
   /** Whether the work was called in the attempt under way. */
   entered = false
   retry: RetryRun | undefined

@@ -134,6 +134,29 @@ describe('while its breaker is open, an item', () => {
     expect(outcomes).toMatchObject([{ status: 'delivered', attempts: 2 }])
   })
 
+  test('does not use up its attempts as the one that is sent to try: they take turns', async () => {
+    const clock = virtualClock()
+    const gear = await gearOn(clock)
+    const recovery = { recoveryTimeoutMs: 1_000, recoveryBackoff: { multiplier: 1 } }
+    const through = gear.breaker('smtp', { failureThreshold: 1, ...recovery })
+    let probes = 0
+    const { outcomes, push } = line(
+      {
+        through,
+        to: (_item, { probe }) => {
+          if (probe !== undefined) probes += 1
+          return clock.monotonic() < 20_000 ? down() : Promise.resolve(1)
+        },
+        retry: { maxAttempts: 3, baseDelayMs: 10 },
+      },
+      clock,
+    )
+    push(...Array.from({ length: 30 }, (_, id) => id))
+    await clock.advanceBy(25_000)
+    expect(probes).toBeGreaterThan(10)
+    expect(outcomes.filter(({ status }) => status === 'delivered')).toHaveLength(30)
+  })
+
   test('is not asked for, where all go the same way', async () => {
     const clock = virtualClock()
     const gear = await gearOn(clock)
