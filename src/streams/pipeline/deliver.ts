@@ -31,10 +31,10 @@ export type { DeliverBreaker, Delivered, DeliverLimit, DeliverOptions } from './
  * limit or the end of a `Retry-After` holds no place there.
  *
  * A 429 or 503 with `Retry-After` holds back the whole destination, for `retry.maxDelayMs` at most. After a hold or an open
- * breaker one item goes first, another one each time, and all when that went well. When the source completes, so does this once everything in
- * hand has its outcome; when it fails, the error comes after those. Unsubscribing calls everything off at once. No hook
- * that throws (`key`, `through`, `describe`, …) ends the stream: its item has `failed`. `node:diagnostics_channel` carries
- * every outcome as `switchgear:call`, and every retry as `switchgear:retry`.
+ * breaker one item goes first, another one each time, and all when that went well. When the source completes, so does this
+ * once everything in hand has its outcome; when it fails, the error comes after those. Unsubscribing calls everything off
+ * at once. No hook that throws (`key`, `through`, `describe`, …) ends the stream: its item has `failed`.
+ * `node:diagnostics_channel` carries every outcome as `switchgear:call`, and every retry as `switchgear:retry`.
  * @throws ConfigError
  * @example alerts$.pipe(deliver({ through: smtp, to: (alert, call) => send(alert, call.signal), key: (alert) => alert.organization }))
  */
