@@ -197,7 +197,9 @@ function indented(text: string): string {
 
 /** Why a law is broken, in words. */
 export function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : `${fc.stringify(cause)} was thrown`
+  // Not `instanceof`: some runners give each test file a world, with errors, of its own.
+  const isError = typeof cause === 'object' && cause !== null && 'message' in cause && typeof cause.message === 'string'
+  return isError ? String(cause.message) : `${fc.stringify(cause)} was thrown`
 }
 
 function vacuity<Case>(

@@ -297,7 +297,7 @@ function aborted(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario & { rea
       clock.setTimeout(() => controller.abort(reason), abortAtMs)
       const policy = { ...scenario.policy, signal: controller.signal }
       const { attempts: seen, outcome, settledAt } = await play({ ...scenario, policy }, clock)
-      assert.deepEqual(getEventListeners(controller.signal, 'abort'), [], 'a listener is left')
+      assert.equal(getEventListeners(controller.signal, 'abort').length, 0, 'a listener is left')
       if (!controller.signal.aborted) return 'notExercised'
       assert.equal(outcome.status === 'rejected' && outcome.reason, reason, 'the call should end with the reason')
       assert.equal(settledAt, abortAtMs, 'the call should end at once')
