@@ -54,8 +54,8 @@ beforeAll(async () => {
           { to: ['each'] },
         ],
       },
-      acme: { receivers: [hook('told')] },
-      quiet: { receivers: [hook('untold')], recoveredNotices: false },
+      acme: { receivers: [hook('told')], recoveredNotices: true },
+      quiet: { receivers: [hook('untold')] },
     },
     engine: {
       breakers: { default: { failureThreshold: 1, recoveryTimeoutMs: 500, recoveryBackoff: { jitter: 'none' } } },
@@ -71,42 +71,44 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+interface Posted {
+  readonly organization: string
+  readonly id: string
+}
+
 let counter = 0
-async function post(organization: string, over: object = {}): Promise<{ organization: string; id: string }> {
-  const id = `alert-${(counter += 1)}`
-  const alert = {
-    organization,
-    id,
-    severity: 'high',
-    status: 'firing',
-    type: 'disk',
-    title: `Title of ${id}`,
-    message: 'No space',
-  }
+/** Posts alerts in one request, so that they come at the same time. */
+async function post(organization: string, ...each: readonly object[]): Promise<Posted[]> {
+  const alert = { organization, severity: 'high', status: 'firing', type: 'disk', message: 'No space' }
+  const alerts = each.map((over) => {
+    const id = `alert-${(counter += 1)}`
+    return { ...alert, id, title: `Title of ${id}`, ...over }
+  })
   const response = await fetch(`${service.url}/v1/alerts`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ ...alert, ...over }),
+    body: JSON.stringify(alerts),
   })
   expect(response.status).toBe(202)
-  return { organization, id }
+  return alerts
 }
-const settled = (alert: { organization: string; id: string }) =>
+const settled = (alert: Posted) =>
   until(`the outcomes of ${alert.id}`, async () => {
     const { receivers } = await seeAlert(service.url, alert)
     return receivers.every(({ state }) => state !== 'pending') ? receivers : undefined
   })
 
+const allSettled = async (alerts: readonly Posted[]) => (await Promise.all(alerts.map(settled))).flat()
+
 describe('alerts of a route that groups', () => {
   it('are one message for the receiver, with their number and titles, also when the service was stopped meanwhile', async () => {
     const labels = { team: 'db', region: 'eu' }
-    const group = [await post('grouped', { labels }), await post('grouped', { labels })]
-    const apart = await post('grouped', { labels: { team: 'db', region: 'us' } })
-    const resolved = await post('grouped', { labels, status: 'resolved' })
+    const group = await post('grouped', { labels }, { labels })
+    const others = await post('grouped', { labels: { team: 'db', region: 'us' } }, { labels, status: 'resolved' })
     await service.stop()
     service = await start()
-    group.push(await post('grouped', { labels }))
-    for (const alert of [...group, apart, resolved])
+    group.push(...(await post('grouped', { labels })))
+    for (const alert of [...group, ...others])
       expect(await settled(alert)).toMatchObject([
         { name: 'all', state: 'delivered' },
         { name: 'each', state: 'delivered' },
@@ -132,14 +134,14 @@ describe('a destination that has recovered', () => {
 
   it('is told to each receiver once, with how many messages it missed', async () => {
     status = 503
-    await settled(await post('acme'))
+    await allSettled(await post('acme', {}))
     // At the same time, so that at most one of them is a probe.
-    const posted = await Promise.all(['acme', 'acme', 'acme', 'quiet', 'quiet', 'quiet'].map((name) => post(name)))
-    const lost = await Promise.all(posted.map(settled))
-    expect(lost.flat().filter(({ reason }) => reason === 'circuit_open').length).toBeGreaterThanOrEqual(4)
+    const posted = await Promise.all(['acme', 'quiet'].map((name) => post(name, {}, {}, {})))
+    const lost = await allSettled(posted.flat())
+    expect(lost.filter(({ reason }) => reason === 'circuit_open').length).toBeGreaterThanOrEqual(4)
     status = 200
     await until('a message to pass', async () => {
-      const [receiver] = await settled(await post('acme'))
+      const [receiver] = await allSettled(await post('acme', {}))
       return receiver?.state === 'delivered' || undefined
     })
     const notice = await until('the notice', () => hooks.find(({ data }) => data.type === 'recovered'))
@@ -148,8 +150,7 @@ describe('a destination that has recovered', () => {
       data: { receiver: 'told', title: `Recovered: ${destination()} takes messages again` },
     })
     expect(notice.data.message).toMatch(/^[1-9]\d* messages? to "told" could not be delivered between 20/)
-    await settled(await post('acme'))
-    await settled(await post('quiet'))
+    await allSettled([...(await post('acme', {})), ...(await post('quiet', {}))])
     expect(hooks.filter(({ data }) => data.type === 'recovered')).toHaveLength(1)
   })
 })

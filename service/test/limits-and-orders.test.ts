@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
-import type { SeenAlert } from './servers/client.ts'
+import type { SeenReceiver } from './servers/client.ts'
 
 const minute = 60_000
 const destination = 'webhook:hooks.example'
@@ -159,10 +159,8 @@ describe('the limit of a channel', () => {
     const posted = await post([1, 2, 3].map(() => ({ organization: 'hooli' })))
     const ids = (posted.body['alerts'] as { id: string }[]).map(({ id }) => id)
     const receivers = await until('all outcomes', async () => {
-      const seen = await Promise.all(
-        ids.map(async (id) => (await ask(`/v1/alerts/${id}`)).body as unknown as SeenAlert),
-      )
-      const all = seen.flatMap((each) => each.receivers)
+      const seen = await Promise.all(ids.map((id) => ask(`/v1/alerts/${id}`)))
+      const all = seen.flatMap(({ body }) => body['receivers'] as SeenReceiver[])
       return all.every(({ state }) => state !== 'pending') ? all : undefined
     })
     expect(receivers.map(({ state, reason }) => `${state} ${reason ?? ''}`).toSorted()).toEqual([

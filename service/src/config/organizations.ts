@@ -71,7 +71,7 @@ function organization(
     limits: config.limits ?? {},
     maxAgeMs: config.maxAgeMs,
     dedupWindowMs: config.dedupWindowMs,
-    recoveredNotices: config.recoveredNotices ?? true,
+    recoveredNotices: config.recoveredNotices ?? false,
   }
 }
 

@@ -22,7 +22,7 @@ export interface OrganizationConfig {
   readonly maxAgeMs: number
   /** How long a deduplication key is remembered, in ms; 300,000. */
   readonly dedupWindowMs: number
-  /** Whether a receiver is told what it missed, once its destination takes messages again; true. */
+  /** Whether a receiver is told what it missed, once its destination takes messages again; false. */
   readonly recoveredNotices?: boolean | undefined
 }
 
@@ -140,7 +140,7 @@ const organizationSchema: z.ZodType<OrganizationConfig> = z.strictObject({
     .optional(),
   maxAgeMs: duration.default(3_600_000),
   dedupWindowMs: duration.default(300_000),
-  recoveredNotices: z.boolean().default(true),
+  recoveredNotices: z.boolean().default(false),
 })
 
 const engineSchema: z.ZodType<EngineConfig> = z.strictObject({
