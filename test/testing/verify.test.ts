@@ -189,6 +189,37 @@ describe('a handler', () => {
     expect(report.laws.filter(({ status }) => status !== 'passed')).toEqual([])
   })
 
+  test('that goes on when its call is over is found where the breaker is open by then', async () => {
+    const goOn = async (respond: () => Promise<unknown>): Promise<void> => {
+      for (let more = 0; more < 20; more++) await respond().catch(() => {})
+    }
+    const pay = async (_call: unknown, respond: () => Promise<unknown>): Promise<unknown> => {
+      void goOn(respond)
+      return respond()
+    }
+    const report = await check({ ...quick, seed: 1, config, handlers: { pay }, outcomes, laws: [laws.breaker] })
+    const failed = report.laws.filter(({ status }) => status === 'failed')
+    expect(failed).toMatchObject([{ name: 'breaker.refuses', cause: { path: 'handlers.pay' } }])
+    expect(failed[0]?.story).toMatch(/the call is[^]*closed → open/)
+  })
+
+  test('that waits for what is not the transport is told so', async () => {
+    const pay = async (_call: unknown, respond: () => Promise<unknown>): Promise<unknown> => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return respond()
+    }
+    const report = await check({
+      ...quick,
+      config: { breakers: { pay: {} } },
+      handlers: { pay },
+      outcomes: fc.constant(ok()),
+      laws: [laws.deadLetters],
+    })
+    const failed = report.laws.filter(({ status }) => status === 'failed')
+    expect(failed).toMatchObject([{ name: 'deadLetters.one-outcome', cause: { path: 'handlers.pay' } }])
+    expect(failed[0]?.reason).toContain('time is virtual here')
+  })
+
   test('that hides its failures from the breaker is found, with a story', async () => {
     const handlers = { pay: async (_call: unknown, respond: () => Promise<unknown>) => respond().catch(() => 'later') }
     const report = await check({ ...quick, config, handlers, outcomes, laws: [laws.breaker] })

@@ -12,11 +12,12 @@ import { fleetStory } from '../fleet-story.ts'
 import type { Law, Verdict } from '../law.ts'
 import { playFleet } from '../play-fleet.ts'
 import { seededRandom } from '../seeded-random.ts'
+import type { Subject } from '../verify/subject.ts'
 import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
+import { assertRefused, type HandledCase, handledCases, playHandled } from './handled-calls.ts'
 import { onSubject } from './on-subject.ts'
 
-/** `breaker.refuses` */
-export const refuses: Law<FleetScript> = onSubject(({ fleets }) => ({
+const refusesScripts: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'breaker.refuses',
   says: 'while open or half-open, no call reaches the dependency but that of whoever holds the lease, or probes for itself',
   cases: fleets({ logs: ['sound', 'faulty', 'lossy'] }),
@@ -41,6 +42,25 @@ export const refuses: Law<FleetScript> = onSubject(({ fleets }) => ({
     return refusals > 0 ? 'held' : 'notExercised'
   },
 }))
+
+/** `breaker.refuses` */
+export const refuses: Law<FleetScript> = {
+  ...refusesScripts,
+  for: (subject) => refusesHandlers((refusesScripts.for?.(subject) ?? refusesScripts) as Law<FleetScript>, subject),
+}
+
+/** With handlers also: what these do once their call is over. */
+function refusesHandlers(own: Law<FleetScript>, subject: Subject): Law<FleetScript | HandledCase> {
+  if (subject.breakers.every(({ handler }) => handler === undefined)) return own
+  return {
+    name: own.name,
+    says: `${own.says}; nor does a handler go on when its call is over`,
+    cases: fc.oneof(own.cases, handledCases(subject)),
+    holds: async (given) =>
+      'calls' in given ? assertRefused(given, await playHandled(subject, given)) : own.holds(given),
+    story: async (given) => ('calls' in given ? (await playHandled(subject, given)).told : fleetStory(given)),
+  }
+}
 
 type CountedStep =
   | { readonly do: 'begin'; readonly through: 'run' | 'permit' | 'signal' }

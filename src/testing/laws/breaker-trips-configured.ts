@@ -9,10 +9,11 @@ import { fleetOfBreakers } from '../fleet-of-breakers.ts'
 import type { Law, Verdict } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
 import type { StoryEvent } from '../story.ts'
-import { BlameError } from '../verify/blame.ts'
+import { blamingWaits, BlameError } from '../verify/blame.ts'
 import type { Subject, SubjectBreaker } from '../verify/subject.ts'
 import { describeOutcome, isFailure, respondWith, type TransportOutcome } from '../verify/transport.ts'
 import { type VirtualClock, virtualClock } from '../virtual-clock.ts'
+import { withoutHooks } from './on-subject.ts'
 
 type RuleName = 'failureThreshold' | 'failureRate' | 'slowCallRate'
 
@@ -130,11 +131,12 @@ async function playCalls(of: SubjectBreaker, outcomes: readonly TransportOutcome
 }
 
 async function callOnce(
-  { handler }: SubjectBreaker,
+  of: SubjectBreaker,
   breaker: CircuitBreaker,
   clock: VirtualClock,
   outcome: TransportOutcome,
 ): Promise<{ readonly asked: boolean; readonly error: { readonly thrown: unknown } | undefined }> {
+  const { handler } = of
   let asked = false
   const run = breaker.run(async (call) => {
     const respond = (): Promise<unknown> => {
@@ -144,9 +146,10 @@ async function callOnce(
     return handler === undefined ? respond() : handler(call, respond)
   })
   try {
-    await clock.runUntil(run)
+    await blamingWaits(of, clock.runUntil(run))
     return { asked, error: undefined }
   } catch (thrown) {
+    if (thrown instanceof BlameError) throw thrown
     return { asked, error: { thrown } }
   }
 }
@@ -190,16 +193,11 @@ async function oneBreaker(options: BreakerOptions): Promise<{
   const clock = virtualClock({ startAt: 1_000_000 })
   const random = seededRandom(1)
   const log = memoryLog({ clock, random })
-  const fleet = fleetOfBreakers({ instances: 1, clockOf: () => clock, random, log, options: withoutCheck(options) })
+  const fleet = fleetOfBreakers({ instances: 1, clockOf: () => clock, random, log, options: withoutHooks(options) })
   const [instance] = fleet.instances
   assert.ok(instance !== undefined)
   await clock.settle()
   return { clock, breaker: instance.breaker('smtp') }
-}
-
-/** What calls out of the configuration is not called here. */
-function withoutCheck({ probe: { check: _check, ...probe } = {}, ...options }: BreakerOptions): BreakerOptions {
-  return { ...options, probe }
 }
 
 function rulesOf({ failureThreshold, failureRate, slowCallRate }: BreakerSettings): readonly OracleRule[] {

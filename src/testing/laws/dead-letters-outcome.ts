@@ -10,9 +10,11 @@ import { createSafeCall, type SafeCall } from '../../streams/safe-call/safe-call
 import { fleetOfBreakers } from '../fleet-of-breakers.ts'
 import type { Law } from '../law.ts'
 import { seededRandom } from '../seeded-random.ts'
+import type { Subject } from '../verify/subject.ts'
 import { virtualClock } from '../virtual-clock.ts'
 import { ended } from './dead-letters-crash.ts'
 import { behind, type DeadLettersSubject, draftOf, queueOver } from './dead-letters-subject.ts'
+import { assertOneOutcome, type HandledCase, handledCases, playHandled } from './handled-calls.ts'
 
 interface Input {
   readonly afterMs: number
@@ -30,14 +32,15 @@ export interface OutcomeScenario {
 }
 
 /** `deadLetters.one-outcome` */
-export function oneOutcomeLaw(subject: DeadLettersSubject): Law<OutcomeScenario> {
+export function oneOutcomeLaw(of: DeadLettersSubject): Law<OutcomeScenario> {
   return {
     name: 'deadLetters.one-outcome',
     says: 'each message ends in one of delivered, dead-lettered, failed, fallback, refused, and is where that says it is',
     cases: scenarios,
+    for: (subject) => ofSubject(oneOutcomeLaw(of), subject),
     async holds({ seed, inputs, outage }) {
       const clock = virtualClock()
-      const letters = subject.letters(clock)
+      const letters = of.letters(clock)
       const isAway = (): boolean => {
         const sinceMs = clock.monotonic() - outage.fromMs
         return sinceMs >= 0 && sinceMs < outage.forMs
@@ -45,7 +48,7 @@ export function oneOutcomeLaw(subject: DeadLettersSubject): Law<OutcomeScenario>
       const store = behind(letters, (call) =>
         isAway() ? Promise.reject(new UnavailableError('store', 'it is away')) : call(),
       )
-      const queue = queueOver(subject, store, { clock, seed })
+      const queue = queueOver(of, store, { clock, seed })
       const call = await clock.runUntil(safeCallOver(clock, seed, queue))
       const worked = new Set<number>()
       const outcomes: Outcome<unknown>[][] = inputs.map(() => [])
@@ -68,6 +71,18 @@ export function oneOutcomeLaw(subject: DeadLettersSubject): Law<OutcomeScenario>
       assert.equal(redriven.length, inQueue.size)
       return inQueue.size > 0 ? 'held' : 'notExercised'
     },
+  }
+}
+
+/** For one configuration also: calls with its retries, its deadline and its handlers. */
+function ofSubject(own: Law<OutcomeScenario>, subject: Subject): Law<OutcomeScenario | HandledCase> {
+  return {
+    name: own.name,
+    says: own.says,
+    cases: fc.oneof(own.cases, handledCases(subject)),
+    holds: async (given) =>
+      'calls' in given ? assertOneOutcome(subject, await playHandled(subject, given)) : own.holds(given),
+    story: async (given) => ('calls' in given ? (await playHandled(subject, given)).told : []),
   }
 }
 

@@ -50,6 +50,11 @@ export function playable({
   return { ...options, ...trips, probe }
 }
 
+/** What calls out of the configuration, and not through a handler, is not called. */
+export function withoutHooks({ probe: { check: _check, ...probe } = {}, ...options }: BreakerOptions): BreakerOptions {
+  return { ...options, probe }
+}
+
 /** A script plays so many failures at once, and not more. */
 const failuresMax = 20
 
