@@ -107,6 +107,21 @@ describe('the configuration', () => {
       'organizations.acme.limits.email.limit',
     ],
     ['an unknown limit', acme({ limits: { sms: { limit: 1, windowMs: 1 } } }), 'organizations.acme.limits.sms'],
+    [
+      'a group that is too old when its waiting is over',
+      acme({ routes: [{ to: ['ops'], groupWaitMs: 2_000 }], maxAgeMs: 2_000 }),
+      'organizations.acme.routes.0.groupWaitMs',
+    ],
+    [
+      'a group that waits as long as groups do, and is too old then',
+      acme({ routes: [{ to: ['ops'], groupBy: ['type'] }], maxAgeMs: 1_000 }),
+      'organizations.acme.routes.0.groupWaitMs',
+    ],
+    [
+      'a window of half a millisecond',
+      acme({ limits: { email: { limit: 1, windowMs: 0.5 } } }),
+      'organizations.acme.limits.email.windowMs',
+    ],
     ['an age below nothing', acme({ maxAgeMs: -1 }), 'organizations.acme.maxAgeMs'],
     ['an unknown key of the engine', { ...acme(), engine: { breaker: {} } }, 'engine.breaker'],
     ['an organization without a name', { organizations: { '': { receivers: [] } } }, 'organizations.'],

@@ -165,6 +165,43 @@ describe('routing', () => {
     expect(routed(over, draft, end)).toEqual(['a'])
     expect(routed(over, { ...draft, type: 'cpu' }, end - 1)).toEqual(['a'])
   })
+
+  describe('in groups', () => {
+    const grouped = (over: object, alert = draft, nowAt = 0) =>
+      new Map(route(organizationWith(over), alert, nowAt).map(({ receiver: { name }, group }) => [name, group]))
+    const by = { routes: [{ to: ['a', 'b'], groupBy: ['type', 'team', 'labels.region'] }] }
+    const keyOf = (alert = draft, of = by) => grouped(of, alert).get('a')?.key
+
+    it('puts alerts together that have the same status and the same values of what is named', () => {
+      expect(keyOf({ ...draft, title: 'Other', severity: 'low', occurredAt: 5 })).toBe(keyOf())
+      expect(keyOf({ ...draft, labels: { ...draft.labels, host: 'db-1' } })).toBe(keyOf())
+      const others = [
+        { ...draft, type: 'cpu' },
+        { ...draft, status: 'resolved' as const },
+        { ...draft, labels: { team: 'payments', region: 'us' } },
+        { ...draft, labels: { team: 'payments' } },
+        { ...draft, labels: {} },
+      ].map((alert) => keyOf(alert))
+      expect(new Set([...others, keyOf()]).size).toBe(others.length + 1)
+    })
+
+    it('keeps receivers and routes apart', () => {
+      const groups = grouped(by)
+      expect(groups.get('a')?.key).not.toBe(groups.get('b')?.key)
+      expect(keyOf(draft, { routes: [{ to: ['a'], groupBy: ['type'] }] })).not.toBe(keyOf())
+    })
+
+    it('waits as the first route says that names a receiver, and 5 s where it does not', () => {
+      const routes = [{ to: ['a'] }, { to: ['a', 'b'], groupWaitMs: 70 }, { to: ['b', 'c'], groupBy: ['type'] }]
+      const groups = grouped({ routes })
+      expect(['a', 'b', 'c'].map((name) => groups.get(name)?.waitMs)).toEqual([undefined, 70, 5_000])
+    })
+
+    it('does not wait with what is silenced', () => {
+      const silences = [{ match: {}, until: '2026-12-01T00:00:00Z', by: 'ann', reason: 'migration' }]
+      expect([...grouped({ ...by, silences }).values()]).toEqual([undefined, undefined])
+    })
+  })
 })
 
 describe('intake', () => {

@@ -121,6 +121,7 @@ function newAlert(
     id: draft.id ?? nextId(),
     dedupWindowMs: organization.dedupWindowMs,
     maxAgeMs: organization.maxAgeMs,
+    isToldIfMissed: organization.recoveredNotices,
     severity,
     status,
     type,

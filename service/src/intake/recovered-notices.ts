@@ -26,9 +26,11 @@ export interface RecoveredNoticesOptions {
 export function recoveredNotices(options: RecoveredNoticesOptions): Regular {
   const { store, organizations, gear, logger, onStored } = options
   const nextId = monotonicFactory()
+  const isWanted = [...organizations.values()].some((organization) => organization.recoveredNotices)
   return regularly(lookMs, 'receivers could not be told that their destinations have recovered', look, logger)
 
   async function look(): Promise<void> {
+    if (!isWanted) return
     for (const missing of await store.missed()) {
       const organization = organizations.get(missing.organization)
       const receiver = organization?.receivers.find(({ name }) => name === missing.receiver)
@@ -57,7 +59,6 @@ function noticeOf(
   return {
     organization: name,
     id: nextId(),
-    isNotice: true,
     maxAgeMs,
     dedupWindowMs,
     severity: 'info',

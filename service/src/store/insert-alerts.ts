@@ -170,7 +170,7 @@ function alertRow(alert: NewAlert, original: string | undefined): object {
 }
 
 function receiverRows(
-  { organization, id: alertId, maxAgeMs, isNotice = false, receivers }: NewAlert,
+  { organization, id: alertId, maxAgeMs, isToldIfMissed = false, receivers }: NewAlert,
   leaders: Leaders,
 ): object[] {
   return receivers.map(({ id, name, channel, destination, group, silenced }, position) => ({
@@ -185,7 +185,7 @@ function receiverRows(
     reason: silenced,
     leader_id: leaders.get(id),
     leads: group !== undefined && !leaders.has(id),
-    told: isNotice,
+    told: !isToldIfMissed,
     wait_ms: group === undefined || leaders.has(id) ? 0 : Math.ceil(group.waitMs),
     max_age_ms: Math.ceil(maxAgeMs),
   }))

@@ -86,10 +86,9 @@ const steps: readonly (readonly string[])[] = [
     `CREATE INDEX groups_by_leader ON groups (leader_id)`,
     `CREATE INDEX groups_over ON groups (until_at)`,
   ],
-  // What was missed while a destination was out, until its receiver has been told. What is there already is no news.
+  // Whose receiver is still to be told that it was missed while the destination was out. What is there already is no news.
   [
     `ALTER TABLE receivers ADD COLUMN told boolean NOT NULL DEFAULT true`,
-    `ALTER TABLE receivers ALTER COLUMN told SET DEFAULT false`,
     `CREATE INDEX receivers_missed ON receivers (organization, name, settled_at)
       WHERE state IN ('deadLettered', 'failed') AND reason IN ('circuit_open', 'expired') AND NOT told`,
   ],

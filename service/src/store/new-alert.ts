@@ -17,8 +17,8 @@ export interface NewAlert {
   readonly message: string
   readonly labels: Readonly<Record<string, string>>
   readonly occurredAt?: number
-  /** It is of our own making: nobody is told that it was missed. */
-  readonly isNotice?: boolean
+  /** Whether a receiver that misses it, since its destination is out, is told so afterwards; false. */
+  readonly isToldIfMissed?: boolean
   /** Who gets it, unless it turns out to be a duplicate. */
   readonly receivers: readonly NewReceiver[]
 }

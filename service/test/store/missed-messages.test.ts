@@ -13,6 +13,7 @@ function alertFor(name: string, over: Partial<NewAlert> = {}): NewAlert {
     id: unique('alert'),
     dedupWindowMs: 60_000,
     maxAgeMs: 60_000,
+    isToldIfMissed: true,
     severity: 'high',
     status: 'firing',
     type: 'disk',
@@ -62,7 +63,7 @@ describe.each([
     const name = unique('hook')
     await end([alertFor(name), alertFor(name), alertFor(name)], 'circuit_open')
     const told: Missed[] = []
-    const notices = [alertFor(name, { isNotice: true }), alertFor(name, { isNotice: true })]
+    const notices = [alertFor(name, { isToldIfMissed: false }), alertFor(name, { isToldIfMissed: false })]
     const tell = (by: AlertStore, notice: NewAlert | undefined) =>
       by.tellMissed({ organization: 'acme', receiver: name }, (missed) => {
         told.push(missed)
@@ -76,9 +77,9 @@ describe.each([
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
   })
 
-  it('does not count notices themselves', async () => {
+  it('is not told where nobody asked for it, and is not told of notices themselves', async () => {
     const name = unique('hook')
-    await end([alertFor(name, { isNotice: true })], 'circuit_open')
+    await end([alertFor(name, { isToldIfMissed: false })], 'circuit_open')
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
   })
 })
