@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { examineLaw, proveLaw } from '../../src/testing/law.ts'
-import { retryLaws, retryLawsOf } from '../../src/testing/laws/retry.ts'
+import { retryLaws } from '../../src/testing/laws/retry-configured.ts'
+import { retryLawsOf } from '../../src/testing/laws/retry.ts'
 
 describe('the laws of retry', () => {
   test.each(Object.values(retryLaws).map((law) => [law.name, law.says, law] as const))(

@@ -28,45 +28,56 @@ const name = 'smtp'
  * in time holds for a log that keeps its promises and answers everybody.
  */
 export const quorum: Law<QuorumCase> = {
-  name: 'fleet.quorum',
-  says: 'an `opened` counts only with as many distinct fresh votes as its quorum; that many voters open the fleet, fewer only themselves',
-  cases: fc.record({
-    seed: fc.nat(),
-    quorum: fc.integer({ min: 2, max: 4 }),
-    healthy: fc.integer({ min: 1, max: 2 }),
-    gapsMs: fc.array(fc.constantFrom(0, 1, 40, 500, 10_000, 29_000, 31_000, 59_000, 61_000), {
-      minLength: 1,
-      maxLength: 4,
-    }),
-    latencyMs: fc.constantFrom(0, 5, 120),
-    log: logScripts({ faults: ['forged'], stepsMax: 8 }),
-  }),
-  async holds({ seed, quorum: k, healthy, gapsMs, latencyMs, log: forged }) {
-    hasOpened(writeLog(forged).messages)
-    const clock = virtualClock({ startAt: 1_000_000 })
-    const random = seededRandom(seed)
-    const log = memoryLog({ clock, random, ...(latencyMs > 0 && { latencyMs: { min: 0, max: latencyMs } }) })
-    // A long recovery, so that nobody recovers, and votes again, within the case.
-    const options = { failureThreshold: 1, quorum: k, recoveryTimeoutMs: 3_600_000 }
-    const fleet = fleetOfBreakers({ instances: healthy + gapsMs.length, clockOf: () => clock, random, log, options })
-    await clock.advanceBy(latencyMs * 2)
-    for (const [at, gapMs] of gapsMs.entries()) {
-      await clock.advanceBy(gapMs)
-      const sick = fleet.instances[at]?.breaker(name)
-      await sick?.run(() => Promise.reject(new Error('down'))).catch(() => {})
-      assert.notEqual(sick?.state.mode, 'closed', 'the sick one itself is open at once')
-    }
-    await clock.advanceBy(1_000 + latencyMs * 6)
-
-    const opened = hasOpened(fleet.stored)
-    const margin = 200 + latencyMs * 4
-    const widest = widestGroup(gapsMs, voteFreshMs - margin)
-    if (widest >= k) assert.ok(opened, `${widest} voters within a minute did not open the fleet`)
-    if (widestGroup(gapsMs, voteFreshMs + margin) < k) assert.ok(!opened, 'it opened without a quorum')
-    for (const { name: instance, breaker } of fleet.instances.slice(gapsMs.length))
-      assert.equal(breaker(name).state.mode, opened ? 'open' : 'closed', `${instance}, which is healthy`)
-    return gapsMs.length >= k || gapsMs.length === k - 1 ? 'held' : 'notExercised'
+  ...quorumOf([2, 3, 4]),
+  for({ breakers }) {
+    const quorums = breakers.map(({ settings }) => settings.quorum).filter((k) => k > 1)
+    return quorums.length === 0 ? 'no breaker has a quorum' : quorumOf(quorums)
   },
+}
+
+function quorumOf(quorums: readonly number[]): Law<QuorumCase> {
+  const voters = Math.max(4, ...quorums.map((k) => k + 1))
+  return {
+    name: 'fleet.quorum',
+    says: 'an `opened` counts only with as many distinct fresh votes as its quorum; that many voters open the fleet, fewer only themselves',
+    cases: fc.record({
+      seed: fc.nat(),
+      quorum: fc.constantFrom(...quorums),
+      healthy: fc.integer({ min: 1, max: 2 }),
+      gapsMs: fc.array(fc.constantFrom(0, 1, 40, 500, 10_000, 29_000, 31_000, 59_000, 61_000), {
+        minLength: Math.max(1, Math.min(...quorums) - 2),
+        maxLength: voters,
+      }),
+      latencyMs: fc.constantFrom(0, 5, 120),
+      log: logScripts({ faults: ['forged'], stepsMax: 8 }),
+    }),
+    async holds({ seed, quorum: k, healthy, gapsMs, latencyMs, log: forged }) {
+      hasOpened(writeLog(forged).messages)
+      const clock = virtualClock({ startAt: 1_000_000 })
+      const random = seededRandom(seed)
+      const log = memoryLog({ clock, random, ...(latencyMs > 0 && { latencyMs: { min: 0, max: latencyMs } }) })
+      // A long recovery, so that nobody recovers, and votes again, within the case.
+      const options = { failureThreshold: 1, quorum: k, recoveryTimeoutMs: 3_600_000 }
+      const fleet = fleetOfBreakers({ instances: healthy + gapsMs.length, clockOf: () => clock, random, log, options })
+      await clock.advanceBy(latencyMs * 2)
+      for (const [at, gapMs] of gapsMs.entries()) {
+        await clock.advanceBy(gapMs)
+        const sick = fleet.instances[at]?.breaker(name)
+        await sick?.run(() => Promise.reject(new Error('down'))).catch(() => {})
+        assert.notEqual(sick?.state.mode, 'closed', 'the sick one itself is open at once')
+      }
+      await clock.advanceBy(1_000 + latencyMs * 6)
+
+      const opened = hasOpened(fleet.stored)
+      const margin = 200 + latencyMs * 4
+      const widest = widestGroup(gapsMs, voteFreshMs - margin)
+      if (widest >= k) assert.ok(opened, `${widest} voters within a minute did not open the fleet`)
+      if (widestGroup(gapsMs, voteFreshMs + margin) < k) assert.ok(!opened, 'it opened without a quorum')
+      for (const { name: instance, breaker } of fleet.instances.slice(gapsMs.length))
+        assert.equal(breaker(name).state.mode, opened ? 'open' : 'closed', `${instance}, which is healthy`)
+      return gapsMs.length >= k || gapsMs.length === k - 1 ? 'held' : 'notExercised'
+    },
+  }
 }
 
 /** Whether a log has opened a breaker; throws where it has done so without the votes. */

@@ -7,7 +7,13 @@ import { fleetLaws, type FleetLawName } from './fleet.ts'
 import { limiterLaws, type LimiterLawName } from './limiter.ts'
 import { pipelineLaws, type PipelineLawName } from './pipeline.ts'
 import { probeLaws, type ProbeLawName } from './probe.ts'
-import { retryLaws, type RetryLawName } from './retry.ts'
+import { retryLaws } from './retry-configured.ts'
+import type { RetryLawName } from './retry.ts'
+import { safeCallInstance } from './safe-call-instance.ts'
+import { safeCallLaws } from './safe-call.ts'
+
+/** Its third is the law of dead letters, of which that group has one that also knows configurations. */
+const { neverThrows, hooks } = safeCallLaws(safeCallInstance)
 
 /** What must always hold, by group. */
 export const laws: Readonly<{
@@ -20,6 +26,7 @@ export const laws: Readonly<{
   deadLetters: Readonly<Record<DeadLettersLawName, Law>>
   cache: Readonly<Record<CacheLawName, Law>>
   pipeline: Readonly<Record<PipelineLawName, Law>>
+  safeCall: Readonly<Record<'neverThrows' | 'hooks', Law>>
 }> = Object.freeze({
   breaker: breakerLaws,
   probe: probeLaws,
@@ -30,4 +37,5 @@ export const laws: Readonly<{
   deadLetters: deadLettersLaws,
   cache: cacheLaws,
   pipeline: pipelineLaws,
+  safeCall: { neverThrows, hooks },
 })
