@@ -16,6 +16,7 @@ import type { Subject } from '../verify/subject.ts'
 import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
 import { assertRefused, type HandledCase, handledCases, playHandled } from './handled-calls.ts'
 import { onSubject } from './on-subject.ts'
+import { leasesIn } from './probe.ts'
 
 const refusesScripts: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'breaker.refuses',
@@ -23,13 +24,17 @@ const refusesScripts: Law<FleetScript> = onSubject(({ fleets }) => ({
   cases: fleets({ logs: ['sound', 'faulty', 'lossy'] }),
   story: fleetStory,
   async holds(script) {
-    const { calls, refusals } = await playFleet(script)
+    const { calls, refusals, epochs } = await playFleet(script)
+    // Of a log that is gone by now, whose state holds until the new one has said where the fleet stands.
+    const former = epochs.slice(0, -1).flatMap(leasesIn)
     for (const { instance, probe, fleet, mode, scope } of calls) {
       const who = `${instance.name}, ${mode} (${scope}),`
       if (probe === undefined) {
         assert.ok(mode === 'closed' || mode === 'disabled', `${who} let a call through that is no probe`)
         continue
       }
+      const token = `${probe.term}.${probe.attempt}`
+      if (former.some((of) => of.holder === instance.name && of.token === token)) continue
       assert.equal(mode, 'halfOpen', `${who} ran a probe`)
       if (scope === 'local') continue
       const { lease, term } = fleet
