@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import type { CommandDef } from 'citty'
 import { ConfigError } from '../index.ts'
 import type { OutageOptions, Scenario, SimulateOptions, SimulationOutcome } from '../testing.ts'
+import { readConfiguration, seedOf } from './configuration-file.ts'
 import { parseDuration } from './duration.ts'
 import { exitCodes, type ExitCode } from './exit-codes.ts'
 import { countOf, isGiven, textOf, type Given } from './given.ts'
@@ -52,7 +53,8 @@ export const simulate: CommandDef = {
 async function run(given: Given): Promise<ExitCode> {
   const screen = screenOn(process.stdout, isGiven(given, 'json'))
   const { simulate, SimulationError, ...scenarios } = await openDoor(() => import('../testing.ts'), 'fast-check')
-  const config = readConfiguration(textOf(given, 'config'))
+  const file = textOf(given, 'config')
+  const config: Configuration = file === undefined ? { breakers: { default: {} } } : readConfiguration(file)
   const options: SimulateOptions = {
     config,
     scenario: scenarioOf(given, config, scenarios),
@@ -94,18 +96,6 @@ function writePage(path: string, outcome: SimulationOutcome): void {
 
 type Configuration = SimulateOptions['config']
 
-function readConfiguration(path: string | undefined): Configuration {
-  if (path === undefined) return { breakers: { default: {} } }
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Configuration
-  } catch (error) {
-    throw new ConfigError(
-      '--config',
-      `expected a file of JSON: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
-}
-
 /** What all of them can be told. */
 type ScenarioOptions = Omit<OutageOptions, 'how'>
 type Scenarios = Readonly<Record<Scenario['kind'], (options: ScenarioOptions) => Scenario>>
@@ -127,14 +117,6 @@ function scenarioOf(given: Given, { breakers = {} }: Configuration, all: Scenari
     forMs: lasts === undefined ? undefined : parseDuration(lasts, '--for', 3_600_000),
     callsPerSecond: countOf(given, 'calls', 1_000),
   })
-}
-
-function seedOf(given: Given): number | undefined {
-  const text = textOf(given, 'seed')
-  if (text === undefined) return undefined
-  const seed = /^-?\d+$/.test(text) ? Number(text) : NaN
-  if (Number.isSafeInteger(seed)) return seed
-  throw new ConfigError('--seed', `expected a whole number (given: ${JSON.stringify(text)})`)
 }
 
 function faultsOf(given: Given, kinds: readonly string[]): SimulateOptions['faults'] {
