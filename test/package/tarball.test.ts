@@ -37,7 +37,16 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ],
   'switchgear/nats': ['natsLog', 'fromJetStream', 'encodeToken'],
   'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
-  'switchgear/testing': ['virtualClock', 'seededRandom'],
+  'switchgear/testing': [
+    'verify',
+    'check',
+    'toJUnit',
+    'laws',
+    'arbitraries',
+    'simulate',
+    'virtualClock',
+    'seededRandom',
+  ],
 }
 
 let consumer: Consumer

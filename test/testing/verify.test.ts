@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import type { test as nodeTest } from 'node:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import {
   arbitraries,
   check,
@@ -12,6 +13,7 @@ import {
   type Law,
   laws,
   ok,
+  type TestFunction,
   thrown,
   timedOut,
   toJUnit,
@@ -254,6 +256,11 @@ describe('failing cases', () => {
 })
 
 describe('verify', () => {
+  test('takes the `test` of vitest and of node:test as it is', () => {
+    expectTypeOf<typeof test>().toExtend<TestFunction>()
+    expectTypeOf<typeof nodeTest>().toExtend<TestFunction>()
+  })
+
   test('makes a test of each law, and skips with the reason what is left out', async () => {
     const made: { name: string; run: () => Promise<void> }[] = []
     const skipped: string[] = []
