@@ -1,3 +1,4 @@
+import { stringify } from 'fast-check'
 import type { Conflict } from '../../machines/breaker-conflicts.ts'
 import { examineLaw, type Law, type LawReport, type ProofOptions, reason } from '../law.ts'
 import { BlameError } from './blame.ts'
@@ -54,9 +55,12 @@ function resultOf(report: LawReport): LawResult {
 }
 
 /** What was generated, for laws that cannot tell it otherwise. */
-function caseOf({ counterexample, message = '' }: LawReport): string {
-  return message === '' ? String(counterexample) : message
+function caseOf({ counterexample }: LawReport): string {
+  const text = stringify(counterexample)
+  return text.length <= caseTextMax ? text : `${text.slice(0, caseTextMax)}…`
 }
+
+const caseTextMax = 4_000
 
 /** A law that fails, or shows nothing, where settings conflict that it is about: they are why. */
 function withCause(result: LawResult, { cause: thrown }: LawReport, conflicts: readonly Conflict[]): LawResult {
