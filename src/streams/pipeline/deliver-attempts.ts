@@ -16,6 +16,8 @@ export interface AttemptHost {
   endWith(delivery: Delivery, delivered: Delivered<unknown, unknown>): void
   /** It has failed for good. */
   giveUp(delivery: Delivery, error: ClassifiedError): void
+  /** Hands it back to where it came from if it would have to wait too long in hand; says whether it did. */
+  handBack(delivery: Delivery): boolean
   /** It gives up its place, and is the first of its lane again. */
   putBack(delivery: Delivery): void
   /** It was not let begin: what its limit booked is given back. */
@@ -86,6 +88,7 @@ function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {
   else if (delivery.isTrial) place.review()
   delivery.hasTried = delivery.isTrial
   delivery.isTrial = false
+  if (heldMs > 0 && error.retryable && host.handBack(delivery)) return
   if (error.gaveUp !== undefined) return host.giveUp(delivery, error)
   if (host.isDraining) return host.end(delivery, closing)
   if (heldMs >= delayMs) return host.putBack(delivery)

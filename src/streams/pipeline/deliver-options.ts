@@ -29,8 +29,8 @@ export interface DeliverBreaker {
 
 export interface DeliverLimit<T> {
   readonly limiter: Pick<Limiter, 'check' | 'refund'>
-  /** What each item is counted under. */
-  readonly names: LimitNames | ((item: T) => LimitNames)
+  /** What each item is counted under; `undefined`: under nothing, since it was counted before. */
+  readonly names: LimitNames | ((item: T) => LimitNames | undefined)
   /** Whose limits: an organization. Default: the item's `key`. */
   readonly key?: ((item: T) => string) | undefined
   /** `wait`: until it would be allowed. `refuse`: the item ends as `refused`, `rateLimited`. Default `wait`. */
@@ -65,6 +65,13 @@ export interface DeliverOptions<T, R> extends TimeAndChance {
    * its last error in both. Default `wait`.
    */
   readonly whenOpen?: 'wait' | 'deadLetter' | 'refuse' | undefined
+  /**
+   * How long an item may have to wait in hand for its destination, in ms; 0 or more. One that would wait longer, for an open
+   * breaker or by a `Retry-After`, ends as `refused`, `breakerOpen`, with `retryAfterMs`: for a source that keeps until then
+   * what it has back, and bounds how often. An attempt that was answered with such a `Retry-After` is not the last one.
+   * Default: as long as it takes.
+   */
+  readonly waitInHandMs?: number | undefined
   /** How old an item may be when an attempt begins, in ms; one that waits longer ends as `expired`. Default: no limit. */
   readonly maxAgeMs?: number | ((item: T) => number) | undefined
   /** Since when an item's age counts, in ms since the epoch. Default: since it came. */
@@ -106,6 +113,7 @@ export interface DeliverPlan extends Pick<
   readonly maxWaiting: number
   readonly ordered: boolean
   readonly whenOpen: 'wait' | 'deadLetter' | 'refuse'
+  readonly waitInHandMs: number
   readonly maxAgeOf: ((item: unknown) => number) | undefined
   readonly drainMs: number
   readonly holds: DestinationHolds
@@ -132,6 +140,7 @@ export function planDeliver(options: unknown, surroundings: TimeAndChance): Deli
     concurrency: given.concurrency ?? deliverDefaults.concurrency,
     maxWaiting: given.maxWaiting ?? deliverDefaults.maxWaiting,
     ordered: given.ordered ?? false,
+    waitInHandMs: given.waitInHandMs ?? Infinity,
     maxAgeOf: typeof maxAgeMs === 'number' ? () => maxAgeMs : maxAgeMs,
     drainMs: given.drainMs ?? deliverDefaults.drainMs,
     holds: given.holds ?? destinationHolds({ clock }),
@@ -168,6 +177,7 @@ const schema: z.ZodType<Options> = z.strictObject({
     })
     .optional(),
   whenOpen: z.enum(['wait', 'deadLetter', 'refuse']).optional(),
+  waitInHandMs: z.number().min(0).max(durationMsMax).optional(),
   maxAgeMs: z.union([durationMs, callable<(item: unknown) => number>()]).optional(),
   acceptedAt: callable<(item: unknown) => number>().optional(),
   deadLetter: z

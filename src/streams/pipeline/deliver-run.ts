@@ -3,7 +3,7 @@ import type { Outcome } from '../../kernel/outcome.ts'
 import type { Timer } from '../../ports/clock.ts'
 import type { TakenItem } from '../../ports/item-source.ts'
 import { writeDeadLetter } from '../dead-letters/write-dead-letter.ts'
-import { aborted, closing, overCapacity, refusalOf } from '../safe-call/refusals.ts'
+import { aborted, breakerOpen, closing, overCapacity, refusalOf } from '../safe-call/refusals.ts'
 import { tellOutcome } from '../safe-call/tell-outcome.ts'
 import { type AgeWatch, ageWatch } from './age-watch.ts'
 import { Chain } from './chain.ts'
@@ -62,7 +62,8 @@ export class DeliverRun implements LimitHost {
     const { clock, holds, whenOpen } = plan
     this.limits = limitGates(clock, (gate) => this.#released(gate))
     const onLets = (destination: Destination): void => void this.#released(destination)
-    this.#destinations = new Destinations(plan.breaker, { clock, holds, waits: whenOpen === 'wait', onLets })
+    const onShut = (destination: Destination): void => this.#planHandBack(destination)
+    this.#destinations = new Destinations(plan.breaker, { clock, holds, waits: whenOpen === 'wait', onLets, onShut })
     this.#ages = ageWatch(
       clock,
       () => this.#lanes.all(),
@@ -103,6 +104,7 @@ export class DeliverRun implements LimitHost {
     if (taken === undefined && this.#inHand > plan.concurrency + plan.maxWaiting && !this.#makeRoom(delivery))
       return this.end(delivery, overCapacity)
     if (this.#mayStart(delivery)) return this.#start(delivery)
+    if (this.handBack(delivery)) return
     this.#lanes.add(delivery)
     this.#ages.add(delivery)
     this.#pump()
@@ -177,8 +179,19 @@ export class DeliverRun implements LimitHost {
     else this.end(delivery, { status: 'deadLettered', letterId, ...facts })
   }
 
+  handBack(delivery: Delivery): boolean {
+    const { waitInHandMs, clock } = this.plan
+    if (waitInHandMs === Infinity || delivery.place.lets) return false
+    const waitMs = delivery.place.shutForMs
+    // What is too old does not wait for anything.
+    if (waitMs <= waitInHandMs || delivery.expiresAt <= clock.monotonic()) return false
+    this.#takeOut(delivery, this.isDraining ? closing : breakerOpen(waitMs))
+    return true
+  }
+
   putBack(delivery: Delivery): void {
     if (this.isDraining) return this.end(delivery, closing)
+    if (this.handBack(delivery)) return
     this.#inFlight.remove(delivery)
     delivery.waitsSince = this.plan.clock.monotonic()
     if (delivery.hasTried && !this.plan.ordered) this.#lanes.add(delivery)
@@ -245,6 +258,15 @@ export class DeliverRun implements LimitHost {
     queueMicrotask(() => {
       this.#pumpPlanned = false
       if (!this.#over) this.#pump()
+    })
+  }
+
+  /** Nothing can be sent there for a while: what waits for it in hand may wait too long. */
+  #planHandBack(destination: Destination): void {
+    if (this.plan.waitInHandMs === Infinity || destination.inHand === 0) return
+    queueMicrotask(() => {
+      for (const delivery of this.#over ? [] : this.#lanes.all())
+        if (delivery.place === destination && !delivery.over) this.handBack(delivery)
     })
   }
 

@@ -15,6 +15,8 @@ export interface DestinationParts {
   readonly waits: boolean
   /** Items may be sent to it that could not be before: all, or one to try. */
   onLets(destination: Destination): void
+  /** Nothing is sent to it for a while. Not to be answered in the same turn: somebody is in the middle of something. */
+  onShut(destination: Destination): void
 }
 
 /**
@@ -66,6 +68,13 @@ export class Destination {
     return true
   }
 
+  /** How much longer nothing is sent to it, in ms, as far as that is known; 0 while one is being sent to try. */
+  get shutForMs(): number {
+    if (this.#state !== 'shut') return 0
+    const refusedMs = this.passes || !this.#parts.waits ? undefined : this.breaker?.refusedForMs()
+    return Math.max(this.#parts.holds.leftMs(this.name), refusedMs ?? 0)
+  }
+
   /** Looks where it stands. */
   review(): void {
     const { holds, waits } = this.#parts
@@ -108,6 +117,7 @@ export class Destination {
       if (isNews && this.passes) this.review()
     })
     isNews = true
+    this.#parts.onShut(this)
   }
 
   /** The time is over for which it was left alone: one is sent to try, also where the breaker has nothing against all. */

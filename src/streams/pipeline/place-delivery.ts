@@ -35,10 +35,11 @@ function expiryOf({ acceptedAt, clock }: DeliverPlan, maxAgeMs: number, { item, 
   return Number.isNaN(expiresAt) ? Infinity : expiresAt
 }
 
-function askedFor(limit: NonNullable<DeliverPlan['limit']>, item: unknown, ofItem: string): AskedFor {
+function askedFor(limit: NonNullable<DeliverPlan['limit']>, item: unknown, ofItem: string): AskedFor | undefined {
   const key = limit.key === undefined ? ofItem : limit.key(item)
   const { names } = limit
   if (typeof names !== 'function') return { key, names, id: key, isAllowed: false, decision: undefined }
   const ofNames = names(item)
+  if (ofNames === undefined) return undefined
   return { key, names: ofNames, id: JSON.stringify([key, ofNames]), isAllowed: false, decision: undefined }
 }

@@ -224,6 +224,94 @@ describe('Retry-After', () => {
   })
 })
 
+describe('what would have to wait longer in hand than it may', () => {
+  const limits = { email: { limit: 10, windowMs: 60_000 } }
+
+  test('is handed back, with when to come again: what comes, what waits, and what was attempted', async () => {
+    const clock = virtualClock()
+    const gear = await gearOn(clock)
+    const through = gear.breaker('smtp', {
+      failureThreshold: 1,
+      recoveryTimeoutMs: 5_000,
+      recoveryBackoff: { jitter: 'none' },
+    })
+    const memory = memoryLimiter({ clock, limits })
+    const { source$, give, settled, wanted } = shelf()
+    const { said, outcomes } = watched(
+      source$.pipe(
+        deliver(
+          {
+            through: () => through,
+            to: async () => {
+              await clock.sleep(100)
+              return down()
+            },
+            limit: { limiter: memory, names: 'email', key: () => 'acme' },
+            retry: { baseDelayMs: 10 },
+            ...{ concurrency: 1, maxWaiting: 2, waitInHandMs: 1_000 },
+          },
+          { clock },
+        ),
+      ),
+    )
+    give(1, 2)
+    await clock.advanceBy(200)
+    expect(said().toSorted()).toEqual(['1:breakerOpen', '2:breakerOpen'])
+    give(3)
+    await clock.settle()
+    expect(outcomes.map((outcome) => outcome.status === 'refused' && (outcome.retryAfterMs ?? 0) > 4_500)).toEqual([
+      true,
+      true,
+      true,
+    ])
+    expect(settled.map(({ id }) => id).toSorted()).toEqual([1, 2, 3])
+    expect(wanted()).toBe(3)
+    expect((await memory.peek('acme', 'email')).limits).toMatchObject([{ remaining: 9 }])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  test('is handed back by a longer Retry-After than that, also after its last attempt; a shorter one is waited for', async () => {
+    const clock = virtualClock()
+    const gear = await gearOn(clock)
+    const through = gear.breaker('hook')
+    const waits = [5, 1]
+    const { outcomes, push } = line(
+      {
+        through,
+        to: () => Promise.reject(askedToWait(waits.shift() ?? 5)),
+        retry: { maxAttempts: 1 },
+        waitInHandMs: 2_000,
+      },
+      clock,
+    )
+    push(1)
+    await clock.advanceBy(5_000)
+    push(2)
+    await clock.settle()
+    expect(outcomes).toMatchObject([
+      { status: 'refused', reason: 'breakerOpen', retryAfterMs: 5_000 },
+      { status: 'failed', error: { gaveUp: 'attempts' } },
+    ])
+  })
+
+  test('waits in hand for a short while, and is too old rather than handed back', async () => {
+    const clock = virtualClock()
+    const gear = await gearOn(clock)
+    const through = gear.breaker('smtp')
+    await clock.runUntil(through.forceOpen({ ...forGood, forMs: 900 }))
+    const { said, push } = line(
+      { through, to: async () => 1, waitInHandMs: 1_000, maxAgeMs: ({ id }) => (id === 3 ? 0 : 60_000) },
+      clock,
+    )
+    push(1)
+    await clock.advanceBy(1_000)
+    await clock.runUntil(through.forceOpen(forGood))
+    push(2, 3)
+    await clock.advanceBy(100)
+    expect(said()).toEqual(['1:delivered', '2:breakerOpen', '3:failed'])
+  })
+})
+
 describe('a limit', () => {
   const limits = { email: { limit: 2, windowMs: 1_000 } }
 
@@ -277,6 +365,18 @@ describe('a limit', () => {
     dear.push(1)
     await clock.settle()
     expect(dear.outcomes).toMatchObject([{ status: 'refused', reason: 'rateLimited', retryAfterMs: Infinity }])
+  })
+
+  test('does not count what was counted before', async () => {
+    const clock = virtualClock()
+    const limiter = memoryLimiter({ clock, limits })
+    const { said, push } = line(
+      { limit: { limiter, names: ({ id }) => (id > 9 ? undefined : 'email'), key: () => 'acme' }, to: async () => 1 },
+      clock,
+    )
+    push(1, 10, 11, 12, 2)
+    await clock.settle()
+    expect(said()).toHaveLength(5)
   })
 
   test('that is broken lets items through; one that cannot be meant fails them', async () => {
