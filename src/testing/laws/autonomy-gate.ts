@@ -5,12 +5,13 @@ import { claimableAt } from '../../machines/breaker-decide.ts'
 import { breakerSettings } from '../../machines/breaker-options.ts'
 import { initialState, type FleetState, type Mode } from '../../machines/fleet-state.ts'
 import { fold, unread, type Position } from '../../machines/fold.ts'
-import type { FleetScript, FleetScriptOptions, FleetStep } from '../fleet-script.ts'
+import { fleetScripts, type FleetScript, type FleetScriptOptions, type FleetStep } from '../fleet-script.ts'
 import { fleetStory } from '../fleet-story.ts'
 import type { Whereabouts } from '../instance-record.ts'
 import type { Law } from '../law.ts'
 import { playFleet, playStartAt, type PlayedFleet, type WorkCall } from '../play-fleet.ts'
-import { onSubject } from './on-subject.ts'
+import type { Subject } from '../verify/subject.ts'
+import { onSubject, scriptsOf } from './on-subject.ts'
 
 /** Logs that keep their promises to followers: what somebody has missed, nobody can hold against its gate. */
 const scripts: FleetScriptOptions = { logs: ['sound', 'faulty', 'faulty', 'faulty'] }
@@ -49,21 +50,17 @@ export const loosenByLog: Law<FleetScript> = onSubject(({ fleets }) => ({
   },
 }))
 
-/**
- * `autonomy.unlinked`. The rate: of each instance one local probe in a recovery time, which doubles with each that failed.
- * One that passed, where it takes several, or said nothing may be followed by the next at once.
- */
-const whenCutOff: Law<FleetScript> = onSubject(({ fleets }) => ({
+const cutting: FleetScriptOptions = {
+  logs: ['faulty'],
+  without: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast'],
+  stepsMax: 16,
+}
+
+const unlinkedOn = (cases: fc.Arbitrary<FleetScript>): Law<FleetScript> => ({
   name: 'autonomy.unlinked',
   says: 'without a link an instance lets calls through that its fold forbids only as its own probes, one in a recovery time, or when these have passed; never under an order',
   story: fleetStory,
-  cases: cutOff(
-    fleets({
-      logs: ['faulty'],
-      without: ['loseAnswers', 'holdAppends', 'landLate', 'repeatLast'],
-      stepsMax: 16,
-    }),
-  ),
+  cases,
   async holds(script) {
     const played = await playFleet(script)
     const folded = readerOf(played)
@@ -83,12 +80,21 @@ const whenCutOff: Law<FleetScript> = onSubject(({ fleets }) => ({
     }
     return loosened > 0 ? 'held' : 'notExercised'
   },
-}))
+})
 
+/**
+ * `autonomy.unlinked`. The rate: of each instance one local probe in a recovery time, which doubles with each that failed.
+ * One that passed, where it takes several, or said nothing may be followed by the next at once.
+ */
 export const unlinked: Law<FleetScript> = {
-  ...whenCutOff,
-  for: (subject) =>
-    (subject.faults.includes('partition') ? whenCutOff.for?.(subject) : undefined) ?? 'no link is cut, by `faults`',
+  ...unlinkedOn(fleetScripts(cutting)),
+  for: (subject) => (subject.faults.includes('partition') ? whenCutOff(subject) : 'no link is cut, by `faults`'),
+}
+
+/** Nobody joins, and no log begins anew: what somebody does who has not caught up yet is not up to a configuration. */
+function whenCutOff(subject: Subject): Law<FleetScript> {
+  const without = [...(cutting.without ?? []), 'rewind' as const]
+  return unlinkedOn(cutOff(scriptsOf(subject).fleets({ ...cutting, without, crashes: false })))
 }
 
 /** Half of them begin with an instance that is cut off once the fleet has opened, and calls when it may probe. */

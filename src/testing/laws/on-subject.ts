@@ -29,7 +29,8 @@ export function onSubject<Case>(make: (scripts: Scripts) => Law<Case>): Law<Case
   }
 }
 
-function scriptsOf(subject: Subject): Scripts {
+/** Scripts of a configuration's breakers. */
+export function scriptsOf(subject: Subject): Scripts {
   const breakers = subject.breakers.map(({ options }) => playable(options))
   return {
     fleets: (own = {}) => fleetScripts({ ...own, ...fleetOptions(subject, breakers, own) }),
