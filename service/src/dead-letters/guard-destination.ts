@@ -1,6 +1,6 @@
 import { BreakerOpenError, type RedriveBreaker, type Switchgear } from 'switchgear'
 import { isOutbox } from '../config/destination.ts'
-import { AskedToWaitError, HeldBackError } from '../delivery/delivery-errors.ts'
+import { askedToWaitMs } from '../delivery/asked-to-wait.ts'
 import type { Holds } from '../delivery/holds.ts'
 
 /**
@@ -19,12 +19,13 @@ export function guardDestination(
       return heldMs > 0 ? heldMs : breaker.refusedForMs?.()
     },
     async run(work, options) {
+      const heldMs = holds.leftMs(destination)
+      if (heldMs > 0) throw waiting(destination, heldMs)
       try {
         return await breaker.run(work, options)
       } catch (error) {
-        if (error instanceof AskedToWaitError) throw waiting(destination, error.waitMs)
-        if (error instanceof HeldBackError) throw waiting(destination, error.leftMs)
-        throw error
+        const waitMs = askedToWaitMs(error) > 0 ? holds.leftMs(destination) : 0
+        throw waitMs > 0 ? waiting(destination, waitMs) : error
       }
     },
   }

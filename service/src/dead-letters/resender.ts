@@ -1,27 +1,20 @@
 import type { DeadLetters, Letter, Logger, RedriveWorkOptions, RetryPolicy, Switchgear } from 'switchgear'
-import { type Channels, sendBy } from '../channels/channels.ts'
 import { outboxMessage } from '../channels/outbox.ts'
-import type { Organizations } from '../config/organizations.ts'
-import { askedToWait } from '../delivery/asked-to-wait.ts'
-import { HeldBackError } from '../delivery/delivery-errors.ts'
-import type { Holds } from '../delivery/holds.ts'
 import { classifyDelivery } from '../delivery/judge-delivery.ts'
 import { recorder } from '../delivery/outcome-recorder.ts'
+import { sendMessage, type SendParts } from '../delivery/send-message.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { Redriven } from '../store/record-redriven.ts'
 import { guardDestination, unguarded } from './guard-destination.ts'
 import { type LetterToSend, letterToSend } from './letter-to-send.ts'
 import { underWay } from './under-way.ts'
 
-export interface ResenderOptions {
+export interface ResenderOptions extends SendParts {
   readonly gear: Pick<Switchgear, 'breaker'>
   readonly deadLetters: Pick<DeadLetters, 'edit'>
-  readonly organizations: Organizations
-  readonly channels: Channels
-  readonly holds: Holds
   /** How `engine.retry` says to try again. */
   readonly retry: RetryPolicy
-  readonly store: Pick<AlertStore, 'recordRedriven' | 'isDelivered' | 'hold'>
+  readonly store: Pick<AlertStore, 'recordRedriven' | 'isDelivered'>
   readonly logger: Logger
 }
 
@@ -48,7 +41,7 @@ interface Turn {
 }
 
 export function resender(options: ResenderOptions): Resender {
-  const { gear, organizations, channels, holds, retry, store, logger } = options
+  const { gear, organizations, holds, retry, store, logger } = options
   const turns = new WeakMap<Letter, Turn>()
   const redriven = recorder<Redriven>((records) => store.recordRedriven(records), logger)
   const work = underWay()
@@ -76,29 +69,15 @@ export function resender(options: ResenderOptions): Resender {
 
   const send = async (letter: Letter, turn: Turn, signal: AbortSignal): Promise<void> => {
     const { alert, to } = turn.send
-    const heldMs = holds.leftMs(to.destination)
-    if (heldMs > 0) throw new HeldBackError(to.destination, heldMs)
     const at = Date.now()
     const { reached, refused } = turn
     const sizes = [reached.size, refused.size]
     try {
-      await sendBy(channels, {
-        messageId: letter.messageId,
-        alert,
-        receiver: to.name,
-        target: to.target,
-        reached,
-        refused,
-        signal,
-      })
+      await sendMessage(options, to, { messageId: letter.messageId, alert, reached, refused, signal })
     } catch (error) {
       if (reached.size !== sizes[0] || refused.size !== sizes[1])
         turn.recording = work.track(keepRecipients(options, letter, turn))
-      const asked = askedToWait(error, organizations.get(letter.organization)?.maxAgeMs ?? Infinity)
-      if (asked === undefined) throw error
-      holds.hold(to.destination, asked.waitMs)
-      void work.track(keepHold(options, to.destination, asked.waitMs))
-      throw asked
+      throw error
     }
     turn.recording = work.track(redriven.record(redrivenOf(letter, turn.send, at)))
   }
@@ -134,6 +113,7 @@ export function resender(options: ResenderOptions): Resender {
         redriven.giveUp()
       }, deadlineMs)
       await work.idle()
+      await holds.idle()
       clearTimeout(timer)
     },
   }
@@ -169,14 +149,6 @@ async function keepRecipients({ deadLetters, logger }: ResenderOptions, letter: 
     turn.version = edited?.version ?? turn.version
   } catch (error) {
     logger.warn({ error, letter: letter.id }, 'a letter could not be told who has its message')
-  }
-}
-
-async function keepHold({ store, logger }: ResenderOptions, destination: string, leftMs: number): Promise<void> {
-  try {
-    await store.hold({ destination, leftMs }, 'Retry-After')
-  } catch (error) {
-    logger.error({ error, destination }, 'a hold could not be written')
   }
 }
 

@@ -1,16 +1,16 @@
 import type { Logger } from 'switchgear'
-import { deadLettering } from '../dead-letters/dead-lettering.ts'
+import { messageLetters } from '../dead-letters/message-letters.ts'
 import type { Opened } from '../opened.ts'
 import type { AlertStore } from '../store/alert-store.ts'
-import { deliverMessage, type DeliverOptions } from './deliver-message.ts'
-import { createDispatcher, type Dispatcher } from './dispatcher.ts'
+import { deliverMessages, drainDeadlineMs } from './deliver-messages.ts'
 import type { Engine } from './engine.ts'
+import { outcomeRecorder } from './outcome-recorder.ts'
+import type { SendParts } from './send-message.ts'
+import { settleMessage } from './settle-message.ts'
+import { storeSource } from './store-source.ts'
 import { watchStore } from './store-watch.ts'
 
-/** How long stopping may take until what is being sent is handed back, in ms. Longer than an attempt may take. */
-export const drainDeadlineMs = 15_000
-
-export interface DeliveryParts extends Pick<DeliverOptions, 'organizations' | 'channels' | 'holds'> {
+export interface DeliveryParts extends SendParts {
   readonly store: AlertStore
   readonly engine: Engine
   readonly logger: Logger
@@ -18,12 +18,43 @@ export interface DeliveryParts extends Pick<DeliverOptions, 'organizations' | 'c
   readonly opened: Opened
 }
 
-/** Starts sending what stands in the store, and seeing to what is too old. The dispatcher is its starter's to drain. */
-export function startDelivery({ store, engine, logger, opened, ...parts }: DeliveryParts): Dispatcher {
+/** Sends what stands in the store. */
+export interface Deliveries {
+  /** There may be messages for these destinations now. */
+  wake(destinations: Iterable<string>): void
+  /**
+   * Takes nothing more; finishes what is being sent and hands back what waits, within `drainDeadlineMs`; then hands back the
+   * rest, too. Resolves when nothing is in hand.
+   */
+  drain(): Promise<void>
+}
+
+/** Starts sending what stands in the store, and seeing to what is too old. It is its starter's to drain. */
+export function startDelivery({ store, engine, logger, opened, ...parts }: DeliveryParts): Deliveries {
   const { gear, retry } = engine
-  const deliver = deadLettering(deliverMessage({ gear, retry, ...parts }), { deadLetters: gear.deadLetters, logger })
-  const dispatcher = createDispatcher({ store, holds: parts.holds, logger, deliver })
-  const watch = watchStore({ store, deliver, dispatcher, holds: parts.holds, logger })
+  const { holds, organizations } = parts
+  const recorder = outcomeRecorder(store, logger)
+  const letters = messageLetters(gear.deadLetters)
+  const stopping = new AbortController()
+  const source = storeSource({
+    ...{ store, gear, organizations, holds, recorder, logger },
+    settle: (item, outcome) => settleMessage({ recorder, letters, logger }, item, outcome),
+  })
+  const delivered = deliverMessages(source, { ...parts, gear, retry, letters, signal: stopping.signal })
+  const watch = watchStore({ store, source, holds, logger })
   opened.add(() => watch.stop())
-  return dispatcher
+  return {
+    wake: source.wake,
+    async drain() {
+      stopping.abort()
+      const timer = setTimeout(() => {
+        logger.warn({ messages: source.inHand().length }, 'the deadline is over: what is being sent is handed back')
+        recorder.giveUp()
+      }, drainDeadlineMs)
+      await delivered
+      await source.idle()
+      await holds.idle()
+      clearTimeout(timer)
+    },
+  }
 }

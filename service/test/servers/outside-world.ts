@@ -77,9 +77,13 @@ export const hangingTimeoutMs = 300
 
 const plenty = { limit: 1_000_000, windowMs: 60_000 }
 
-/** Three organizations whose receivers are in this world; each has one of its own that does not work. */
-export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld): object {
+/**
+ * Three organizations whose receivers are in this world; each has one of its own that does not work. What two of them send
+ * to a dead host waits for it, for `maxAgeMs`.
+ */
+export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld, maxAgeMs: number): object {
   const organization = (name: string, broken: object): object => ({
+    maxAgeMs: name === 'acme' ? 3_600_000 : maxAgeMs,
     receivers: [
       { name: 'ops', channel: 'email', to: [`ops@${name}.example`] },
       { name: 'room', channel: 'slack', url: `${slack.url}/services/${name}` },

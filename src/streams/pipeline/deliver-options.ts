@@ -43,8 +43,8 @@ export interface DeliverOptions<T, R> extends TimeAndChance {
    * `call.signal` aborts when nobody waits for it any more.
    */
   readonly to: (item: T, call: Call) => Promise<R> | R
-  /** The breaker that guards the delivery, or what gives an item's: a destination. Default: none. */
-  readonly through?: DeliverBreaker | ((item: T) => DeliverBreaker) | undefined
+  /** The breaker that guards the delivery, or what gives an item's, if it has one: a destination. Default: none. */
+  readonly through?: DeliverBreaker | ((item: T) => DeliverBreaker | undefined) | undefined
   /** How to try again, as in `retry`. Its `deadlineMs` counts from the first attempt, without the time that the destination was not to be asked. */
   readonly retry?: RetryPolicy | undefined
   /** How long one attempt may take, in ms. Default: no limit but the breaker's own `timeoutMs`. */
@@ -106,7 +106,7 @@ export interface DeliverPlan extends Pick<
   'to' | 'timeoutMs' | 'key' | 'limit' | 'acceptedAt' | 'deadLetter' | 'signalOf' | 'signal'
 > {
   /** What gives the breaker of an item; `undefined` where all have the same, or none. */
-  readonly breakerOf: ((item: unknown) => DeliverBreaker) | undefined
+  readonly breakerOf: ((item: unknown) => DeliverBreaker | undefined) | undefined
   readonly breaker: DeliverBreaker | undefined
   readonly retry: RetryPlan
   readonly concurrency: number
@@ -157,7 +157,7 @@ const schema: z.ZodType<Options> = z.strictObject({
   ...timeAndChanceFields,
   to: callable<Options['to']>(),
   through: z
-    .custom<DeliverBreaker | ((item: unknown) => DeliverBreaker)>(
+    .custom<DeliverBreaker | ((item: unknown) => DeliverBreaker | undefined)>(
       (value) => typeof value === 'function' || hasMethods(value, ['run', 'refusedForMs']),
       'expected a breaker, or what gives the breaker of an item',
     )

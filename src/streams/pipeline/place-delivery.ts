@@ -13,8 +13,9 @@ export function placeDelivery(
   const { item } = delivery
   // It counts as one of the usual destination until it is known to be another's.
   if (key !== undefined) delivery.key = key(item)
-  if (breakerOf !== undefined) {
-    const place = destinations.of(breakerOf(item))
+  const breaker = breakerOf?.(item)
+  if (breaker !== undefined) {
+    const place = destinations.of(breaker)
     place.inHand += 1
     destinations.left(delivery.place)
     delivery.place = place
