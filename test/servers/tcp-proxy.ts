@@ -9,6 +9,8 @@ export interface TcpProxy {
   /** What goes this way is held back from now on, and is delivered in order after `release`. */
   hold(direction: Direction): void
   release(direction: Direction): void
+  /** What goes this way takes that much longer from now on, in ms; it stays in order. 0 ends it. */
+  delay(direction: Direction, ms: number): void
   /** What goes this way is thrown away, until the connections are cut. */
   lose(direction: Direction): void
   /** Resets all connections, with what was held back; new ones are carried as usual. */
@@ -56,6 +58,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     url: `${target.protocol}//127.0.0.1:${port}`,
     hold: (direction) => lanes[direction].become('holding'),
     release: (direction) => lanes[direction].become('open'),
+    delay: (direction, ms) => lanes[direction].delay(ms),
     lose: (direction) => lanes[direction].become('losing'),
     cut,
     cutOnceAfter: (direction, bytes) => lanes[direction].after(bytes, cut),
@@ -76,6 +79,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
 interface Lane {
   carry(data: Buffer, to: Socket): void
   become(state: 'open' | 'holding' | 'losing'): void
+  delay(ms: number): void
   seen(text: string): number
   after(bytes: number, run: () => void): void
   clear(): void
@@ -88,6 +92,15 @@ function newLane(): Lane {
   let state: 'open' | 'holding' | 'losing' = 'open'
   let held: { readonly data: Buffer; readonly to: Socket }[] = []
   let kept = ''
+  let delayMs = 0
+  /** What was sent later does not arrive sooner. */
+  let notBefore = 0
+  const deliver = (data: Buffer, to: Socket): void => {
+    const now = performance.now()
+    notBefore = Math.max(notBefore, now + delayMs)
+    if (notBefore > now) setTimeout(() => to.write(data), notBefore - now)
+    else to.write(data)
+  }
   let bytesLeft = Infinity
   let run = (): void => {}
   return {
@@ -98,7 +111,7 @@ function newLane(): Lane {
         return run()
       }
       kept = (kept + data.toString('latin1')).slice(-keptMax)
-      if (state === 'open') to.write(data)
+      if (state === 'open') deliver(data, to)
       if (state === 'holding') held.push({ data, to })
     },
     become(next) {
@@ -107,6 +120,7 @@ function newLane(): Lane {
       for (const { data, to } of held) to.write(data)
       held = []
     },
+    delay: (ms) => void (delayMs = ms),
     seen: (text) => kept.split(text).length - 1,
     after(bytes, then) {
       bytesLeft = bytes
