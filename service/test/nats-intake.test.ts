@@ -246,6 +246,25 @@ test('a server that is away at the start, or is restarted, is waited for', async
   await until('it to be stored', () => stored('acme', 'p-2'), 30_000)
 })
 
+test('stops in time while the server is frozen, and what it had in hand is there afterwards', async () => {
+  const { start, storeIsAway } = takingIn('frozen')
+  storeIsAway(true)
+  const taking = start()
+  await publish('frozen', alert({ id: 'f-1' }))
+  await until('it to be in hand', async () => ((await account('frozen')).inHand === 1 ? true : undefined))
+  nats.freeze()
+  const since = performance.now()
+  await taking.stop()
+  const tookMs = performance.now() - since
+  nats.thaw()
+  // An answer has 5 s, and so has the goodbye.
+  expect(tookMs).toBeGreaterThan(4_500)
+  expect(tookMs).toBeLessThan(12_000)
+  storeIsAway(false)
+  start()
+  await until('it to be stored', () => stored('acme', 'f-1'), 40_000)
+})
+
 describe('what the fleet does in production', () => {
   test('is no more than an instance with the least permissions may: it takes alerts in, and makes no stream', async () => {
     const config = readFileSync(new URL('../../ops/nats/fleets.conf', import.meta.url), 'utf8')

@@ -26,9 +26,12 @@ const prefixOf = (fleet: string): string => `switchgear.v1.${fleet}.alerts.`
 const consumerName = 'intake'
 /** Messages that instances have in hand, or that wait for their organization's limit; the others wait in the stream. */
 const ackPendingMax = 10_000
-/** What the stream holds at most; past it, it takes nothing more, and tells the publisher. */
+/**
+ * What the stream holds at most; past it, it takes nothing more, and tells the publisher. The server sets the bytes aside
+ * and refuses a stream that it has no room for.
+ */
 const messagesMax = 1_000_000
-const bytesMax = 4 * 1_073_741_824
+const bytesMax = 256 * 1_048_576
 /** A message is one alert, which has at most some 100,000 characters. */
 const messageBytesMax = 1_048_576
 

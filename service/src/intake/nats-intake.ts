@@ -45,7 +45,8 @@ export function startNatsIntake(options: NatsIntakeOptions): NatsIntake {
     signal: stopping.signal,
     onRetry: ({ error }) => reasons.tell(error.message),
   }
-  const running = retry(policy)(takeIn).catch((error: unknown) => {
+  let current: Promise<void> | undefined
+  const running = retry(policy)(() => (current = takeIn())).catch((error: unknown) => {
     if (!stopping.signal.aborted) logger.error({ error }, 'alerts over NATS are not taken in any more')
   })
   return {
@@ -53,6 +54,8 @@ export function startNatsIntake(options: NatsIntakeOptions): NatsIntake {
     async stop() {
       stopping.abort()
       await running
+      // It is not tried again, and what is under way ends by itself.
+      await current?.catch(() => {})
     },
   }
 
