@@ -13,6 +13,8 @@ import { deadPort, type HttpEndpoint, startHttpEndpoint } from './servers/http-e
 
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
 const maxAgeMs = 2_000
+const recoveryTimeoutMs = 2_000
+const recoveryBackoff = { jitter: 'none' }
 
 /** Answers by its path: each receiver has one of its own. */
 const answers: Record<string, (times: number) => { status: number; retryAfter?: string }> = {
@@ -25,6 +27,7 @@ const answers: Record<string, (times: number) => { status: number; retryAfter?: 
   '/broken': () => ({ status: 500 }),
   '/bad': () => ({ status: 400 }),
   '/moved': () => ({ status: 301 }),
+  '/ill': (times) => ({ status: times < 2 ? 500 : 200 }),
 }
 
 describe('what becomes of a message', () => {
@@ -72,7 +75,10 @@ describe('what becomes of a message', () => {
     organizations['refused'] = hook('', `http://127.0.0.1:${refusing}`)
     organizations['impatient'] = hook('/years', `http://127.0.0.1:${refusing}`)
     const engine = {
-      breakers: { default: { failureThreshold: 5, timeoutMs: 5_000 } },
+      breakers: {
+        default: { failureThreshold: 5, timeoutMs: 5_000 },
+        [`webhook:127.0.0.1:${endpoints['/ill']?.port}`]: { failureThreshold: 1, recoveryTimeoutMs, recoveryBackoff },
+      },
       retry: { maxAttempts: 3, baseDelayMs: 10, maxDelayMs: 50 },
     }
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ organizations: { ...organizations, ...over }, engine }))
@@ -158,6 +164,23 @@ describe('what becomes of a message', () => {
       const port = endpoints[path]?.port
       expect(breakers.find(({ name }) => name === `webhook:127.0.0.1:${port}`)?.mode).toBe('closed')
     }
+  })
+
+  it('a message waits for its destination over a restart, and spends no attempt by it', async () => {
+    const alert = { organization: 'ill', id: 'waiting' }
+    await postAlerts(service.url, [alert])
+    const attemptsOf = async () => (await seeAlert(service.url, alert)).receivers.flatMap(({ attempts }) => attempts)
+    await until('it to have failed', async () => (await attemptsOf()).length > 0 || undefined)
+    await service.stop()
+    service = await serve(settings())
+    const receiver = await until('it to arrive', async () => {
+      const { receivers } = await seeAlert(service.url, alert)
+      return receivers.find(({ state }) => state === 'delivered')
+    })
+    expect(receiver.attempts).toMatchObject([{ error: expect.stringContaining('500') as string }, {}])
+    const [first, second] = endpoints['/ill']?.requests ?? []
+    // What the breaker knew is gone with the process; when to come again stands in the store.
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(recoveryTimeoutMs - 100)
   })
 
   it('a message follows its receiver to a new address, and is dead-lettered when it has none any more', async () => {

@@ -18,6 +18,9 @@ const claimEveryMs = 10
 /** How long a destination is left alone, in ms, while somebody just tries it: what comes of that is known soon. */
 const probeWaitMs = 100
 
+/** Those that have waited too long have a share of the places as if they went to a destination of their own. */
+const tooOld = 'too old'
+
 /** How long a message waits whose receiver has moved, in ms: while instances are replaced they disagree on where it is. */
 const movedWaitMs = 1_000
 
@@ -121,13 +124,13 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
 
   /** Whether it is worth asking again. */
   async function claimExpired(): Promise<boolean> {
-    if (!expiring || wanted === 0) return false
+    const count = expiring ? shares.free(tooOld, wanted) : 0
+    if (count === 0) return false
     expiring = false
-    const asked = wanted
-    const messages = await store.claimExpired(asked)
-    for (const message of messages) give({ ...message, leftMs: 0 })
+    const messages = await store.claimExpired(count)
+    for (const message of messages) give({ ...message, leftMs: 0 }, tooOld)
     if (messages.length > 0) logger.warn({ messages: messages.length }, 'messages had waited too long')
-    expiring ||= messages.length === asked
+    expiring ||= messages.length === count
     return messages.length > 0
   }
 
@@ -140,7 +143,7 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
       const came = claimed.filter((message) => message.destination === destination).length
       if (came < count && !woken.has(destination)) active.delete(destination)
     }
-    for (const message of claimed) give(message)
+    for (const message of claimed) give(message, message.destination)
     return true
   }
 
@@ -166,17 +169,17 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     return breaker?.passes === false ? 1 : Infinity
   }
 
-  function give(message: Claimed): void {
+  function give(message: Claimed, share: string): void {
     // Its lease was over and this same process has claimed it again: it is still being worked on.
     if (inHand.has(message.id)) return
     inHand.add(message.id)
-    shares.taken(message.destination)
+    shares.taken(share)
     const receiver = receiverOf(organizations, message.alert.organization, message.receiver)
     if (receiver !== undefined && receiver.destination !== message.destination && message.leftMs > 0)
-      return void finished(message, passOn(message, receiver.destination))
+      return void finished(message, share, passOn(message, receiver.destination))
     wanted -= 1
     const item = messageInHand(message, receiver)
-    sink?.item({ item, settle: (outcome) => finished(message, options.settle(item, outcome as Outcome<Sent>)) })
+    sink?.item({ item, settle: (outcome) => finished(message, share, options.settle(item, outcome as Outcome<Sent>)) })
   }
 
   /** Its receiver has moved meanwhile. */
@@ -195,17 +198,17 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     return record
   }
 
-  async function finished(message: Claimed, recorded: Promise<OutcomeRecord>): Promise<void> {
-    let well = false
+  async function finished(message: Claimed, share: string, recorded: Promise<OutcomeRecord>): Promise<void> {
+    let well = share === tooOld
     try {
       const { state, dueInMs = 0, destination = message.destination } = await recorded
-      well = state === 'delivered'
+      well ||= state === 'delivered'
       if (state === 'pending' && !closed) alarms.set(destination, dueInMs)
     } catch (error) {
       logger.error({ error, message: message.id }, 'the outcome of a message could not be written')
     } finally {
       inHand.delete(message.id)
-      shares.returned(message.destination, well)
+      shares.returned(share, well)
       tellIdle()
       void pump()
     }
