@@ -305,6 +305,31 @@ describe('what would have to wait longer in hand than it may', () => {
     ])
   })
 
+  test('is handed back as the rest is while the pipeline drains', async () => {
+    const clock = virtualClock()
+    const gear = await gearOn(clock)
+    const stopping = new AbortController()
+    const { said, ends, push } = line(
+      {
+        through: gear.breaker('hook'),
+        async to() {
+          await clock.sleep(100)
+          throw askedToWait(5)
+        },
+        retry: { maxAttempts: 1 },
+        waitInHandMs: 0,
+        signal: stopping.signal,
+      },
+      clock,
+    )
+    push(1)
+    stopping.abort()
+    await clock.advanceBy(100)
+    expect(said()).toEqual(['1:closing'])
+    expect(ends).toEqual(['complete'])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
   test('waits in hand for a short while, and is too old rather than handed back', async () => {
     const clock = virtualClock()
     const gear = await gearOn(clock)
