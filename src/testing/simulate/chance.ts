@@ -22,8 +22,8 @@ function mixed(state: number): number {
 
 /** When each instance is asked for calls: a Poisson process each, which does not depend on what happens to the calls. */
 export interface Arrivals {
-  /** The next moment, in ms from the start; each time a later one. */
-  next(instance: number): number
+  /** The next moment, in whole ms from the start and after `tick`. A whole number, since others cost an object each. */
+  next(instance: number, tick: number): number
 }
 
 export function arrivalsOf(seed: number, instances: number, callsPerSecond: number): Arrivals {
@@ -33,12 +33,12 @@ export function arrivalsOf(seed: number, instances: number, callsPerSecond: numb
   )
   const last = new Float64Array(instances)
   return {
-    next(instance) {
+    next(instance, tick) {
       const state = ((states[instance] ?? 0) + 0x9e3779b9) | 0
       states[instance] = state
       const at = (last[instance] ?? 0) - Math.log(1 - mixed(state) * perWord) * meanMs
       last[instance] = at
-      return at
+      return Math.max(tick + 1, Math.ceil(at))
     },
   }
 }

@@ -141,7 +141,7 @@ export function guardedCalls(options: GuardedCallsOptions): GuardedCalls {
   }
 
   function scheduleArrival(place: number): void {
-    const at = Math.max(now + 1, Math.ceil(arrivals.next(place)))
+    const at = arrivals.next(place, now)
     if (at < options.untilMs()) wheel.push(place, at)
   }
 

@@ -58,8 +58,8 @@ function roundedTo(fault: PlannedFault, step: number): PlannedFault {
   return { ...fault, atMs: round(fault.atMs), forMs: Math.max(step, round(fault.forMs)) }
 }
 
-/** The faults of those that are left out move to those that stay, since they may be what it takes. */
-function onFewer(plan: SimulationPlan, instances: number): SimulationPlan {
+/** The same for fewer instances. The faults of those that are left out move to those that stay, since they may be what it takes. */
+export function onFewer(plan: SimulationPlan, instances: number): SimulationPlan {
   return { ...plan, instances, faults: plan.faults.map((fault) => ({ ...fault, place: fault.place % instances })) }
 }
 

@@ -12,7 +12,7 @@ export function traceHash(): TraceHash {
   const hash: TraceHash = {
     add(word) {
       one = Math.imul(one ^ word, 0x01000193)
-      other = Math.imul(other ^ (word >>> 7) ^ (word << 11), 0x85ebca6b) + 1
+      other = (Math.imul(other ^ (word >>> 7) ^ (word << 11), 0x85ebca6b) + 1) | 0
     },
     addText(text) {
       for (let at = 0; at < text.length; at++) hash.add(text.charCodeAt(at))

@@ -26,9 +26,7 @@ export function playUnprotected(options: UnprotectedOptions): Tally {
   for (let instance = 0; instance < instances; instance++) {
     const breaks = options.faults.filter(({ kind, place }) => place === instance && isBreak(kind))
     const crashes = breaks.filter(({ kind }) => kind === 'crash').map(({ atMs }) => atMs)
-    // As the wheel of the other fleet has it: one call of an instance in a ms.
-    const after = (tick: number): number => Math.max(tick + 1, Math.ceil(arrivals.next(instance)))
-    for (let tick = after(0); tick < untilMs; tick = after(tick)) {
+    for (let tick = arrivals.next(instance, 0); tick < untilMs; tick = arrivals.next(instance, tick)) {
       const standing = breaks.find(({ atMs, forMs }) => tick >= atMs && tick < atMs + forMs)
       if (standing?.kind === 'crash') continue
       const startsAt = standing === undefined ? tick : standing.atMs + standing.forMs
