@@ -8,8 +8,11 @@ import type { Recorder } from './outcome-recorder.ts'
 /** How long a message waits that found no room for another breaker, in ms. */
 const noRoomWaitMs = 1_000
 
-/** How long a message waits at most until its destination is looked at again, in ms: an operator may release it. */
-const waitMsMax = 60_000
+/**
+ * How long a message waits, in ms, until its destination is looked at again: at most, since an operator may release it
+ * sooner; and where only an operator can.
+ */
+const waitMs = { max: 60_000, untilReleased: 1_000 }
 
 export interface SettleOptions {
   readonly recorder: Recorder<OutcomeRecord>
@@ -71,7 +74,7 @@ function refused(
       return { state: 'refused', reason }
     case 'breakerOpen': {
       const lastError = item.attempts.records.at(-1)?.error
-      const dueInMs = Math.min(retryAfterMs, waitMsMax)
+      const dueInMs = retryAfterMs === Infinity ? waitMs.untilReleased : Math.min(retryAfterMs, waitMs.max)
       return { state: 'pending', dueInMs, ...(lastError === undefined ? {} : { lastError }) }
     }
     case 'overCapacity':
