@@ -6,17 +6,7 @@ import { isPrivateAddress } from '../src/channels/address-is-private.ts'
 import { PrivateAddressError, type Resolve } from '../src/channels/guarded-connector.ts'
 import { HttpAnswerError } from '../src/channels/http-answer-error.ts'
 import { httpSender } from '../src/channels/http-sender.ts'
-
-/** One address of every private, local or reserved range, with its edges where a neighbour is public. */
-const privates = [
-  ...['0.0.0.0', '0.255.255.255', '10.0.0.0', '10.255.255.255', '100.64.0.1', '100.127.255.255'],
-  ...['127.0.0.1', '127.255.255.254', '169.254.169.254', '172.16.0.1', '172.31.255.255', '192.0.0.1'],
-  ...['192.0.2.1', '192.88.99.1', '192.168.0.1', '192.168.255.255', '198.18.0.1', '198.19.255.255'],
-  ...['198.51.100.1', '203.0.113.1', '224.0.0.1', '239.255.255.255', '240.0.0.1', '255.255.255.255'],
-  ...['::', '::1', '::ffff:127.0.0.1', '::ffff:10.1.2.3', '::ffff:7f00:1', '::ffff:a9fe:a9fe', '::127.0.0.1'],
-  ...['64:ff9b::7f00:1', '64:ff9b:1::1', '100::1', '2001::1', '2001:db8::1', '2002:7f00:1::1', '3fff::1', '5f00::1'],
-  ...['fc00::1', 'fd12:3456:789a::1', 'fe80::1', 'fe80::1%eth0', 'febf::1', 'fec0::1', 'ff02::1'],
-]
+import { loopbackInClothes, privateAddresses } from './private-addresses.ts'
 
 const publics = [
   ...['1.1.1.1', '9.255.255.255', '11.0.0.0', '100.63.255.255', '100.128.0.0', '126.255.255.255', '128.0.0.0'],
@@ -25,7 +15,7 @@ const publics = [
 ]
 
 describe('the private address guard', () => {
-  it.each(privates)('refuses %s', (address) => expect(isPrivateAddress(address)).toBe(true))
+  it.each(privateAddresses)('refuses %s', (address) => expect(isPrivateAddress(address)).toBe(true))
   it.each(publics)('allows %s', (address) => expect(isPrivateAddress(address)).toBe(false))
   it.each(['', 'localhost', 'example.com', '1.2.3', '999.1.1.1'])('refuses what is no address: "%s"', (text) =>
     expect(isPrivateAddress(text)).toBe(true),
@@ -36,11 +26,16 @@ describe('sending to strangers', () => {
   let server: Server
   let port: number
   const asked: string[] = []
+  /** What is said of paths that begin so. */
+  const answerTo = new Map<string, (path: string) => string>()
 
   beforeAll(async () => {
     server = createServer((request, response) => {
       asked.push(request.url ?? '')
-      if (request.url === '/redirect') response.writeHead(302, { location: `http://127.0.0.1:${port}/inside` })
+      const said = [...answerTo].find(([beginning]) => request.url?.startsWith(beginning))?.[1]
+      if (said !== undefined) return void response.writeHead(404).end(said(request.url ?? ''))
+      const [, redirect, status = '302'] = (request.url ?? '').split('/')
+      if (redirect === 'redirect') response.writeHead(Number(status), { location: `http://127.0.0.1:${port}/inside` })
       else if (request.url === '/long') response.writeHead(500).write('x'.repeat(200_000))
       else response.writeHead(request.url === '/gone' ? 410 : 200)
       response.end('said\u0000 the\nserver')
@@ -72,7 +67,7 @@ describe('sending to strangers', () => {
     return outcome
   }
 
-  it.each(privates.filter((address) => !address.includes('%')))(
+  it.each(privateAddresses.filter((address) => !address.includes('%')))(
     'opens no connection to the literal %s',
     async (address) => {
       const host = address.includes(':') ? `[${address}]` : address
@@ -80,12 +75,7 @@ describe('sending to strangers', () => {
     },
   )
 
-  it.each([
-    ['decimal', '2130706433'],
-    ['octal', '0177.0.0.1'],
-    ['hexadecimal', '0x7f.1'],
-    ['short', '127.1'],
-  ])('opens no connection to a literal in %s clothes', async (_kind, host) => {
+  it.each(loopbackInClothes)('opens no connection to a literal in %s clothes', async (_kind, host) => {
     expect(await post(`http://${host}:${port}/`)).toBeInstanceOf(PrivateAddressError)
   })
 
@@ -130,11 +120,32 @@ describe('sending to strangers', () => {
     expect(asked).not.toContain('/inside')
   })
 
+  it.each([301, 303, 307, 308])('does not follow a %i either, and tells of no place', async (status) => {
+    const outcome = await post(`http://127.0.0.1:${port}/redirect/${status}`, { allowPrivate: true })
+    expect(outcome).toMatchObject({ status })
+    expect(asked).not.toContain('/inside')
+  })
+
   it('tells on one line, and without what cannot be printed, what the other side said', async () => {
     expect(await post(`http://127.0.0.1:${port}/gone`, { allowPrivate: true })).toMatchObject({
       status: 410,
       message: `127.0.0.1:${port} answered 410: said the server`,
     })
+  })
+
+  it.each([
+    ['as it was asked', (path: string) => `Cannot POST ${path}`],
+    ['as JSON that escapes slashes', (path: string) => JSON.stringify({ path }).replaceAll('/', '\\/')],
+    ['decoded', (path: string) => `no ${decodeURIComponent(path)}`],
+    ['where the text is cut', (path: string) => `${'x'.repeat(190)} ${path}`],
+  ])('does not repeat the address of a webhook that the other side repeats, %s', async (_how, said) => {
+    answerTo.set('/services/T0', said)
+    const path = '/services/T0AAAAAAA/B0AAAAAAA/hush%2Dhush7'
+    const outcome = await post(`http://127.0.0.1:${port}${path}?token=sshh-sshh`, { allowPrivate: true })
+    expect(outcome).toMatchObject({ status: 404 })
+    const { message } = outcome as Error
+    expect(message).toContain('answered 404')
+    expect(message).not.toMatch(/hush|sshh|T0AAA|B0AAA/)
   })
 
   it('reads only the beginning of a long answer', async () => {

@@ -4,6 +4,7 @@ import type { SmtpSettings } from '../settings.ts'
 import type { Channel } from './channel.ts'
 import { emailMessage } from './email-message.ts'
 import { RecipientsRefusedError, type RefusedRecipient } from './recipients-refused-error.ts'
+import { secretsOfLogin, withoutSecrets } from './without-secrets.ts'
 
 /** Connections to the relay, and messages on each before a new one. */
 const connectionsMax = 8
@@ -33,6 +34,7 @@ export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
     disableUrlAccess: true,
   })
   const domain = domainOf(from)
+  const secrets = secretsOfLogin(url)
   return {
     async send({ messageId, alert, target, reached, refused, signal }) {
       const to = target.to.filter((recipient) => !reached.has(recipient) && !refused.has(recipient))
@@ -59,11 +61,19 @@ export function emailChannel({ url, from }: SmtpSettings): Channel<'email'> {
       const { accepted, rejectedErrors = [] } = await transport.sendMail({ ...mail, signal })
       return { accepted: new Set(accepted.map(comparable)), refused: rejectedErrors.map(refusal) }
     } catch (error) {
+      forget(error, secrets)
       const refused = refusalsOf(error)
       if (refused.length === 0) throw error
       return { accepted: new Set(), refused }
     }
   }
+}
+
+/** Servers repeat commands that they do not understand: the one with the password, too. */
+function forget(error: unknown, secrets: readonly string[]): void {
+  if (!(error instanceof Error)) return
+  error.message = withoutSecrets(error.message, secrets)
+  if (error.stack !== undefined) error.stack = withoutSecrets(error.stack, secrets)
 }
 
 function finalRefusal(recipient: string, reply: string | undefined): readonly RefusedRecipient[] {

@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { guardedConnector, type Resolve } from './guarded-connector.ts'
 import { HttpAnswerError } from './http-answer-error.ts'
+import { secretsOfUrl, withoutSecrets } from './without-secrets.ts'
 
 /** Posts JSON and calls everything but a 2xx an error. */
 export interface HttpSender {
@@ -52,7 +53,9 @@ export function httpSender({ allowPrivate, resolve }: HttpSenderOptions): HttpSe
       })
       if (answer.statusCode >= 200 && answer.statusCode < 300)
         return answer.body.dump({ limit: answerBytesMax, signal })
-      const excerpt = await excerptOf(answer.body)
+      // Servers like to repeat what they were asked, and the path of a webhook is all that one needs to write to it.
+      const said = withoutSecrets(await textOf(answer.body), secretsOfUrl(url))
+      const excerpt = said.slice(0, excerptCharactersMax)
       throw new HttpAnswerError(new URL(url).host, answer.statusCode, answer.headers, excerpt)
     },
     close: () => agent.destroy(),
@@ -65,7 +68,7 @@ function addressOf(url: string): { origin: string; path: string } {
 }
 
 /** The beginning of an answer, on one line: what Slack and others say of what they did not like. */
-async function excerptOf(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   try {
@@ -77,8 +80,7 @@ async function excerptOf(body: Dispatcher.ResponseData['body']): Promise<string>
   } catch {
     // The status has been heard; how the rest of the answer ended changes nothing.
   }
-  const text = Buffer.concat(chunks).toString('utf8')
-  return printable(text).slice(0, excerptCharactersMax)
+  return printable(Buffer.concat(chunks).toString('utf8'))
 }
 
 function printable(text: string): string {

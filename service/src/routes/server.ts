@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { problemOf as refusalOf } from 'switchgear/http'
 import { RateLimitedError } from 'switchgear'
 import { parseJson } from '../json/parse-json.ts'
@@ -19,24 +20,43 @@ import { Problem, problemBody, problemHeaders } from './problem.ts'
 import { problemOf } from './problem-of.ts'
 import { redriveRoutes } from './redrive-routes.ts'
 import { searchRoutes } from './search-routes.ts'
+import { securityHeaders } from './security-headers.ts'
 import type { ServerOptions } from './server-options.ts'
 import { statsRoutes } from './stats-routes.ts'
 
 /** A body may be as large as this, in bytes. */
 const bodyBytesMax = 1_048_576
-/** A client may take this long to send its request, in ms. */
+/** The headers of a request may take so many bytes together, and be so many. */
+const headersBytesMax = 16_384
+const headersMax = 100
+/** A client may take this long to send its headers, and its whole request, in ms. */
+const headersTimeoutMs = 10_000
 const requestTimeoutMs = 30_000
+/** How often is looked for clients that are too slow, in ms. */
+const slownessCheckMs = 1_000
 
 /** The HTTP side of the service. Every error is a problem document. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
+    http: {
+      maxHeaderSize: headersBytesMax,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: slownessCheckMs,
+    },
     routerOptions: { maxParamLength: 4_096 },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    // On the answer itself, so that streams that write to it have them, too.
+    for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)
+    if (request.raw.rawHeaders.length > 2 * headersMax)
+      throw new Problem(431, `a request may have at most ${headersMax} headers`)
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, body: string) =>
@@ -76,7 +96,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     eventRoutes(guarded, options)
     dashboardRoutes(guarded, options)
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  app.get('/openapi.json', { schema: descriptionSchema }, async () => app.swagger())
   return app
 }
 
@@ -91,10 +111,16 @@ const openapi = {
   security: [{ token: [] }],
 }
 
+const descriptionSchema = {
+  summary: 'This description',
+  security: [],
+  response: { 200: z.looseObject({ openapi: z.string() }) },
+}
+
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply
     .code(problem.status)
-    .headers(problemHeaders(problem))
+    .headers({ ...securityHeaders, ...problemHeaders(problem) })
     .send(JSON.stringify(problemBody(problem)))
 }
 
