@@ -16,7 +16,7 @@ const alerts: readonly PostedAlert[] = Array.from({ length: 1_000 }, (_, index) 
 /** Mail is answered 451 this long. */
 const mailOutageMs = 5_000
 /** How long messages to dead hosts are worth sending: longer than all else takes. */
-const maxAgeMs = 20_000
+const maxAgeMs = 30_000
 /** The alerts are posted over this time. */
 const stormMs = 9_000
 const alertsInPost = 10
@@ -188,14 +188,13 @@ describe('a storm', () => {
       .flatMap(({ at, for: of }) => (acceptedAt.has(of) ? [at - (acceptedAt.get(of) ?? 0)] : []))
       .toSorted((a, b) => a - b)
     const at = (share: number): number => delays[Math.floor(share * (delays.length - 1))] ?? Number.NaN
-    // What waiting for the host that hangs would have cost in this same storm, had the others stood behind it.
     const blockedMs = attempts(receiversNamed('hanging')) * hangingTimeoutMs
     process.stdout.write(
       `from acceptance to the healthy webhook, in ms: median ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}; ` +
         `the host that hangs was waited for ${blockedMs} in all\n`,
     )
-    // Not all of it, by far; a loaded machine has delays of its own, for all hosts.
-    expect(at(0.99)).toBeLessThan(0.75 * blockedMs)
+    // Who stands behind the host that hangs waits for as long as messages do. A loaded machine has delays of its own, for all hosts.
+    expect(at(0.99)).toBeLessThan(0.75 * maxAgeMs)
   })
 
   it('ends in good order', () => {
