@@ -37,6 +37,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ],
   'switchgear/nats': ['natsLog', 'fromJetStream', 'encodeToken'],
   'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
+  'switchgear/telemetry': ['prometheus', 'openTelemetry', 'telemetryDefaults'],
   'switchgear/testing': [
     'verify',
     'check',
@@ -83,14 +84,17 @@ describe.each(Object.entries(doors))('the door %s of the packed library', (door,
   })
 })
 
-test.each(['switchgear', 'switchgear/http'])('the door %s needs no optional peer', async (door) => {
-  const alone = await installTarball(dependencies)
-  try {
-    await alone.run('node', '--input-type=module', '--eval', `await import('${door}')`)
-  } finally {
-    alone.remove()
-  }
-})
+test.each(['switchgear', 'switchgear/http', 'switchgear/telemetry'])(
+  'the door %s needs no optional peer',
+  async (door) => {
+    const alone = await installTarball(dependencies)
+    try {
+      await alone.run('node', '--input-type=module', '--eval', `await import('${door}')`)
+    } finally {
+      alone.remove()
+    }
+  },
+)
 
 test('the command of the package runs, and says its version and its help', async () => {
   const [name, path] = Object.entries(repository.bin)[0] ?? []
