@@ -43,10 +43,7 @@ export function fleetSection(board: Board): { update(): void } {
       .join(', ')
     for (const [standing, element] of bars) element.style.flexGrow = String(view.standings[standing])
     setAttribute(bar, 'aria-label', text)
-    setText(
-      said,
-      `${text}, of ${plural(view.total, 'instance')} that were heard. Asked by ${board.view?.instance ?? ''}.`,
-    )
+    setText(said, `${text}, of ${plural(view.total, 'instance')}, as ${board.view?.instance ?? ''} hears them.`)
     draw(view.instances)
     const left = view.total - view.instances.length
     setText(more, board.view?.organization === undefined ? `and ${count(left)} more, none of them worse` : '')

@@ -58,7 +58,7 @@ export function modeText(mode: Mode): string {
 
 /** On what it was decided, in words. */
 export function reasonText(reason: string, counts: Counts): string {
-  if (reason === 'failureThreshold') return `${counts.consecutiveFailures} consecutive failures`
+  if (reason === 'failureThreshold') return plural(counts.consecutiveFailures, 'consecutive failure')
   if (reason === 'failureRate') return `${counts.failures} of ${counts.calls} calls failed`
   if (reason === 'slowCallRate') return `${counts.slow} of ${counts.calls} calls were slow`
   return reason
