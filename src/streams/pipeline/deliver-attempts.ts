@@ -2,7 +2,7 @@ import { classify, type ClassifiedError } from '../../kernel/classify.ts'
 import { BreakerOpenError } from '../../kernel/errors.ts'
 import type { Outcome } from '../../kernel/outcome.ts'
 import type { Call } from '../../machines/breaker-options.ts'
-import { afterFailedAttempt, newRetryRun } from '../retry/retry-run.ts'
+import { afterFailedAttempt, newRetryRun, type NextStep, type RetryRun } from '../retry/retry-run.ts'
 import { boundedWork } from '../safe-call/bounded-work.ts'
 import { breakerOpen, closing, refusalOf } from '../safe-call/refusals.ts'
 import type { Delivered, DeliverPlan } from './deliver-options.ts'
@@ -80,7 +80,7 @@ function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {
   const { place } = delivery
   const run = (delivery.retry ??= newRetryRun(plan.retry))
   run.attempts = delivery.attempts
-  const { error, delayMs } = afterFailedAttempt(run, thrown)
+  const { error, delayMs } = stepAfter(run, thrown)
   // Whoever was asked may have ended everything.
   if (delivery.over) return
   const heldMs = Math.min(plan.retry.maxDelayMs, askedToWaitMs(error))
@@ -93,6 +93,15 @@ function failed(host: AttemptHost, delivery: Delivery, thrown: unknown): void {
   if (host.isDraining) return host.end(delivery, closing)
   if (heldMs >= delayMs) return host.putBack(delivery)
   delivery.backoff = plan.clock.setTimeout(() => resume(host, delivery), delayMs, { keepAlive: true })
+}
+
+/** A budget or a source of chance that throws ends the item. */
+function stepAfter(run: RetryRun, thrown: unknown): NextStep {
+  try {
+    return afterFailedAttempt(run, thrown)
+  } catch (fault) {
+    return { error: { ...classify(fault), retryable: false, gaveUp: 'final' }, delayMs: 0 }
+  }
 }
 
 /** The wait is over. Where nothing can be sent now, it waits without a place. */

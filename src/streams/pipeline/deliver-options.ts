@@ -11,7 +11,7 @@ import { type Logger, quietly, silentLogger } from '../../ports/logger.ts'
 import type { Description, LetterSink } from '../dead-letters/write-dead-letter.ts'
 import { planRetry, type RetryPlan, type RetryPolicy } from '../retry/retry-policy.ts'
 import { type TimeAndChance, timeAndChanceFields } from '../time-and-chance.ts'
-import { type DestinationHolds, destinationHolds } from './destination-holds.ts'
+import { type DestinationHolds, destinationHolds, quietHolds } from './destination-holds.ts'
 
 /** What became of an item, and the item. */
 export type Delivered<T, R> = Outcome<R> & { readonly item: T }
@@ -68,7 +68,7 @@ export interface DeliverOptions<T, R> extends TimeAndChance {
   /**
    * How long an item may have to wait in hand for its destination, in ms; 0 or more. One that would wait longer, for an open
    * breaker or by a `Retry-After`, ends as `refused`, `breakerOpen`, with `retryAfterMs`: for a source that keeps until then
-   * what it has back, and bounds how often. An attempt that was answered with such a `Retry-After` is not the last one.
+   * what it has back, and bounds how often; not for `fromJetStream`, to which each return is one delivery more. An attempt that was answered with such a `Retry-After` is not the last one.
    * Default: as long as it takes.
    */
   readonly waitInHandMs?: number | undefined
@@ -86,7 +86,7 @@ export interface DeliverOptions<T, R> extends TimeAndChance {
   readonly signal?: AbortSignal | undefined
   /** How long what is being sent may still take when `signal` has aborted, in ms; 0 or more, default 5,000. */
   readonly drainMs?: number | undefined
-  /** Who asked to be left alone by `Retry-After`. Default: known to this pipeline alone. */
+  /** Who asked to be left alone by `Retry-After`. Where it throws, nobody did. Default: known to this pipeline alone. */
   readonly holds?: DestinationHolds | undefined
   /** Hears of letters that could not be written and limiters that failed. Default: nobody. */
   readonly logger?: Logger | undefined
@@ -143,7 +143,7 @@ export function planDeliver(options: unknown, surroundings: TimeAndChance): Deli
     waitInHandMs: given.waitInHandMs ?? Infinity,
     maxAgeOf: typeof maxAgeMs === 'number' ? () => maxAgeMs : maxAgeMs,
     drainMs: given.drainMs ?? deliverDefaults.drainMs,
-    holds: given.holds ?? destinationHolds({ clock }),
+    holds: given.holds === undefined ? destinationHolds({ clock }) : quietHolds(given.holds),
     logger: quietly(given.logger ?? silentLogger),
   }
 }

@@ -98,11 +98,14 @@ export class DeliverRun implements LimitHost {
     try {
       placeDelivery(plan, delivery, this.#destinations, this.#abort)
     } catch (error) {
-      return this.#misplaced(delivery, error)
+      if (!this.#isOff(delivery)) this.#misplaced(delivery, error)
+      return
     }
-    if (delivery.abort?.signal.aborted || plan.retry.signal?.aborted) return this.end(delivery, aborted)
-    if (taken === undefined && this.#inHand > plan.concurrency + plan.maxWaiting && !this.#makeRoom(delivery))
-      return this.end(delivery, overCapacity)
+    if (this.#isOff(delivery)) return
+    if (taken === undefined && this.#inHand > plan.concurrency + plan.maxWaiting) {
+      if (!this.#makeRoom(delivery)) return this.end(delivery, overCapacity)
+      if (this.#isOff(delivery)) return
+    }
     if (this.#mayStart(delivery)) return this.#start(delivery)
     if (this.handBack(delivery)) return
     this.#lanes.add(delivery)
@@ -135,11 +138,7 @@ export class DeliverRun implements LimitHost {
     if (this.#over) return
     this.#stop()
     this.#feed?.close()
-    for (const delivery of [...this.#lanes.all(), ...this.#inFlight, ...this.#leaving]) {
-      if (delivery.over) continue
-      this.#stopDelivery(delivery)
-      if (delivery.taken !== undefined) settle(delivery.taken, closing, () => {})
-    }
+    for (const delivery of [...this.#lanes.all(), ...this.#inFlight, ...this.#leaving]) this.#callOff(delivery)
   }
 
   end(delivery: Delivery, outcome: Outcome<unknown>): void {
@@ -209,6 +208,21 @@ export class DeliverRun implements LimitHost {
     const last = delivery.retry?.last
     const message = `it waited longer than maxAgeMs${last === undefined ? '' : `; before, it failed: ${last.error.message}`}`
     this.giveUp(delivery, { type: 'expired', retryable: false, name: 'ExpiredError', message, cause: last?.thrown })
+  }
+
+  /** Nobody hears of it but where it came from. */
+  #callOff(delivery: Delivery): void {
+    if (delivery.over) return
+    this.#stopDelivery(delivery)
+    if (delivery.taken !== undefined) settle(delivery.taken, closing, () => {})
+  }
+
+  /** Whether it has ended while somebody else was heard, a hook or a subscriber, who may have ended it, or everything. */
+  #isOff(delivery: Delivery): boolean {
+    if (this.#over) this.#callOff(delivery)
+    else if (this.isDraining) this.end(delivery, closing)
+    else if (delivery.abort?.signal.aborted || this.plan.retry.signal?.aborted) this.end(delivery, aborted)
+    return delivery.over
   }
 
   /** Some hook has thrown, or there is no room for its breaker. */
@@ -302,8 +316,9 @@ export class DeliverRun implements LimitHost {
   }
 
   #stopDelivery(delivery: Delivery): void {
-    const { abort, backoff, call, place, isTrial } = delivery
+    const { abort, backoff, call, place, isTrial, limit, attempts } = delivery
     delivery.over = true
+    if (limit?.isAllowed === false && attempts === 0) this.limits.leave(limit.id)
     if (backoff !== undefined) this.plan.clock.clearTimeout(backoff)
     abort?.signal.removeEventListener('abort', abort.listener)
     this.giveBack(delivery)

@@ -1,5 +1,5 @@
-import type { Clock } from '../../ports/clock.ts'
-import { systemClock } from '../../ports/clock.ts'
+import { unheeded } from '../../kernel/unheeded.ts'
+import { type Clock, systemClock } from '../../ports/clock.ts'
 
 /**
  * Which destinations asked to be left alone, and until when. Pipelines that are given the same one share what they were
@@ -10,6 +10,22 @@ export interface DestinationHolds {
   hold(destination: string, forMs: number): void
   /** How much longer, in ms; 0 when it is not held. Asked before every first attempt, so it must be cheap. */
   leftMs(destination: string): number
+}
+
+/** The same, for those of somebody else: where they throw, nobody asked for anything. */
+export function quietHolds(holds: DestinationHolds): DestinationHolds {
+  return {
+    hold(destination, forMs) {
+      unheeded(() => holds.hold(destination, forMs))
+    },
+    leftMs(destination) {
+      try {
+        return holds.leftMs(destination)
+      } catch {
+        return 0
+      }
+    },
+  }
 }
 
 /** So many are kept before those that are over are looked for. */

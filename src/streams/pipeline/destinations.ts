@@ -21,10 +21,10 @@ export class Destinations {
     return made
   }
 
-  /** One that was for it has left. */
+  /** One that was for it has left. What is known of the usual one stays: by it a source is asked for more, or not. */
   left(destination: Destination): void {
     destination.inHand -= 1
-    if (destination.inHand > 0) return
+    if (destination.inHand > 0 || destination === this.usual) return
     destination.close()
     if (destination.breaker !== undefined) this.#byBreaker.delete(destination.breaker)
   }

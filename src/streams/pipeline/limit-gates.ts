@@ -15,6 +15,8 @@ export interface LimitGates {
   /** It is being asked. */
   ask(id: string): void
   refused(id: string, retryAfterMs: number): void
+  /** One is gone that may have been the one to ask: if no other asks, nothing is to be kept for them. */
+  leave(id: string): void
   /** It has allowed one, or whoever asked did not wait for the answer. */
   open(id: string): void
   close(): void
@@ -48,6 +50,9 @@ export function limitGates(clock: Clock, onFree: (gate: object) => boolean): Lim
         if (!onFree(gate)) gates.delete(id)
       }
       gate.timer = clock.setTimeout(due, waitMs, { keepAlive: true })
+    },
+    leave(id) {
+      if (gates.get(id)?.mayAsk === true) gates.delete(id)
     },
     open(id) {
       const gate = gates.get(id)
