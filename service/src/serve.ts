@@ -32,6 +32,7 @@ import { type AlertStore, type AlertStoreOptions, openAlertStore } from './store
 import type { Database } from './store/database.ts'
 import { openPglite } from './store/pglite.ts'
 import { openPostgres } from './store/postgres.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 /** The service, listening. */
 export interface Service {
@@ -84,7 +85,15 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => invalidations.stop())
   const live = startLiveView({ gear: engine.gear, organizations, logger })
   opened.add(() => live.stop())
-  const store = await openStore(settings, shared, logger, { onChange: invalidations.changed, onSettled: live.settled })
+  const metrics = createMetrics(engine.gear)
+  opened.add(() => metrics.close())
+  const store = await openStore(settings, shared, logger, metrics, {
+    onChange: invalidations.changed,
+    onSettled(settled) {
+      live.settled(settled)
+      metrics.settled(settled)
+    },
+  })
   opened.add(() => store.close())
   await checkDeadLetters(deadLetters, settings)
   await store.redirect((organization, name) => receiverOf(organizations, organization, name)?.destination)
@@ -104,12 +113,12 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => notices.stop())
   const intake = alertIntake({ organizations, store, limiter: engine.gear.limiter, onStored })
   opened.add(() => intake.idle())
-  takeInOverNats({ settings, organizations, logger, engine, opened }, intake)
+  takeInOverNats({ settings, organizations, logger, engine, opened }, metrics.intake(intake, 'nats'))
   let stopping: Promise<void> | undefined
   const app = await createServer({
     access: accessBy(settings.tokens),
     organizations,
-    intake,
+    intake: metrics.intake(intake, 'http'),
     store,
     gear: engine.gear,
     limiter: engine.gear.limiter,
@@ -118,6 +127,7 @@ async function start({ settings, shared, config, organizations, logger, engine, 
     dashboards: dashboards(store, cache),
     cache,
     live,
+    metrics,
     logger,
     isStopping: () => stopping !== undefined,
   })
@@ -180,10 +190,11 @@ async function openStore(
   settings: Settings,
   shared: SharedParts | undefined,
   logger: ServiceLogger,
+  metrics: Pick<Metrics, 'database'>,
   hears: Pick<AlertStoreOptions, 'onChange' | 'onSettled'>,
 ): Promise<AlertStore> {
   const database = shared === undefined ? await openDatabase(settings, logger) : borrowed(shared.database)
-  return openAlertStore(database, { worker: settings.instance, ...hears })
+  return openAlertStore(metrics.database(database), { worker: settings.instance, ...hears })
 }
 
 /** As with a server, this instance is not the only one, and does not close it for the others. */

@@ -5,6 +5,7 @@ import type { LiveView } from '../dashboard/live-view.ts'
 import type { RedriveDesk } from '../dead-letters/redrive-desk.ts'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { AlertStore } from '../store/alert-store.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Access } from './access.ts'
 
 /** What the routes need. */
@@ -21,6 +22,7 @@ export interface ServerOptions {
   readonly cache: Pick<Cache, 'stats' | 'invalidate'>
   /** What goes on, for those who watch. */
   readonly live: LiveView
+  readonly metrics: Pick<Metrics, 'http' | 'read' | 'contentType'>
   readonly logger: Logger
   /** Whether the service is stopping: it takes nothing more in. */
   readonly isStopping: () => boolean

@@ -15,6 +15,7 @@ import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { limitRoutes } from './limit-routes.ts'
+import { measureRequests, metricsRoutes } from './metrics-routes.ts'
 import { outboxRoutes } from './outbox-routes.ts'
 import { Problem, problemBody, problemHeaders } from './problem.ts'
 import { problemOf } from './problem-of.ts'
@@ -79,6 +80,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.setNotFoundHandler((request) => {
     throw new Problem(404, `there is nothing at ${request.method} ${request.url.split('?')[0] ?? ''}`)
   })
+  measureRequests(app, options.metrics.http)
   await app.register(swagger, { openapi, transform: jsonSchemaTransform })
   healthRoutes(app, options)
   dashboardPage(app)
@@ -95,6 +97,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     cacheRoutes(guarded, options)
     eventRoutes(guarded, options)
     dashboardRoutes(guarded, options)
+    metricsRoutes(guarded, options)
   })
   app.get('/openapi.json', { schema: descriptionSchema }, async () => app.swagger())
   return app
