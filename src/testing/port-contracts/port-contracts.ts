@@ -1,6 +1,7 @@
 import { cacheContract } from './cache.ts'
 import { deadLettersContract } from './dead-letters.ts'
 import { eventLogContract } from './event-log.ts'
+import { itemSourceContract } from './item-source.ts'
 import { letterStoreContract } from './letter-store.ts'
 import { limiterContract } from './limiter.ts'
 
@@ -14,10 +15,12 @@ export const portContracts: {
   readonly letterStore: typeof letterStoreContract
   readonly limiter: typeof limiterContract
   readonly cache: typeof cacheContract
+  readonly itemSource: typeof itemSourceContract
 } = Object.freeze({
   eventLog: eventLogContract,
   deadLetters: deadLettersContract,
   letterStore: letterStoreContract,
   limiter: limiterContract,
   cache: cacheContract,
+  itemSource: itemSourceContract,
 })
