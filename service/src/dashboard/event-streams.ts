@@ -120,6 +120,8 @@ function streamOver(response: ServerResponse, request: StreamRequest, onEnd: () 
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
+    // Else a stream that the service has ended would be a connection that it waits for.
+    connection: 'close',
     'x-content-type-options': 'nosniff',
   })
   response.socket?.setNoDelay(true)

@@ -64,7 +64,7 @@ function sharedParts(database: Database): SharedParts {
     deadLetters: memoryDeadLetters(),
     cache: memoryCache(),
   }
-  return { engine, database, channels: madeUpWorld(Date.now()) }
+  return { engine, database, channels: madeUpWorld() }
 }
 
 function settingsOf(

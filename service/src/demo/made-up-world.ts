@@ -12,11 +12,13 @@ const shopIsSlow = { fromMs: 38_000, untilMs: 50_000 } as const
 const usualMs = { min: 5, max: 60 } as const
 const slowMs = { min: 1_500, max: 2_500 } as const
 
-/** The other sides of all channels, in this process: nothing is sent anywhere. */
-export function madeUpWorld(startedAt: number): Channels {
+/** The other sides of all channels, in this process: nothing is sent anywhere. Its schedule begins with the first message. */
+export function madeUpWorld(): Channels {
+  let startedAt: number | undefined
   const send = async ({ target, alert, signal }: Pick<Sending, 'target' | 'alert' | 'signal'>): Promise<void> => {
     const host = target.kind === 'webhook' ? new URL(target.url).host : target.kind
-    const atMs = (Date.now() - startedAt) % roundMs
+    startedAt ??= performance.now()
+    const atMs = (performance.now() - startedAt) % roundMs
     const isSlow = host === 'shop.example' && isWithin(shopIsSlow, atMs)
     await sleep(between(isSlow ? slowMs : usualMs), undefined, { signal })
     if (host === 'pager.example' && isWithin(pagerIsDead, atMs))
