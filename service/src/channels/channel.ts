@@ -13,6 +13,8 @@ export interface Sending<Kind extends Target['kind'] = Target['kind']> {
   /** Recipients that were refused for good, each with the reply; a channel that reaches several adds to it. */
   readonly refused: Map<string, string>
   readonly signal: AbortSignal
+  /** W3C trace context that the other side may go on with. */
+  readonly traceparent?: string | undefined
 }
 
 /** A way out. Resolves when the other side has taken the message. */

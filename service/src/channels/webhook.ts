@@ -10,13 +10,14 @@ import { webhookBody } from './webhook-body.ts'
  */
 export function webhookChannel(http: HttpSender): Channel<'webhook'> {
   return {
-    async send({ messageId, alert, receiver, target, signal }) {
+    async send({ messageId, alert, receiver, target, signal, traceparent }) {
       const now = new Date()
       const body = webhookBody(alert, receiver)
       const headers = {
         'webhook-id': messageId,
         'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
         'webhook-signature': new Webhook(target.secret).sign(messageId, now, body),
+        ...(traceparent === undefined ? {} : { traceparent }),
       }
       await http.post(target.url, body, headers, signal)
     },

@@ -6,6 +6,7 @@ import { classifyDelivery } from './judge-delivery.ts'
 import type { MessageInHand } from './message-in-hand.ts'
 import { ReceiverGoneError } from './receiver-gone-error.ts'
 import { sendMessage, type SendParts } from './send-message.ts'
+import { traceAttempt } from '../telemetry/traceparent.ts'
 
 /** Messages that one instance has in its hands at the same time. */
 export const messagesAtOnce = 128
@@ -72,13 +73,25 @@ async function attempt(options: DeliverMessagesOptions, item: MessageInHand, sig
   const onAbort = (): void => failed(whyAborted(signal.reason))
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    await sendMessage(options, receiver, { messageId, alert, reached, refused, signal })
+    await traceAttempt({ traceparent: message.traceparent, attributes: attributesOf(item) }, (traceparent) =>
+      sendMessage(options, receiver, { messageId, alert, reached, refused, signal, traceparent }),
+    )
     return {}
   } catch (error) {
     failed(classify(error).message)
     throw error
   } finally {
     signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function attributesOf({ message }: MessageInHand): Record<string, string> {
+  const { id, alert, channel, destination } = message
+  return {
+    'switchgear.message': id,
+    'switchgear.alert': alert.id,
+    'switchgear.channel': channel,
+    'switchgear.breaker': destination,
   }
 }
 

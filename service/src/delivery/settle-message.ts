@@ -97,7 +97,8 @@ function lastErrorOf(
 function tell({ message }: MessageInHand, { state, reason, lastError, letterId }: OutcomeRecord, logger: Logger): void {
   const { id, alert, receiver, destination } = message
   const { organization, id: alertId } = alert
-  const facts = { message: id, organization, alert: alertId, receiver, destination, reason, lastError }
+  const trace = message.traceparent?.slice('00-'.length, 35)
+  const facts = { message: id, organization, alert: alertId, receiver, destination, reason, lastError, trace }
   if (state === 'deadLettered') logger.warn({ ...facts, letter: letterId }, 'a message was dead-lettered')
   if (state === 'failed') logger.error(facts, 'a message has failed, and its dead letter could not be written')
 }

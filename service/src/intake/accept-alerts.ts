@@ -16,10 +16,10 @@ export interface AlertIntake {
   /**
    * Stores the alerts of one request, all or none. Each that is new counts once against its organization's limit; what is
    * there already is answered as it was, and counts no more. With `key`, the request's own, alerts without an id have one
-   * from it.
+   * from it. `traceparent`: the trace that the request belongs to, for the sends that follow.
    * @throws UnavailableError, OverCapacityError: nothing is stored, or it cannot be known; the same again is safe with ids.
    */
-  accept(drafts: readonly AlertDraft[], key?: string): Promise<Acceptance>
+  accept(drafts: readonly AlertDraft[], key?: string, traceparent?: string): Promise<Acceptance>
   /** Resolves when nothing is being written. */
   idle(): Promise<void>
 }
@@ -64,7 +64,7 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
     keysOf: () => [],
   })
   return {
-    async accept(given, key) {
+    async accept(given, key, traceparent) {
       const drafts = key === undefined ? given : withKey(given, key)
       const unknown = drafts.findIndex(({ organization }) => !organizations.has(organization))
       if (unknown >= 0)
@@ -73,7 +73,9 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       const alerts = drafts.flatMap((draft, index) => {
         const organization = organizations.get(draft.organization)
         const print = given[index]?.id === undefined ? ofRequest : fingerprint(draft)
-        return organization === undefined ? [] : [newAlert(draft, organization, print, nextId)]
+        if (organization === undefined) return []
+        const alert = newAlert(draft, organization, print, nextId)
+        return [traceparent === undefined ? alert : { ...alert, traceparent }]
       })
       return keep(alerts)
     },

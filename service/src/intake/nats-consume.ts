@@ -16,6 +16,7 @@ import type { Organizations } from '../config/organizations.ts'
 import type { Acceptance, AlertIntake } from './accept-alerts.ts'
 import type { AlertDraft } from './alert-schema.ts'
 import { alertTokenOf } from './nats-alerts.ts'
+import { readTraceparent } from '../telemetry/traceparent.ts'
 import { NotAnAlertError, readAlert } from './nats-message.ts'
 
 export interface NatsIntakeCounts {
@@ -108,8 +109,9 @@ function answering(consuming: NatsConsuming): (item: JetStreamItem<AlertDraft>) 
       durationMs: performance.now() - since,
     })
     try {
+      const traceparent = readTraceparent(item.headers?.get('traceparent'))
       // A message whose acknowledgement is lost comes again: its alert is known by the key, and not stored twice.
-      const acceptance = await untilStored(() => intake.accept([item.data], keyOf(item)))
+      const acceptance = await untilStored(() => intake.accept([item.data], keyOf(item), traceparent))
       if (acceptance.status === 'limited') {
         counts.limited += 1
         return { status: 'refused', reason: 'rateLimited', retryAfterMs: limitedFor(acceptance.decision.retryAfterMs) }

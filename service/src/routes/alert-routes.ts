@@ -12,6 +12,7 @@ import { callerOf } from './guard-routes.ts'
 import { Problem } from './problem.ts'
 import { problemSchema } from './problem-schema.ts'
 import type { ServerOptions } from './server-options.ts'
+import { readTraceparent } from '../telemetry/traceparent.ts'
 
 /** `POST /v1/alerts` and `GET /v1/alerts/:id`. */
 export function alertRoutes(app: FastifyInstance, options: ServerOptions): void {
@@ -21,7 +22,7 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
     if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
     const drafts = checkDrafts(request)
     for (const { organization } of drafts) allow(caller, organization)
-    const acceptance = await intake.accept(drafts, requestKey(request))
+    const acceptance = await intake.accept(drafts, requestKey(request), readTraceparent(request.headers['traceparent']))
     const placeOf = (index: number): string => (Array.isArray(request.body) ? `${index}.` : '')
     switch (acceptance.status) {
       case 'accepted':

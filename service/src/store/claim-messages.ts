@@ -40,7 +40,7 @@ const claimPicked = `
     AND (picked.id IN (SELECT leader_id FROM closing)
       OR NOT EXISTS (SELECT FROM groups g WHERE g.leader_id = picked.id))
   RETURNING r.id, r.name, r.channel, r.destination, r.attempts, r.reached, r.refused, r.leads,
-    r.expires_at - ${nowMs} AS left_ms, ${alertColumns}`
+    r.expires_at - ${nowMs} AS left_ms, a.traceparent, ${alertColumns}`
 
 const claimStatement = `
   WITH picked AS MATERIALIZED (
@@ -95,6 +95,7 @@ function claimedOf(row: Row, group: AlertGroup | undefined): Claimed {
     reached: row['reached'] as string[],
     refused: row['refused'] as Record<string, string>,
     leftMs: row['left_ms'] as number,
+    ...(row['traceparent'] === null ? {} : { traceparent: row['traceparent'] as string }),
   }
 }
 

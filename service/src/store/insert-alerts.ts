@@ -134,12 +134,12 @@ export async function insertRows(
 const insertStatement = `
   WITH inserted AS (
     INSERT INTO alerts (organization, id, fingerprint, dedup_key, duplicate_of, severity, status, type, title, message,
-      labels, occurred_at, accepted_at)
+      labels, occurred_at, traceparent, accepted_at)
     SELECT organization, id, fingerprint, dedup_key, duplicate_of, severity, status, type, title, message,
-      labels, occurred_at, ${nowMs}
+      labels, occurred_at, traceparent, ${nowMs}
     FROM jsonb_to_recordset($1::jsonb) AS n(organization text, id text, fingerprint text, dedup_key text,
       duplicate_of text, severity text, status text, type text, title text, message text, labels jsonb,
-      occurred_at bigint)
+      occurred_at bigint, traceparent text)
     ON CONFLICT (organization, id) DO NOTHING
     RETURNING 1),
   queued AS (
@@ -166,6 +166,7 @@ function alertRow(alert: NewAlert, original: string | undefined): object {
     message: alert.message,
     labels: alert.labels,
     occurred_at: alert.occurredAt,
+    traceparent: alert.traceparent,
   }
 }
 

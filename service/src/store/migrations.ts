@@ -92,6 +92,7 @@ const steps: readonly (readonly string[])[] = [
     `CREATE INDEX receivers_missed ON receivers (organization, name, settled_at)
       WHERE state IN ('deadLettered', 'failed') AND reason IN ('circuit_open', 'expired') AND NOT told`,
   ],
+  [`ALTER TABLE alerts ADD COLUMN traceparent text`],
 ]
 
 /** Any number that no other program on the same server is likely to lock. */

@@ -17,6 +17,8 @@ export interface NewAlert {
   readonly message: string
   readonly labels: Readonly<Record<string, string>>
   readonly occurredAt?: number
+  /** W3C trace context of who sent it, for the sends that follow. */
+  readonly traceparent?: string
   /** Whether a receiver that misses it, since its destination is out, is told so afterwards; false. */
   readonly isToldIfMissed?: boolean
   /** Who gets it, unless it turns out to be a duplicate. */

@@ -56,4 +56,6 @@ export interface Claimed {
   readonly refused: Readonly<Record<string, string>>
   /** How much of its age is left, in ms; negative when it is over. */
   readonly leftMs: number
+  /** W3C trace context of who sent the alert; of a group, its first. */
+  readonly traceparent?: string
 }

@@ -14,9 +14,9 @@ export function intakeMeter(registry: Registry): (intake: AlertIntake, door: Doo
   })
   return (intake, door) => ({
     idle: () => intake.idle(),
-    async accept(drafts, key) {
+    async accept(drafts, key, traceparent) {
       try {
-        const acceptance = await intake.accept(drafts, key)
+        const acceptance = await intake.accept(drafts, key, traceparent)
         for (const [result, count] of resultsOf(acceptance, drafts.length)) alerts.inc({ door, result }, count)
         return acceptance
       } catch (error) {
