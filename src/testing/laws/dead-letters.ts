@@ -1,3 +1,4 @@
+import { deliver } from '../../streams/pipeline/deliver.ts'
 import type { Law } from '../law.ts'
 import { durableFirstLaw, killLaw } from './dead-letters-crash.ts'
 import { indexLaw } from './dead-letters-index.ts'
@@ -6,6 +7,8 @@ import { oneOutcomeLaw } from './dead-letters-outcome.ts'
 import { poisonLaw } from './dead-letters-poison.ts'
 import { redriveOnceLaw } from './dead-letters-redrive.ts'
 import { type DeadLettersSubject, inMemory } from './dead-letters-subject.ts'
+import { eitherOf } from './either-of.ts'
+import { deliverLawsOf } from './pipeline.ts'
 
 export type DeadLettersLawName =
   | 'oneOutcome'
@@ -29,4 +32,10 @@ export function deadLettersLawsOf(subject: DeadLettersSubject): Readonly<Record<
   }
 }
 
-export const deadLettersLaws: Readonly<Record<DeadLettersLawName, Law>> = Object.freeze(deadLettersLawsOf(inMemory))
+const own = deadLettersLawsOf(inMemory)
+
+/** The first is tried on calls and on pipelines. */
+export const deadLettersLaws: Readonly<Record<DeadLettersLawName, Law>> = Object.freeze({
+  ...own,
+  oneOutcome: eitherOf(own.oneOutcome, deliverLawsOf(deliver).oneOutcome),
+})

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
-import * as fc from 'fast-check'
 import { deliver } from '../../streams/pipeline/deliver.ts'
 import type { Law, Verdict } from '../law.ts'
+import { eitherOf } from './either-of.ts'
 import { deliverScenarios, type DeliverPlay, type DeliverScenario, playDeliver } from './pipeline-scenario.ts'
 import { operatorLaws } from './pipeline-operators.ts'
 
@@ -21,23 +21,13 @@ export function deliverLawsOf(
 
 const { order: orderLaw, bounded: boundedLaw, clean: cleanLaw } = deliverLawsOf(deliver)
 
-/** `oneOutcome` of `deliver` is a law of dead letters, and tried beside these. */
+/** `oneOutcome` of `deliver` is a law of dead letters, and tried there. */
 export const pipelineLaws: Readonly<Record<PipelineLawName, Law>> = Object.freeze({
   order: orderLaw,
   bounded: boundedLaw,
   clean: eitherOf(cleanLaw, operatorLaws.clean),
   terminal: operatorLaws.terminal,
 })
-
-/** One law that is tried on two kinds of cases. */
-function eitherOf<A, B>(one: Law<A>, other: Law<B>): Law<{ readonly one: A } | { readonly other: B }> {
-  return {
-    name: one.name,
-    says: one.says,
-    cases: fc.oneof(fc.record({ one: one.cases }), fc.record({ other: other.cases })),
-    holds: (given) => ('one' in given ? one.holds(given.one) : other.holds(given.other)),
-  }
-}
 
 function order(operator: typeof deliver): Law<DeliverScenario> {
   return {

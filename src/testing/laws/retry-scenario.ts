@@ -1,8 +1,11 @@
 import * as fc from 'fast-check'
+import { lastValueFrom, of } from 'rxjs'
 import { BreakerOpenError } from '../../kernel/errors.ts'
 import type { Jitter } from '../../kernel/jitter.ts'
+import { deliver } from '../../streams/pipeline/deliver.ts'
 import { retry } from '../../streams/retry/retry.ts'
 import type { RetryNotice, RetryPolicy } from '../../streams/retry/retry-policy.ts'
+import type { TimeAndChance } from '../../streams/time-and-chance.ts'
 import type { Random } from '../../ports/random.ts'
 import { seededRandom } from '../seeded-random.ts'
 import type { StoryEvent } from '../story.ts'
@@ -18,6 +21,8 @@ export interface RetryScenario {
   readonly policy: RetryPolicy
   readonly steps: readonly Step[]
   readonly seed: number
+  /** Whether the call is one of `retry`, or an item of `deliver`: the rules are the same. Default: of `retry`. */
+  readonly by?: 'retry' | 'deliver' | undefined
 }
 
 const jitters: fc.Arbitrary<Jitter> = fc.oneof(
@@ -55,7 +60,12 @@ export function scenariosOf(
   policies: fc.Arbitrary<RetryPolicy>,
   steps: fc.Arbitrary<Step>,
 ): fc.Arbitrary<RetryScenario> {
-  return fc.record({ policy: policies, steps: fc.array(steps, { minLength: 1, maxLength: 8 }), seed: fc.integer() })
+  return fc.record({
+    policy: policies,
+    steps: fc.array(steps, { minLength: 1, maxLength: 8 }),
+    seed: fc.integer(),
+    by: fc.constantFrom('retry', 'deliver'),
+  })
 }
 
 /** An attempt as it was seen. All instants are on the scenario's clock, which starts at 0. */
@@ -75,7 +85,7 @@ export interface Recording {
   readonly settledAt: number
 }
 
-/** Plays a scenario against the real `retry` on a virtual clock. */
+/** Plays a scenario against the real `retry`, or `deliver`, on a virtual clock. */
 export function play(
   scenario: RetryScenario,
   clock: VirtualClock = virtualClock(),
@@ -98,14 +108,40 @@ export async function begin(
       notices.push({ ...notice, at: clock.now() })
     },
   }
-  const call = retry(policy, { clock, random })(async ({ number }) => {
+  const attempt = async (number: number): Promise<void> => {
     const step = scenario.steps[Math.min(number, scenario.steps.length) - 1] ?? { does: 'succeed', tookMs: 0 }
     const seen: SeenAttempt = { number, step, startedAt: clock.now() }
     attempts.push(seen)
     await takeStep(step, clock, seen)
-  })
-  const [outcome] = await Promise.allSettled([call])
+  }
+  const call = scenario.by === 'deliver' ? deliverOne : retryCall
+  const [outcome] = await Promise.allSettled([call(policy, { clock, random }, attempt)])
   return { outcome, settledAt: clock.now(), attempts, notices }
+}
+
+type MakeCall = (
+  policy: RetryPolicy,
+  around: TimeAndChance,
+  attempt: (number: number) => Promise<void>,
+) => Promise<void>
+
+const retryCall: MakeCall = (policy, around, attempt) => retry(policy, around)(({ number }) => attempt(number))
+
+/** What came of an item, as a call that did not end well would tell it. */
+const deliverOne: MakeCall = async (policy, around, attempt) => {
+  let number = 0
+  let last: unknown
+  const to = (): Promise<void> =>
+    attempt(++number).catch((error: unknown) => {
+      last = error
+      throw error
+    })
+  const outcome = await lastValueFrom(of('item').pipe(deliver({ to, retry: policy }, around)))
+  if (outcome.status === 'refused') throw policy.signal?.reason
+  if (outcome.status === 'delivered') return
+  const { cause } = outcome.error
+  // An outcome has what lies behind the error.
+  throw last instanceof Error && last.cause === cause ? last : cause
 }
 
 async function takeStep(step: Step, clock: VirtualClock, seen: SeenAttempt): Promise<void> {

@@ -29,7 +29,7 @@ export type RetryLawName = 'attempts' | 'delays' | 'deadline' | 'budget' | 'fina
 const roundingMs = 0.001
 
 /**
- * The laws of `retry`, for the policies that `policies` generates: any at all, or `fc.constant(mine)`. Budget, classifier
+ * The laws of retrying, by `retry` and by `deliver`, for the policies that `policies` generates: any at all, or `fc.constant(mine)`. Budget, classifier
  * and signal of a policy are left out, since the laws bring their own.
  */
 export function retryLawsOf(policies: fc.Arbitrary<RetryPolicy>): Readonly<Record<RetryLawName, Law>> {
@@ -104,7 +104,7 @@ export function deadline(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario
   return {
     name: 'retry.deadline',
     says: 'no attempt starts at the deadline or after it, and the call has ended by then, also when an attempt hangs',
-    cases: scenariosOf(withDeadline, fc.oneof({ weight: 5, arbitrary: failures }, busy, hangs)),
+    cases: scenariosOf(withDeadline, fc.oneof({ weight: 5, arbitrary: failures }, busy, hangs)).map(byWhomItCounts),
     async holds(scenario) {
       const { attempts: seen, settledAt } = await play(scenario)
       const { deadlineMs = Infinity, maxAttempts = maxAttemptsDefault } = scenario.policy
@@ -121,6 +121,11 @@ export function deadline(policies: fc.Arbitrary<RetryPolicy>): Law<RetryScenario
       return seen.length < maxAttempts || settledAt >= deadlineMs ? 'held' : 'notExercised'
     },
   }
+}
+
+/** The deadline of an item does not count while its destination asked to be left alone. */
+function byWhomItCounts(scenario: RetryScenario): RetryScenario {
+  return scenario.steps.some(({ does }) => does === 'busy') ? { ...scenario, by: 'retry' } : scenario
 }
 
 interface BudgetScenario {
