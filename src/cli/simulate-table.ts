@@ -4,7 +4,7 @@ import { table } from './table.ts'
 
 /** A simulation for people: the two fleets side by side, and what happened on the way. */
 export function simulationTable(outcome: SimulationOutcome): string {
-  const { seed, traceHash, timeline, faults, transitions, neverReached } = outcome
+  const { seed, traceHash, timeline, faults, transitions, neverReached, leftOut } = outcome
   const { instances, scenario } = timeline
   const { kind, of, fromMs, forMs } = scenario
   const title = `${kind} of "${of}" for ${readableDuration(forMs)} from ${readableDuration(Math.max(1, fromMs))} on, ${grouped(instances)} instances, seed ${seed}`
@@ -17,6 +17,7 @@ export function simulationTable(outcome: SimulationOutcome): string {
     `faults: ${counted(faults)}`,
     `transitions: ${counted(transitions)}`,
     ...(neverReached.length > 0 ? [`never reached: ${neverReached.join(', ')}`] : []),
+    `not simulated: ${leftOut.join('; ')}`,
     `converged, one outcome for each call; trace ${traceHash}`,
   ].join('\n')
 }

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { retryBudget, type RetryPolicy } from '../../src/index.ts'
 import type { EventLog } from '../../src/ports/event-log.ts'
+import { simulationTable } from '../../src/cli/simulate-table.ts'
 import {
   faultKinds,
   flapping,
@@ -66,6 +69,22 @@ describe('simulate', () => {
       expect(seen.get(kind), kind).toBeGreaterThan(0)
   })
 
+  test('gives what the pages show of it', async () => {
+    const shown = { breakers: { smtp: { failureThreshold: 5 } }, retry: { maxAttempts: 3 } }
+    const scenario = outage({ of: 'smtp', fromMs: 10_000, forMs: 60_000 })
+    const outcome = await simulate({ config: shown, instances: 100, seed: 7, scenario, twice: false })
+    const page = readFileSync('docs/simulate.md', 'utf8')
+    // After a change that moves them, what this prints is copied into the pages.
+    for (const [name, value] of [...Object.entries(outcome.with), ...Object.entries(outcome.without)])
+      expect(page).toContain(`${name}: ${value}`)
+    expect(readFileSync('docs/cli.md', 'utf8')).toContain(simulationTable(outcome))
+  })
+
+  test('what a simulation leaves out is said in its outcome', async () => {
+    const { leftOut } = await simulate({ config, instances: 1, seed: 1, scenario: outage(brief), twice: false })
+    expect(leftOut.map((what) => what.split(':')[0])).toEqual(['limits', 'deadLetters'])
+  })
+
   test('a quorum keeps one sick instance to itself', async () => {
     const quorum = { breakers: { smtp: { quorum: 3, recoveryTimeoutMs: 4_000 } } }
     const scenario = partiallySick({ ...brief, share: 0.1, among: 'instances' })
@@ -94,6 +113,27 @@ describe('simulate', () => {
     const { with: guarded } = await simulate({ config: checked, instances: 4, seed: 2, scenario: outage(brief) })
     expect(guarded.probes).toBeGreaterThan(0)
     expect(guarded.recoverMs).not.toBeNull()
+  })
+
+  test('a retry budget of the configuration is kept by each process: one that allows nothing is like no retries', async () => {
+    const breakers = { smtp: { failureThreshold: 1_000_000 } }
+    const scenario = partiallySick({ ...brief, forMs: 4_000 })
+    const play = async (retry: RetryPolicy) => {
+      const options = {
+        config: { breakers, retry },
+        instances: 3,
+        seed: 4,
+        scenario,
+        faults: 'none' as const,
+        twice: false,
+      }
+      return (await simulate(options)).with
+    }
+    const once = await play({ maxAttempts: 1 })
+    const budget = retryBudget({ ratio: 0, minPerSecond: 0 })
+    expect(await play({ maxAttempts: 3, jitter: 'none', budget })).toEqual(once)
+    const defaults = await play({ maxAttempts: 3, jitter: 'none', budget: retryBudget() })
+    expect(defaults.reachedWhileDead).toBeGreaterThan(once.reachedWhileDead)
   })
 
   test('what cannot be meant is said with its path', async () => {
@@ -125,6 +165,8 @@ describe('a mistake that is planted', () => {
     expect(error.story).toContain('outage of "smtp" begins')
     expect(error.story).toContain('open → halfOpen')
     expect(error.story).toContain('is broken')
+    // Shown to readers; after a change that moves its times, the message is copied into the page.
+    expect(readFileSync('docs/simulate.md', 'utf8')).toContain(error.message)
   })
 
   test('in the configuration is named as what it may be because of', async () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationMs, parseOptions } from '../../kernel/options.ts'
-import { systemClock } from '../../ports/clock.ts'
+import { type Clock, systemClock } from '../../ports/clock.ts'
 import { type TimeAndChance, timeAndChanceFields } from '../time-and-chance.ts'
 
 export interface RetryBudgetOptions {
@@ -60,7 +60,7 @@ export function retryBudget(
   const retries = sliceRing()
   const slice = () => Math.floor((clock.monotonic() * slices) / windowMs)
   let refused = 0
-  return {
+  const budget: RetryBudget = {
     recordCall: () => calls.add(slice()),
     tryRetry() {
       const now = slice()
@@ -74,6 +74,16 @@ export function retryBudget(
       return { calls: calls.sum(now, slices), retries: retries.sum(now, slices + 1), refused }
     },
   }
+  optionsOf.set(budget, { ratio: checked.ratio, minPerSecond: checked.minPerSecond, windowMs: checked.windowMs })
+  return budget
+}
+
+const optionsOf = new WeakMap<RetryBudget, RetryBudgetOptions>()
+
+/** An empty budget like this one, on another clock; undefined where somebody else made it. */
+export function retryBudgetLike(budget: RetryBudget, clock: Clock): RetryBudget | undefined {
+  const options = optionsOf.get(budget)
+  return options === undefined ? undefined : retryBudget(options, { clock })
 }
 
 /** Counts by slice, for as many of the newest slices as a window needs. */

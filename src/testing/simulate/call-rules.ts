@@ -2,7 +2,7 @@ import { classify, type ClassifiedError } from '../../kernel/classify.ts'
 import { TimeoutError } from '../../kernel/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Random } from '../../ports/random.ts'
-import { retryBudget } from '../../streams/retry/retry-budget.ts'
+import { retryBudget, retryBudgetLike } from '../../streams/retry/retry-budget.ts'
 import { planRetry, type RetryPolicy } from '../../streams/retry/retry-policy.ts'
 import { delayAfter, newRetryRun, reasonToGiveUp } from '../../streams/retry/retry-run.ts'
 import type { Answer } from './dependency.ts'
@@ -33,8 +33,8 @@ export interface CallRulesOptions {
 
 export function callRules({ retry = {}, timeoutMs = Infinity, clock, random, ...of }: CallRulesOptions): CallRules {
   const { budget: given, deadlineMs = of.deadlineMs, ...policy } = retry
-  // One that was made elsewhere goes by another clock; all that can be taken from it is that there is to be one.
-  const budget = given === undefined ? undefined : retryBudget({ clock })
+  // The given one goes by another clock. Of one that is not of our making, nothing is known but that there is to be one.
+  const budget = given === undefined ? undefined : (retryBudgetLike(given, clock) ?? retryBudget({ clock }))
   let now = 0
   const plan = planRetry({ ...policy, budget, deadlineMs }, { clock: { ...clock, monotonic: () => now }, random })
   /** One for all calls, since each is asked about in a moment. */

@@ -63,6 +63,8 @@ export interface SimulationOutcome {
   readonly transitions: Readonly<Record<string, number>>
   /** Faults that were asked for, and changes of mode, that never came to pass: nothing was shown of those. */
   readonly neverReached: readonly string[]
+  /** What is not simulated: nothing was shown of that either. */
+  readonly leftOut: readonly string[]
   /** How long the world went on with calls, in simulated ms. */
   readonly simulatedMs: number
   readonly with: Fleet
@@ -109,7 +111,7 @@ export class SimulationError extends Error {
     const lines = [
       `law ${law} is broken: ${what}`,
       ...causes.map(({ path, message }) => `  it may be because of ${path}: ${message}`),
-      `  the smallest run that shows it has ${plan.instances} instances and ${plan.faults.length} faults:`,
+      `  the smallest run that shows it has ${plural(plan.instances, 'instance')} and ${plural(plan.faults.length, 'fault')}:`,
       story,
       `  replay with seed ${plan.seed}`,
     ]
@@ -121,6 +123,10 @@ export class SimulationError extends Error {
     this.plan = plan
     this.causes = causes
   }
+}
+
+function plural(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`
 }
 
 interface Failure {
@@ -170,6 +176,7 @@ function outcomeOf(played: PlayedSimulation): SimulationOutcome {
     neverReached: [...Object.entries(faults), ...Object.entries(transitions)].flatMap(([what, n]) =>
       n > 0 ? [] : what,
     ),
+    leftOut,
     simulatedMs: endMs,
     with: {
       ...countsOf(guarded),
@@ -180,6 +187,11 @@ function outcomeOf(played: PlayedSimulation): SimulationOutcome {
     timeline: timelineOf(played),
   }
 }
+
+const leftOut = Object.freeze([
+  'limits: none is asked',
+  'deadLetters: letters are counted, and their store neither fails nor is full',
+])
 
 function countsOf(tally: Tally): Omit<Fleet, 'detectMs' | 'recoverMs'> {
   const { calls, reachedWhileDead, refused, probes, delivered, late, lost } = tally
