@@ -31,6 +31,8 @@ export interface AttemptHost {
 export function attempt(host: AttemptHost, delivery: Delivery): void {
   const { place } = delivery
   if (delivery.expiresAt !== Infinity && delivery.expiresAt <= host.plan.clock.monotonic()) return host.expire(delivery)
+  const late = delivery.retry === undefined ? undefined : overdue(delivery.retry)
+  if (late !== undefined) return host.giveUp(delivery, late)
   delivery.isTrial = place.begin() || delivery.isTrial
   delivery.entered = false
   const call = new AbortableCall()
@@ -39,6 +41,12 @@ export function attempt(host: AttemptHost, delivery: Delivery): void {
     (value) => succeeded(host, delivery, value),
     (error: unknown) => failed(host, delivery, error),
   )
+}
+
+/** The error to give up with, where the wait took longer than it was to, and the deadline has passed. */
+function overdue({ plan, last, deadlineAt }: RetryRun): ClassifiedError | undefined {
+  if (last === undefined || deadlineAt === Infinity || plan.clock.monotonic() < deadlineAt) return undefined
+  return { ...last.error, gaveUp: 'deadline' }
 }
 
 /** While the breaker is closed the call needs no signal of its own: ours aborts when nobody waits any more. */

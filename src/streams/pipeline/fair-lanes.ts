@@ -1,4 +1,5 @@
 import { Chain, type Chained } from './chain.ts'
+import { longestBut, mostOf } from './longest-but.ts'
 
 /** What waits in lanes. */
 export interface Queued<E extends Queued<E>> extends Chained<E> {
@@ -98,12 +99,8 @@ export class FairLanes<E extends Queued<E>> {
 
   /** Who is to go for one more of `key`: the newest of the key that has the most; none where that is this one itself. */
   newestOfLongestBut(key: string): E | undefined {
-    const own = this.#keys.get(key)?.size ?? 0
-    // At the average or above it: the flood itself, for which nobody need be looked for.
-    if (own * this.#keys.size >= this.size) return undefined
-    const longest = mostOf(this.#keys.values(), ({ size }) => size)
-    if (longest === undefined || longest.size <= own + 1) return undefined
-    return mostOf(longest.lanes.values(), ({ items }) => items.size)?.items.last
+    const longest = longestBut(this.#keys, ({ size }) => size, key, this.size)
+    return longest && mostOf(longest.lanes.values(), ({ items }) => items.size)?.items.last
   }
 
   /** All that wait. */
@@ -169,17 +166,6 @@ export class FairLanes<E extends Queued<E>> {
     if (key.ready.first === undefined) this.#ready.remove(key)
     if (key.lanes.size === 0) this.#keys.delete(key.name)
   }
-}
-
-function mostOf<N>(all: Iterable<N>, sizeOf: (one: N) => number): N | undefined {
-  let most: N | undefined
-  let size = 0
-  for (const one of all) {
-    if (sizeOf(one) <= size) continue
-    most = one
-    size = sizeOf(one)
-  }
-  return most
 }
 
 const everywhere = Object.freeze({})

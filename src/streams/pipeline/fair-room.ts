@@ -1,4 +1,5 @@
 import { Chain, type Chained } from './chain.ts'
+import { longestBut } from './longest-but.ts'
 
 /** An item that waits. */
 export interface Waiting<T> extends Chained<Waiting<T>> {
@@ -47,23 +48,13 @@ export function fairRoom<T>(max: number, turnedAway: (item: T, key: string) => v
     if (lane.items.size === 0) lanes.delete(lane.key)
   }
 
-  /** Who is to go for one more of `key`; `undefined`: that one itself, since no other key has more. */
-  const newestOfLongestBut = (key: string): Waiting<T> | undefined => {
-    const own = lanes.get(key)?.items.size ?? 0
-    // At the average or above it: the flood itself, for which nobody need be looked for.
-    if (own * lanes.size >= max) return undefined
-    let longest: Lane<T> | undefined
-    for (const lane of lanes.values()) if (lane.items.size > (longest?.items.size ?? own + 1)) longest = lane
-    return longest?.items.last
-  }
-
   return {
     get size() {
       return size
     },
     enter(key, item) {
       if (size < max) return put(key, item)
-      const evicted = newestOfLongestBut(key)
+      const evicted = longestBut(lanes, ({ items }) => items.size, key, size)?.items.last
       if (evicted === undefined) {
         turnedAway(item, key)
         return undefined

@@ -1,10 +1,12 @@
 import { type MonoTypeOperatorFunction, Observable, Subject, type Subscriber, takeUntil } from 'rxjs'
 import { z } from 'zod'
-import { ClosedError, ConfigError, OverCapacityError, RateLimitedError } from '../../kernel/errors.ts'
+import { ClosedError, OverCapacityError, RateLimitedError } from '../../kernel/errors.ts'
 import { callable, count, hasMethods, parseOptions } from '../../kernel/options.ts'
 import { unheeded } from '../../kernel/unheeded.ts'
 import { type Clock, systemClock, type Timer } from '../../ports/clock.ts'
 import type { Decision, Limiter, LimitNames } from '../../ports/limiter.ts'
+import { silentLogger } from '../../ports/logger.ts'
+import { askLimiter } from '../safe-call/ask-limiter.ts'
 import { type TimeAndChance, timeAndChanceFields } from '../time-and-chance.ts'
 import { fairRoom, type Waiting } from './fair-room.ts'
 
@@ -120,7 +122,7 @@ const waitMs = { min: 1, max: 60_000 }
 
 /** One subscription. */
 function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
-  const { clock, limiter, maxWaiting } = plan
+  const { clock, limiter, names, maxWaiting } = plan
   const timers = new Set<Timer>()
   let isComplete = false
 
@@ -134,7 +136,7 @@ function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
 
   /** About the first of a lane, and never about two of them. */
   const ask = (waiting: Waiting<T>): void => {
-    decide(plan, waiting.lane.key).then(
+    askLimiter({ limiter, key: waiting.lane.key, names, clock, logger: silentLogger }).then(
       (decision) => answer(waiting, decision),
       (error: unknown) => subscriber.error(error),
     )
@@ -195,16 +197,6 @@ function keyOf<T>({ keyOf }: Plan<T>, item: T, subscriber: Subscriber<T>): strin
     return keyOf(item)
   } catch (error) {
     subscriber.error(error)
-    return undefined
-  }
-}
-
-/** `undefined` when the limiter cannot say: a broken limiter must not stop what it limits. @throws ConfigError */
-async function decide<T>({ limiter, names }: Plan<T>, key: string): Promise<Decision | undefined> {
-  try {
-    return await limiter.check(key, names)
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
     return undefined
   }
 }

@@ -1,6 +1,7 @@
-import { Subject } from 'rxjs'
+import { of, Subject } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
+import type { Clock } from '../../../src/ports/clock.ts'
 import { deliver, type DeliverOptions } from '../../../src/streams/pipeline/deliver.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { askedToWait, down, line, parcel, type Parcel, shelf, watched, wordFor } from './deliver-rig.ts'
@@ -145,4 +146,26 @@ describe('a source that is asked, while its only destination is shut', () => {
     await clock.advanceBy(2_000)
     expect(wanted()).toBe(2)
   })
+})
+
+test('an attempt that a late timer would begin after the deadline is not made', async () => {
+  const clock = virtualClock()
+  const late: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, options) => clock.sleep(ms, options),
+    setTimeout: (run, ms, options) => clock.setTimeout(run, ms === 100 ? 5_000 : ms, options),
+    clearTimeout: (timer) => clock.clearTimeout(timer),
+  }
+  let attempts = 0
+  const to = () => {
+    attempts += 1
+    return down()
+  }
+  const retry = { baseDelayMs: 100, jitter: 'none', deadlineMs: 1_000 } as const
+  const { outcomes, ends } = watched(of(parcel(1)).pipe(deliver({ to, retry }, { clock: late })))
+  await clock.advanceBy(10_000)
+  expect(attempts).toBe(1)
+  expect(outcomes).toMatchObject([{ status: 'failed', attempts: 1, error: { message: 'down', gaveUp: 'deadline' } }])
+  expect(ends).toEqual(['complete'])
 })
