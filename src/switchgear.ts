@@ -9,7 +9,7 @@ import { memoryLog } from './adapters/memory/event-log.ts'
 import { memoryLimiter } from './adapters/memory/limiter.ts'
 import { ClosedError, ConfigError, UnavailableError } from './kernel/errors.ts'
 import { checkFleetName, checkName } from './kernel/names.ts'
-import { count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
+import { callable, count, durationMs, durationMsMax, hasMethods, parseOptions } from './kernel/options.ts'
 import { breakerOptionsSchema, type BreakerOptions, type BreakerSettings } from './machines/breaker-options.ts'
 import { breakerConflicts } from './machines/breaker-conflicts.ts'
 import { describePosition, type BreakerState } from './machines/breaker-state.ts'
@@ -53,6 +53,11 @@ export interface SwitchgearOptions {
   readonly deadlineMs?: number | undefined
   /** Breakers kept at once, at least 1; 10,000. Idle closed ones make room. */
   readonly breakersMax?: number | undefined
+  /**
+   * The W3C trace context of what runs now, for the events of breakers that it leads to; `activeTraceparent(trace)` of
+   * `switchgear/telemetry` reads OpenTelemetry's. Absent: none.
+   */
+  readonly traceparent?: (() => string | undefined) | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
 }
@@ -138,7 +143,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
 
   const log = given.log ?? memoryLog({ clock, random })
   const replica = createReplica(
-    { fleet, instance, log, clock, random, logger },
+    { fleet, instance, log, clock, random, logger, traceparent: given.traceparent },
     {
       onChange(breaker, before, after, event) {
         registry.all.get(breaker)?.onChange(before, after)
@@ -302,6 +307,7 @@ const optionsSchema: z.ZodType<SwitchgearOptions> = z.strictObject({
   retry: retryPolicySchema.optional(),
   deadlineMs: durationMs.optional(),
   breakersMax: count.optional(),
+  traceparent: callable<() => string | undefined>().optional(),
   clock: z
     .custom<Clock>(methods('now', 'monotonic', 'setTimeout', 'clearTimeout', 'sleep'), { error: 'expected a clock' })
     .optional(),

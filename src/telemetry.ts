@@ -1,6 +1,7 @@
 /** The door `switchgear/telemetry`: metrics for Prometheus, metrics and traces for OpenTelemetry. */
 export { prometheus } from './adapters/telemetry/prometheus.ts'
 export { openTelemetry } from './adapters/telemetry/open-telemetry.ts'
+export { activeTraceparent } from './adapters/telemetry/active-traceparent.ts'
 export {
   type PipelineReading,
   type ReadableBudget,

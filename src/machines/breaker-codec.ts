@@ -19,6 +19,7 @@ export function encodeEvent(event: BreakerEvent): Uint8Array {
       type: event.type,
       time: new Date(time).toISOString(),
       datacontenttype: 'application/json',
+      ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
       data: {
         from,
         to,
@@ -47,7 +48,7 @@ export function wireType(type: FactType): string {
  * @throws Error that says what is wrong, for bytes that are no event.
  */
 export function decodeEvent(bytes: Uint8Array): BreakerEvent {
-  const { data, id, source, subject, type, time } = envelope.parse(JSON.parse(decoder.decode(bytes)))
+  const { data, id, source, subject, type, time, traceparent } = envelope.parse(JSON.parse(decoder.decode(bytes)))
   const { from, to, term, by, reason, counts, notBefore, validUntil, before, after } = data
   return {
     id,
@@ -60,6 +61,7 @@ export function decodeEvent(bytes: Uint8Array): BreakerEvent {
     term,
     reason,
     counts,
+    ...(traceparent === undefined ? {} : { traceparent }),
     notBefore,
     validUntil,
     before,
@@ -143,6 +145,8 @@ const envelope = z.object({
   subject: z.string(),
   type: z.string(),
   time: isoTime,
+  // What cannot be read of it is no reason to pass over the event.
+  traceparent: z.string().optional().catch(undefined),
   data: z.looseObject({
     from: mode,
     to: mode,

@@ -48,6 +48,8 @@ export interface Situation {
   readonly logNow: number
   /** The wall clock, for people. */
   readonly wallNow: number
+  /** The trace of what brought the intent up, if any. */
+  readonly traceparent?: string | undefined
   /** Uniform in [0, 1). */
   readonly chance: number
   /** The new event's id. */
@@ -67,7 +69,7 @@ export const leaseGraceMs = 500
 export function decide(intent: Intent, situation: Situation): BreakerEvent | undefined {
   const proposal = propose(intent, situation)
   if (proposal === undefined) return undefined
-  const { breaker, fleet, instance, state, wallNow, id } = situation
+  const { breaker, fleet, instance, state, wallNow, id, traceparent } = situation
   const happened = { fact: proposal.fact, id, by: instance, at: situation.logNow }
   const next = evolve(state, happened)
   const validUntil = Math.min(situation.logNow + proposalValidMs, proposal.restsUntil ?? Infinity)
@@ -84,6 +86,7 @@ export function decide(intent: Intent, situation: Situation): BreakerEvent | und
     term: next.term,
     reason: proposal.reason,
     counts: proposal.counts ?? noCounts,
+    ...(traceparent === undefined ? {} : { traceparent }),
     notBefore: proposal.notBefore ?? null,
     validUntil,
     before: state,

@@ -66,6 +66,8 @@ export interface BreakerEvent<F = Fact> {
   /** Why: the rule that tripped, what the probe did, or the operator's own words. */
   readonly reason: string
   readonly counts: Counts
+  /** W3C trace context of what the author ran when it was decided, where that was traced. */
+  readonly traceparent?: string
   /** Log time before which it does not count, or `null`. */
   readonly notBefore: number | null
   /** Log time after which it does not count. */

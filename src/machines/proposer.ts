@@ -25,6 +25,8 @@ export interface ProposerOptions {
   linked(): boolean
   logNow(): number
   position(breaker: string): Position
+  /** The W3C trace context of what runs now. */
+  readonly traceparent?: (() => string | undefined) | undefined
 }
 
 /** What came of a proposal. Only `accepted` has changed anything. */
@@ -69,7 +71,7 @@ export interface Proposer {
 }
 
 export function proposer(options: ProposerOptions): Proposer {
-  const { fleet, instance, clock, random, log, linked, logNow, position } = options
+  const { fleet, instance, clock, random, log, linked, logNow, position, traceparent } = options
   /** No two alike, whatever chance says. */
   const nextId = monotonicFactory(() => random.next())
   /** Who waits for an event of its own to be folded, by its id. */
@@ -108,6 +110,8 @@ export function proposer(options: ProposerOptions): Proposer {
     intent: Intent,
     { jitter = true } = {},
   ): Promise<Proposed> {
+    // Now, and not after the waits: a context of tracing is that of whoever calls.
+    const trace = activeTrace(traceparent)
     for (let round = 1; round <= decisionsMax; round++) {
       if (jitter || round > 1) await wait(random.next() * proposalJitterMs).over
       if (!linked()) return { status: 'unlinked' }
@@ -126,6 +130,7 @@ export function proposer(options: ProposerOptions): Proposer {
         chance: random.next(),
         logNow: logNow(),
         wallNow,
+        traceparent: trace,
       }
       const event = decide(intent, situation)
       if (event === undefined) return { status: 'moot' }
@@ -223,4 +228,13 @@ export function proposer(options: ProposerOptions): Proposer {
 
 function unavailable(message: string, cause?: unknown): UnavailableError {
   return new UnavailableError('event log', message, cause === undefined ? {} : { cause })
+}
+
+/** A tracer that fails is no reason to keep something from the fleet. */
+function activeTrace(traceparent: ProposerOptions['traceparent']): string | undefined {
+  try {
+    return traceparent?.()
+  } catch {
+    return undefined
+  }
 }

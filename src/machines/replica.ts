@@ -37,6 +37,8 @@ export interface ReplicaOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** The W3C trace context of what runs now. */
+  readonly traceparent?: (() => string | undefined) | undefined
 }
 
 /** Hears what the replica folds, in order. */
@@ -106,6 +108,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     logNow: time.now,
     linked: () => link.state === 'linked',
     position: positionOf,
+    traceparent: options.traceparent,
   })
 
   return {

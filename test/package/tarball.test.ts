@@ -37,7 +37,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ],
   'switchgear/nats': ['natsLog', 'fromJetStream', 'encodeToken'],
   'switchgear/redis': ['redisLimiter', 'redisDeadLetters', 'redisCache', 'redisStores'],
-  'switchgear/telemetry': ['prometheus', 'openTelemetry', 'telemetryDefaults'],
+  'switchgear/telemetry': ['prometheus', 'openTelemetry', 'activeTraceparent', 'telemetryDefaults'],
   'switchgear/testing': [
     'verify',
     'check',

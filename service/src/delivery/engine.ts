@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api'
 import {
   type BreakerOptions,
   ConfigError,
@@ -6,6 +7,7 @@ import {
   type Switchgear,
   type SwitchgearOptions,
 } from 'switchgear'
+import { activeTraceparent } from 'switchgear/telemetry'
 import type { EngineConfig } from '../config/schema.ts'
 import { judgeDelivery } from './judge-delivery.ts'
 
@@ -33,7 +35,10 @@ export function createEngine(
   const { deadlineMs } = config
   try {
     return {
-      gear: createSwitchgear({ ...options, breakers, retry, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
+      gear: createSwitchgear({
+        ...{ ...options, breakers, retry, traceparent: activeTraceparent(trace) },
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      }),
       retry,
     }
   } catch (error) {

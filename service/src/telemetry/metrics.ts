@@ -1,6 +1,7 @@
+import { metrics, trace } from '@opentelemetry/api'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Switchgear } from 'switchgear'
-import { prometheus } from 'switchgear/telemetry'
+import { openTelemetry, prometheus } from 'switchgear/telemetry'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { Database } from '../store/database.ts'
 import type { Settled } from '../store/record-outcomes.ts'
@@ -29,6 +30,8 @@ export function createMetrics(gear: Switchgear): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const engine = prometheus(registry, { gear })
+  // Where no OpenTelemetry SDK is registered in the process, this does nothing.
+  const traced = openTelemetry(metrics.getMeter('switchgear'), trace.getTracer('switchgear'), { gear })
   return {
     http: httpMeter(registry),
     database: storeMeter(registry),
@@ -38,6 +41,7 @@ export function createMetrics(gear: Switchgear): Metrics {
     read: () => registry.metrics(),
     close() {
       engine.close()
+      traced.close()
       registry.clear()
     },
   }

@@ -2,9 +2,10 @@ import { context, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { MeterProvider, MetricReader, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { createSwitchgear, type Switchgear } from 'switchgear'
-import { openTelemetry } from 'switchgear/telemetry'
+import { createSwitchgear, memoryLog, type Switchgear } from 'switchgear'
+import { activeTraceparent, openTelemetry } from 'switchgear/telemetry'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../../servers/until.ts'
 
 class OnDemand extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}
@@ -67,6 +68,33 @@ describe('openTelemetry', () => {
     expect(
       JSON.stringify(made.map(({ attributes, status, events }) => ({ attributes, status, events }))),
     ).not.toContain('secret')
+  })
+
+  it('writes the trace of the call that opened a breaker into the event in the log', async () => {
+    const log = memoryLog()
+    const traced = createSwitchgear({
+      log,
+      breakers: { smtp: { failureThreshold: 1 } },
+      traceparent: activeTraceparent(trace),
+    })
+    const other = createSwitchgear({ log })
+    await Promise.all([traced.ready(), other.ready()])
+    const root = tracer.startSpan('root')
+    const within = trace.setSpan(context.active(), root)
+    await context.with(within, () =>
+      traced
+        .breaker('smtp')
+        .run(failing)
+        .catch(() => {}),
+    )
+    const entry = await until('the event in the log', async () => {
+      for await (const found of other.breaker('smtp').history()) return found
+      return undefined
+    })
+    const { traceId, spanId } = root.spanContext()
+    expect(entry.event.traceparent).toBe(`00-${traceId}-${spanId}-01`)
+    await Promise.all([traced.close(), other.close()])
+    expect(activeTraceparent(trace)()).toBeUndefined()
   })
 
   it('makes and reads nothing more once it is closed', async () => {
