@@ -23,7 +23,7 @@ export interface RateLimitOptions<T> extends Pick<TimeAndChance, 'clock'> {
   readonly onLimited?: 'wait' | 'refuse' | undefined
   /**
    * Hears of each item that does not go on: with the decision; with `OverCapacityError` where `maxWaiting` were waiting;
-   * with `ClosedError` when it waited and the source failed. What it throws is ignored.
+   * with `ClosedError` when it waited and the stream failed. What it throws is ignored.
    */
   readonly onRefused?: ((item: T, why: NotPassed) => unknown) | undefined
   /** Items that wait, those that the limiter is just being asked about included; at least 1. Default 1,000. */
@@ -138,7 +138,7 @@ function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
   const ask = (waiting: Waiting<T>): void => {
     askLimiter({ limiter, key: waiting.lane.key, names, clock, logger: silentLogger }).then(
       (decision) => answer(waiting, decision),
-      (error: unknown) => subscriber.error(error),
+      fail,
     )
   }
   const answer = (waiting: Waiting<T>, decision: Decision | undefined): void => {
@@ -169,17 +169,24 @@ function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
   const completeWhenEmpty = (): void => {
     if (isComplete && room.size === 0) subscriber.complete()
   }
+  const fail = (error: unknown): void => {
+    if (subscriber.closed) return
+    const why = new ClosedError('rateLimit')
+    for (const item of room.empty()) unheeded(() => plan.onRefused?.(item, why))
+    subscriber.error(error)
+  }
   return {
     enter(item: T): void {
-      const key = keyOf(plan, item, subscriber)
-      const waiting = key === undefined ? undefined : room.enter(key, item)
-      if (waiting?.lane.items.first === waiting && waiting !== undefined) ask(waiting)
+      let key: string
+      try {
+        key = plan.keyOf(item)
+      } catch (error) {
+        return fail(error)
+      }
+      const waiting = room.enter(key, item)
+      if (waiting !== undefined && waiting.lane.items.first === waiting) ask(waiting)
     },
-    fail(error: unknown): void {
-      const why = new ClosedError('rateLimit')
-      for (const item of room.empty()) unheeded(() => plan.onRefused?.(item, why))
-      subscriber.error(error)
-    },
+    fail,
     complete(): void {
       isComplete = true
       completeWhenEmpty()
@@ -188,15 +195,5 @@ function openGate<T>(plan: Plan<T>, subscriber: Subscriber<T>) {
       for (const timer of timers) clock.clearTimeout(timer)
       timers.clear()
     },
-  }
-}
-
-/** `undefined` when it throws, which is an error of the stream. */
-function keyOf<T>({ keyOf }: Plan<T>, item: T, subscriber: Subscriber<T>): string | undefined {
-  try {
-    return keyOf(item)
-  } catch (error) {
-    subscriber.error(error)
-    return undefined
   }
 }

@@ -129,6 +129,35 @@ describe('rateLimit', () => {
     expect(() => limited({ key: 7 as never })).toThrow(/^rateLimit\.key: expected a text/)
   })
 
+  test('tells of what waits, however it fails', async () => {
+    const { clock, limited } = setUp()
+    const refused: [string, NotPassed][] = []
+    const onRefused = (item: string, why: NotPassed) => void refused.push([item, why])
+    const key = (item: string): string => {
+      if (item === 'b1') throw new Error('no key')
+      return keyOf(item)
+    }
+    const source = new Subject<string>()
+    const { events } = recorded(source.pipe(limited({ key, onRefused })))
+    for (const item of ['a1', 'a2', 'a3']) source.next(item)
+    await clock.settle()
+    source.next('b1')
+    await clock.settle()
+    expect(events).toEqual(['a1', 'a2', 'error: no key'])
+    expect(refused).toEqual([['a3', expect.any(ClosedError)]])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  test('tells of nothing once it was left', async () => {
+    const { clock, limited } = setUp()
+    const refused: string[] = []
+    const onRefused = (item: string) => void refused.push(item)
+    const { subscription } = recorded(of('a1', 'a2').pipe(limited({ names: ['fax'], onRefused })))
+    subscription.unsubscribe()
+    await clock.settle()
+    expect(refused).toEqual([])
+  })
+
   test('gives back what was booked for an item that nobody wants any more', async () => {
     const { clock, limiter, limited } = setUp()
     const { events, subscription } = recorded(of('a1', 'b1').pipe(limited()))
