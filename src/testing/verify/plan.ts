@@ -18,7 +18,13 @@ export interface Plan {
 }
 
 export type PlannedLaw =
-  | { readonly name: string; readonly law: Law; readonly conflicts: readonly Conflict[] }
+  | {
+      readonly name: string
+      readonly law: Law
+      readonly conflicts: readonly Conflict[]
+      /** Whether its cases come from the configuration, rather than being its own. */
+      readonly configured: boolean
+    }
   /** Not to be tried, and what is to be said of it. */
   | { readonly name: string; readonly result: LawResult }
 
@@ -39,7 +45,8 @@ export function planOf(given: CheckOptions): Plan {
     if (skipped !== undefined) return { name, result: { name, status: 'skipped', runs: 0, reason: skipped } }
     const own = law.for === undefined ? law : law.for(subject)
     if (typeof own === 'string') return { name, result: { name, status: 'notApplicable', runs: 0, reason: own } }
-    return { name, law: own, conflicts: conflicts.filter(({ rule }) => shownBy[rule] === name) }
+    const about = conflicts.filter(({ rule }) => shownBy[rule] === name)
+    return { name, law: own, conflicts: about, configured: law.for !== undefined }
   })
   const tried = new Set(laws.flatMap((each) => ('law' in each ? [each.name] : [])))
   const left = conflicts.filter(({ rule }) => !tried.has(shownBy[rule]) && !Object.hasOwn(skip, shownBy[rule]))

@@ -8,7 +8,7 @@ export interface LawResult {
   readonly status: 'passed' | 'failed' | 'vacuous' | 'skipped' | 'notApplicable'
   /** Cases that were tried. */
   readonly runs: number
-  /** Why it is not passed, for people. */
+  /** For people: why it is not passed, or that it has passed on settings of its own. */
   readonly reason?: string
   /** Tries the same cases again, as `SWITCHGEAR_SEED`. */
   readonly seed?: number

@@ -15,10 +15,14 @@ const replaysMax = 5
 /** Tries one law of a plan, for `budgetMs`: first what failed before, then new cases. */
 export async function tryLaw(plan: Plan, planned: PlannedLaw, budgetMs: number): Promise<LawResult> {
   if ('result' in planned) return planned.result
-  const { law, conflicts } = planned
+  const { law, conflicts, configured } = planned
   const report = (await replayed(plan, law)) ?? (await examined(plan, law, budgetMs))
-  return withCause(resultOf(report), report, conflicts)
+  const result = withCause(resultOf(report), report, conflicts)
+  return result.status === 'passed' && !configured ? { ...result, reason: asItIs } : result
 }
+
+/** So that nobody takes what was shown of the code for something that was shown of the configuration. */
+const asItIs = 'tried on settings of its own: it does not go by the configuration'
 
 /** The first of the cases that failed before and fails still; those that do not are forgotten. */
 async function replayed({ failures }: Plan, law: Law): Promise<LawReport | undefined> {
