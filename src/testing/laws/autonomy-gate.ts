@@ -87,7 +87,7 @@ const unlinkedOn = (cases: fc.Arbitrary<FleetScript>): Law<FleetScript> => ({
  * One that passed, where it takes several, or said nothing may be followed by the next at once.
  */
 export const unlinked: Law<FleetScript> = {
-  ...unlinkedOn(fleetScripts(cutting)),
+  ...unlinkedOn(cutOff(fleetScripts(cutting))),
   for: (subject) => (subject.faults.includes('partition') ? whenCutOff(subject) : 'no link is cut, by `faults`'),
 }
 
@@ -202,11 +202,13 @@ interface OwnTrip {
   readonly change: number
 }
 
-/** When this instance last opened by itself, since the fleet's word last changed. */
+/** When this instance last opened by itself, since the fleet's word changed: old news, told while it catches up, ends no trip. */
 function ownTrip({ instance, changes }: WorkCall): OwnTrip | undefined {
   let trip: OwnTrip | undefined
-  instance.transitions.slice(0, changes).forEach(({ scope, from, to, trueAt }, at) => {
-    if (scope === 'fleet' || to === 'closed') trip = undefined
+  instance.transitions.slice(0, changes).forEach(({ scope, from, to, at: toldAt, trueAt }, at) => {
+    if (scope === 'fleet') {
+      if (trip !== undefined && toldAt >= playStartAt + trip.at) trip = undefined
+    } else if (to === 'closed') trip = undefined
     else if (to === 'open')
       trip = { at: trueAt, failed: from === 'halfOpen' ? (trip?.failed ?? 0) + 1 : 0, change: at + 1 }
   })
