@@ -34,6 +34,7 @@ export function startMessage({ url, organizations, configPath, store, needsToken
     '  Try it:',
     `  curl -sS ${reachable}/v1/alerts${token} -H 'content-type: application/json' -d '${shellQuoted(JSON.stringify(alert))}'`,
     '',
+    `  The dashboard: ${reachable}/`,
     `  Look at ${reachable}/v1/outbox, ${reachable}/v1/dead-letters and ${reachable}/openapi.json`,
     '',
   ].join('\n')

@@ -1,7 +1,9 @@
 import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createSwitchgear, memoryLog, type Switchgear } from 'switchgear'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { createSwitchgear, type EventLog, memoryLog, type Switchgear } from 'switchgear'
+import { natsLog } from 'switchgear/nats'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startNats } from '../../test/servers/start-nats.ts'
 import { until } from '../../test/servers/until.ts'
 import { createActivity } from '../src/dashboard/activity.ts'
 import { createEventHub } from '../src/dashboard/event-hub.ts'
@@ -20,7 +22,7 @@ afterEach(async () => {
 const acme = 'webhook:hook.acme.example'
 
 async function start(): Promise<SharedService> {
-  const service = await startSharedService(
+  return startSharedService(
     {
       organizations: {
         acme: { receivers: [hookAt('hook.acme.example')] },
@@ -30,8 +32,6 @@ async function start(): Promise<SharedService> {
     },
     { SWITCHGEAR_TOKENS: 'acme:acmes-token,globex:globexs-token,*:operators-token' },
   )
-  ends.push(() => service.stop())
-  return service
 }
 
 async function follow(service: SharedService, token: string, query = '', lastId?: string): Promise<EventsSeen> {
@@ -48,8 +48,13 @@ async function post(service: SharedService, organization: string): Promise<void>
 }
 
 describe('GET /v1/events', { timeout: 60_000 }, () => {
+  let service: SharedService
+  beforeAll(async () => {
+    service = await start()
+  })
+  afterAll(() => service?.stop())
+
   it('tells of decisions, outcomes, letters and transitions, to each organization its own', async () => {
-    const service = await start()
     const all = await follow(service, 'operators-token')
     const acmes = await follow(service, 'acmes-token')
     const globexs = await follow(service, 'globexs-token')
@@ -80,10 +85,9 @@ describe('GET /v1/events', { timeout: 60_000 }, () => {
   })
 
   it('tells who comes back what was missed, once each, and who was away too long to begin anew', async () => {
-    const service = await start()
     const all = await follow(service, 'operators-token', '?types=outcome')
     const first = await follow(service, 'operators-token', '?types=outcome')
-    await post(service, 'acme')
+    await post(service, 'globex')
     await until('an outcome', () => (first.of('outcome').length === 1 ? true : undefined))
     await first.stop()
     await post(service, 'globex')
@@ -98,14 +102,12 @@ describe('GET /v1/events', { timeout: 60_000 }, () => {
   })
 
   it('refuses a stranger and a kind that there is not, and ends when the service stops', async () => {
-    const service = await start()
     const status = async (token: string, query: string): Promise<number> =>
       (await fetch(`${service.url}/v1/events${query}`, { headers: { authorization: `Bearer ${token}` } })).status
     expect(await status('nobodys-token', '')).toBe(401)
     expect(await status('acmes-token', '?types=secrets')).toBe(400)
     const seen = await follow(service, 'acmes-token')
     await service.stop()
-    ends.length = 0
     await seen.ended
   })
 })
@@ -142,23 +144,27 @@ describe('a stream of events', () => {
 })
 
 describe('the instances of a fleet', () => {
-  it('are heard while somebody watches, agree, and are not missed when they leave', async () => {
-    const log = memoryLog()
-    const [one, two] = ['one', 'two'].map((instance) => instanceOf(log, instance))
-    if (one === undefined || two === undefined) throw new Error('no instance')
-    const onlooking = { organization: undefined, seesBreaker: () => true }
-    const standings = () => one.live.summary(onlooking).fleet
-    await until('the other to be heard', () => (standings().total === 2 ? true : undefined))
-    expect(standings().standings).toEqual({ agrees: 2, lags: 0, differs: 0, cutOff: 0, silent: 0 })
-    const tripped = two.gear.breaker('smtp', { failureThreshold: 1, quorum: 2 })
-    await tripped.run(() => Promise.reject(new Error('no'))).catch(() => {})
-    const seen = () => one.live.view(onlooking).transitions.filter(({ instance }) => instance === 'two')
-    await until('what it alone holds', () => (seen().length > 0 ? true : undefined))
-    expect(seen()).toMatchObject([{ breaker: 'smtp', to: 'open', scope: 'local' }])
-    two.live.stop()
-    await until('it to leave', () => (standings().total === 1 ? true : undefined))
-    expect(one.live.summary({ organization: 'acme', seesBreaker: () => false }).fleet.instances).toEqual([])
-  })
+  it.each(['memory', 'NATS'] as const)(
+    'are heard over %s while somebody watches, agree, and are not missed when they leave',
+    async (over) => {
+      const log = over === 'memory' ? memoryLog() : await logInNats()
+      const [one, two] = ['one', 'two'].map((instance) => instanceOf(log, instance))
+      if (one === undefined || two === undefined) throw new Error('no instance')
+      const onlooking = { organization: undefined, seesBreaker: () => true }
+      const standings = () => one.live.summary(onlooking).fleet
+      await until('the other to be heard', () => (standings().total === 2 ? true : undefined))
+      await until('them to agree', () => (standings().standings.agrees === 2 ? true : undefined))
+      expect(standings().standings).toEqual({ agrees: 2, lags: 0, differs: 0, cutOff: 0, silent: 0 })
+      const tripped = two.gear.breaker('smtp', { failureThreshold: 1, quorum: 2 })
+      await tripped.run(() => Promise.reject(new Error('no'))).catch(() => {})
+      const seen = () => one.live.view(onlooking).transitions.filter(({ instance }) => instance === 'two')
+      await until('what it alone holds', () => (seen().length > 0 ? true : undefined))
+      expect(seen()).toMatchObject([{ breaker: 'smtp', to: 'open', scope: 'local' }])
+      two.live.stop()
+      await until('it to leave', () => (standings().total === 1 ? true : undefined))
+      expect(one.live.summary({ organization: 'acme', seesBreaker: () => false }).fleet.instances).toEqual([])
+    },
+  )
 
   it('stand as they say, and the worst are named first', () => {
     const heard = (instance: string, of: Partial<HeardInstance> = {}): HeardInstance => ({
@@ -212,10 +218,13 @@ describe('what is counted', () => {
   })
 })
 
-function instanceOf(
-  log: ReturnType<typeof memoryLog>,
-  instance: string,
-): { gear: Switchgear; live: ReturnType<typeof startLiveView> } {
+async function logInNats(): Promise<EventLog> {
+  const server = await startNats({ jetstream: true })
+  ends.push(() => server.stop())
+  return natsLog({ servers: server.url })
+}
+
+function instanceOf(log: EventLog, instance: string): { gear: Switchgear; live: ReturnType<typeof startLiveView> } {
   const gear = createSwitchgear({ log, instance })
   const logger = { info() {}, warn() {}, error() {} }
   const live = startLiveView({ gear, organizations: new Map(), logger })

@@ -47,6 +47,7 @@ describe('docs/asyncapi.yaml', () => {
       'switchgear.v1.{fleet}.audit.{breaker}',
       'switchgear.v1.{fleet}.evidence.{breaker}',
       'switchgear.v1.{fleet}.invalidate',
+      'switchgear.v1.{fleet}.instances',
       'switchgear.v1.{fleet}.alerts.{organization}',
     ])
   })

@@ -24,6 +24,7 @@ import { searchRoutes } from './search-routes.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { ServerOptions } from './server-options.ts'
 import { statsRoutes } from './stats-routes.ts'
+import { closeUnusedConnections } from './unused-connections.ts'
 
 /** A body may be as large as this, in bytes. */
 const bodyBytesMax = 1_048_576
@@ -53,6 +54,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
   })
+  closeUnusedConnections(app)
   app.addHook('onRequest', async (request, reply) => {
     // On the answer itself, so that streams that write to it have them, too.
     for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)

@@ -16,6 +16,7 @@ export interface SharedService {
   readonly dead: Set<string>
   /** What has arrived, in order. */
   readonly arrived: readonly Sending<'webhook'>[]
+  /** Once, however often it is asked. */
   stop(): Promise<void>
 }
 
@@ -37,6 +38,7 @@ export async function startSharedService(
   const log = memoryLog()
   const dead = new Set<string>()
   const arrived: Sending<'webhook'>[] = []
+  let stopping: Promise<void> | undefined
   const send = async (sending: Sending<'webhook'>): Promise<void> => {
     const { host } = new URL(sending.target.url)
     if (dead.has(host)) throw new HttpAnswerError(host, 503, {}, 'nobody is there')
@@ -62,10 +64,12 @@ export async function startSharedService(
     log,
     dead,
     arrived,
-    async stop() {
-      await service.stop()
-      await end()
-      rmSync(folder, { recursive: true, force: true })
-    },
+    stop: () => (stopping ??= stop()),
+  }
+
+  async function stop(): Promise<void> {
+    await service.stop()
+    await end()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
