@@ -36,6 +36,8 @@ const headersTimeoutMs = 10_000
 const requestTimeoutMs = 30_000
 /** How often is looked for clients that are too slow, in ms. */
 const slownessCheckMs = 1_000
+/** Who is still at its request or its answer so long after the service was told to stop is cut off, in ms. */
+const goodbyeMs = 5_000
 
 /** The HTTP side of the service. Every error is a problem document. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
@@ -60,6 +62,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)
     if (request.raw.rawHeaders.length > 2 * headersMax)
       throw new Problem(431, `a request may have at most ${headersMax} headers`)
+  })
+  app.addHook('preClose', async () => {
+    // Node looks for slow clients no more from here on: one that sends nothing would keep the service from ending.
+    setTimeout(() => app.server.closeAllConnections(), goodbyeMs).unref()
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, body: string) =>
