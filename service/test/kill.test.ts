@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sized } from '../../test/sized.ts'
 import { until } from '../../test/servers/until.ts'
 import { messagesAtOnce } from '../src/delivery/deliver-messages.ts'
 import { type PostedAlert, postAlerts, type SeenAlert, settledAlerts } from './servers/client.ts'
@@ -11,18 +12,19 @@ import { configFor, type OutsideWorld, type Receipt, startOutsideWorld } from '.
 import { type ServiceProcess, startService } from './servers/service-process.ts'
 
 const organizations = ['acme', 'globex', 'initech']
-const alerts: readonly PostedAlert[] = Array.from({ length: 1_000 }, (_, index) => ({
+const alertsCount = sized(600, 1_000)
+const alerts: readonly PostedAlert[] = Array.from({ length: alertsCount }, (_, index) => ({
   organization: organizations[index % 3] ?? '',
   id: `alert-${index}`,
 }))
 const alertsInPost = 10
 /** The alerts are posted over this time. */
-const stormMs = 6_000
-const mailOutageMs = 3_000
+const stormMs = sized(4_000, 6_000)
+const mailOutageMs = sized(2_000, 3_000)
 /** What Slack asks for just before the kill, in seconds: longer than a restart takes. */
-const slackWaitSeconds = 20
+const slackWaitSeconds = sized(9, 20)
 /** How long messages to dead hosts are worth sending: longer than Slack makes its messages wait. */
-const maxAgeMs = 45_000
+const maxAgeMs = sized(18_000, 45_000)
 
 /** The storm, with `kill -9` in the middle of it and a restart on the same folder. */
 describe('a kill', () => {
@@ -103,11 +105,11 @@ describe('a kill', () => {
   const inFlightAtTheKill = ({ at }: Receipt): boolean => at > killedAt - 1_000 && at <= killedAt + 50
 
   it('loses nothing: every receiver of every alert has exactly one outcome', () => {
-    expect(seen).toHaveLength(1_000)
+    expect(seen).toHaveLength(alertsCount)
     const receivers = seen.flatMap((alert) => alert.receivers)
     expect(receivers.filter(({ state }) => state === 'failed').map(({ lastError }) => lastError)).toEqual([])
     const states = receivers.map(({ state }) => state)
-    expect(states).toHaveLength(4_000)
+    expect(states).toHaveLength(4 * alertsCount)
     expect(new Set(states)).toEqual(new Set(['delivered', 'deadLettered']))
   })
 
@@ -117,7 +119,7 @@ describe('a kill', () => {
       receivers.filter(({ state }) => state === 'delivered').map(({ name }) => `${organization}/${id}/${name}`),
     )
     expect(delivered.filter((name) => !received.has(name))).toEqual([])
-    expect(delivered.length).toBeGreaterThan(1_900)
+    expect(delivered.length).toBeGreaterThan(1.9 * alertsCount)
   })
 
   it('sends twice only what was between its send and its record when the process died, under the same id', () => {
@@ -158,7 +160,7 @@ describe('a kill', () => {
     const named = seen.flatMap(({ receivers }) =>
       receivers.filter(({ state }) => state === 'deadLettered').map(({ letterId = 'none' }) => letterId),
     )
-    expect(named.length).toBeGreaterThan(100)
+    expect(named.length).toBeGreaterThan(alertsCount / 10)
     expect(named.filter((id) => !letters.has(id))).toEqual([])
     const left = [...letters.keys()].filter((id) => !named.includes(id))
     process.stdout.write(
