@@ -10,17 +10,17 @@ import { configFor, hangingTimeoutMs, type OutsideWorld, startOutsideWorld } fro
 import { type ServiceProcess, startService } from './servers/service-process.ts'
 
 const organizations = ['acme', 'globex', 'initech']
-const alertsCount = sized(600, 1_000)
+const alertsCount = sized(500, 1_000)
 const alerts: readonly PostedAlert[] = Array.from({ length: alertsCount }, (_, index) => ({
   organization: organizations[index % 3] ?? '',
   id: `alert-${index}`,
 }))
 /** Mail is answered 451 this long. */
-const mailOutageMs = sized(3_000, 5_000)
+const mailOutageMs = sized(1_500, 5_000)
 /** How long messages to dead hosts are worth sending: longer than all else takes. */
-const maxAgeMs = sized(14_000, 30_000)
+const maxAgeMs = sized(10_000, 30_000)
 /** The alerts are posted over this time. */
-const stormMs = sized(6_500, 9_000)
+const stormMs = sized(6_000, 9_000)
 const alertsInPost = 10
 
 interface Breaker {
