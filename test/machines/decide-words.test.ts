@@ -95,3 +95,9 @@ describe('votes', () => {
     expect(decided({ type: 'countVotes', counts: noCounts }, soon).validUntil).toBe(108_000)
   })
 })
+
+test('an event belongs to the trace of whoever decided it, where there is one', () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  expect(decided({ type: 'order', kind: 'disabled', order }, { traceparent }).traceparent).toBe(traceparent)
+  expect(decided({ type: 'order', kind: 'disabled', order })).not.toHaveProperty('traceparent')
+})

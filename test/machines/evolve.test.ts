@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createMachine, transition } from 'xstate'
+import { createActor, createMachine, transition } from 'xstate'
 import type { Fact } from '../../src/machines/breaker-events.ts'
 import { breakerMachine, evolve } from '../../src/machines/breaker-machine.ts'
 import { initialState, type FleetState, type Mode } from '../../src/machines/fleet-state.ts'
@@ -245,6 +245,23 @@ describe('the machine', () => {
       expect(to === from ? undefined : to.value).toEqual(expected?.mode)
       if (expected !== undefined) expect(to.context).toMatchObject({ term: expected.term, votes: expected.votes })
     }
+  })
+
+  test('begins where every breaker does, under a name that a visualizer can show', () => {
+    expect(breakerMachine.id).toBe('breaker')
+    const { value, context } = createActor(breakerMachine).getSnapshot() as { value: unknown; context: unknown }
+    const { mode, ...rest } = initialState
+    expect([value, context]).toEqual([mode, { ...rest, retryAt: undefined, lease: undefined, order: undefined }])
+  })
+
+  test('has no key for what does not apply, so that equal states are equal bytes', () => {
+    const keysOf = (before: FleetState, fact: Fact): readonly string[] =>
+      Object.keys(evolve(before, happened(fact)) ?? {})
+    const always = ['mode', 'term', 'failedRecoveries', 'passes', 'attempts', 'votes']
+    expect(keysOf(initialState, { type: 'voted' })).toEqual(always)
+    expect(keysOf(initialState, { type: 'opened', quorum: 1, retryAfterMs: 1 })).toEqual([...always, 'retryAt'])
+    expect(keysOf(open, claimed)).toEqual([...always, 'lease'])
+    expect(keysOf(open, { type: 'forcedOpen', order })).toEqual([...always, 'order'])
   })
 
   test('ignores an event of a name that it does not know', () => {
