@@ -51,6 +51,7 @@ describe('the configuration', () => {
       'organizations.acme.receivers.0.channel',
     ],
     ['no receivers', { organizations: { acme: {} } }, 'organizations.acme.receivers'],
+    ['an organization that is the operator', { organizations: { '*': { receivers: [] } } }, 'organizations.*'],
     ['no address', acme({ receivers: [{ ...email, to: [] }] }), 'organizations.acme.receivers.0.to'],
     ['what is no address', acme({ receivers: [{ ...email, to: ['ops'] }] }), 'organizations.acme.receivers.0.to.0'],
     [

@@ -149,10 +149,16 @@ const engineSchema: z.ZodType<EngineConfig> = z.strictObject({
   deadlineMs: duration.optional(),
 })
 
+/** `*` is the operator: a token of an organization by that name would be the operator's. */
+const organizationName: z.ZodType<string> = nameText.refine(
+  (name) => name !== '*',
+  'names the operator; call it otherwise',
+)
+
 /** Unknown keys are errors everywhere. */
 export const configSchema: z.ZodType<ConfigFile> = z.strictObject({
   $schema: z.string().optional(),
-  organizations: z.record(nameText, organizationSchema),
+  organizations: z.record(organizationName, organizationSchema),
   engine: engineSchema.optional(),
 })
 
