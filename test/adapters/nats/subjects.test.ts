@@ -98,15 +98,15 @@ describe('the subjects of a fleet', () => {
 })
 
 describe('what the server says of a delivery', () => {
-  const expected = { seq: 12, delivered: 3, at: 1_795_546_050_361, pending: 7 }
+  const expected = { tries: 2, seq: 12, delivered: 3, at: 1_795_546_050_361, pending: 7 }
 
   test('is read from its reply subject', () => {
-    expect(readDelivery('$JS.ACK.SWITCHGEAR_a.c1.1.12.3.1795546050361999999.7')).toEqual(expected)
+    expect(readDelivery('$JS.ACK.SWITCHGEAR_a.c1.2.12.3.1795546050361999999.7')).toEqual(expected)
   })
 
   test('is read with a domain and an account, which newer servers put in', () => {
-    expect(readDelivery('$JS.ACK._.hash.SWITCHGEAR_a.c1.1.12.3.1795546050361999999.7')).toEqual(expected)
-    expect(readDelivery('$JS.ACK.hub.hash.SWITCHGEAR_a.c1.1.12.3.1795546050361999999.7.random')).toEqual(expected)
+    expect(readDelivery('$JS.ACK._.hash.SWITCHGEAR_a.c1.2.12.3.1795546050361999999.7')).toEqual(expected)
+    expect(readDelivery('$JS.ACK.hub.hash.SWITCHGEAR_a.c1.2.12.3.1795546050361999999.7.random')).toEqual(expected)
   })
 
   test.each([undefined, '', '_INBOX.a.b', '$JS.ACK.too.short'])('is not there for %j', (reply) => {
