@@ -1,0 +1,314 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../test/servers/until.ts'
+import { sized } from '../../test/sized.ts'
+import { messagesAtOnce } from '../src/delivery/deliver-messages.ts'
+import type { PostedAlert } from './servers/client.ts'
+import { type OutsideWorld, type Receipt, startOutsideWorld } from './servers/outside-world.ts'
+import { type ServiceFleet, startServiceFleet } from './servers/service-fleet.ts'
+import { steadyPublishing, steadyTraffic, type TrafficReport } from './servers/steady-traffic.ts'
+
+const run = `${process.pid}-${Date.now()}`
+const fleetName = `fleet-${run}`
+const organizations = ['acme', 'globex', 'initech'].map((name) => `${name}-${run}`)
+
+const perSecond = sized(100, 200)
+const trafficMs = sized(12_000, 60_000)
+/** One in so many comes over NATS. */
+const overNats = 10
+/** When faults begin, and how long they last, in ms from the first alert. */
+const faults = {
+  channelDead: { afterMs: sized(1_000, 5_000), forMs: sized(4_000, 20_000) },
+  killed: { afterMs: sized(2_500, 12_000), forMs: sized(500, 2_000) },
+  redisFrozen: { afterMs: sized(7_000, 32_000), forMs: sized(1_500, 5_000) },
+  natsDown: { afterMs: sized(9_500, 45_000), forMs: sized(500, 2_000) },
+}
+/** What an accepted request may take, in ms. The suite's machine may be busy with other tests. */
+const answerMsMax = sized(3_000, 1_000)
+/** Longer than a claim lasts whose worker was killed. */
+const settledWithinMs = 120_000
+
+interface Outcome {
+  readonly message: string
+  /** `<organization>/<alert>/<receiver>` */
+  readonly of: string
+  readonly state: string
+}
+
+interface SeenBreaker {
+  readonly name: string
+  readonly mode: string
+  readonly term: number
+}
+
+describe('three instances on one PostgreSQL, Redis and NATS', () => {
+  let world: OutsideWorld
+  let fleet: ServiceFleet
+  beforeAll(async () => {
+    world = await startOutsideWorld()
+    fleet = await startServiceFleet(3, fleetName, configFor(world))
+  }, 120_000)
+  afterAll(async () => {
+    await fleet.end()
+    await world.close()
+  })
+
+  it('lose nothing and agree while one is killed, Redis is frozen, NATS restarts and a channel is dead', async () => {
+    const all = alertsNamed('faults', (perSecond * trafficMs) / 1_000)
+    const published = all.filter((_, index) => index % overNats === 0)
+    const posted = all.filter((_, index) => index % overNats !== 0)
+    const seen = { killedAt: 0, backAfterMs: 0, modes: [] as ReadonlySet<string>[] }
+    const startedAt = performance.now()
+    const at = (ms: number): Promise<void> => sleep(Math.max(0, startedAt + ms - performance.now()))
+    const [report] = await Promise.all([
+      postAll(posted, perSecond * (1 - 1 / overNats)),
+      steadyPublishing(fleet.nats.url, fleetName, published, perSecond / overNats),
+      channelDies(),
+      instanceDies(),
+      redisFreezes(),
+      natsRestarts(),
+    ])
+    const lastAcceptedAt = performance.now()
+    const outcomes = await settledOutcomes(all)
+    const settledAfterMs = performance.now() - lastAcceptedAt
+    const agreedAfterMs = await agreement()
+
+    const repeated = [...receiptsById().values()].filter(({ length }) => length > 1)
+    print({
+      'alerts, of them over NATS': `${all.length}, ${published.length}`,
+      outcomes: tally(outcomes.map(({ of, state }) => `${of.split('/')[2]} ${state}`)),
+      'accepted requests, in ms': figures(report.answeredMs),
+      'requests made again': report.otherwise,
+      'killed instance listened again after, in ms': seen.backAfterMs,
+      'sent twice, how long before the kill, in ms': repeated.map(([first]) => seen.killedAt - (first?.at ?? 0)),
+      'all settled after the last was accepted, in ms': Math.round(settledAfterMs),
+      'breakers agreed after that, in ms': Math.round(agreedAfterMs),
+      'modes of Slack seen by each instance': seen.modes.map((modes) => [...modes].join(' ')),
+    })
+
+    expect(outcomes.map(({ of }) => of).toSorted()).toEqual(messagesOf(all))
+    expect(outcomes.filter(({ state }) => state !== 'delivered' && state !== 'deadLettered')).toEqual([])
+    expect(outcomes.filter(({ of, state }) => of.endsWith('/hook') && state !== 'delivered')).toEqual([])
+    expectReceipts(outcomes)
+    // Only what was between its send and its record when its instance was killed.
+    expect(repeated.length).toBeLessThan(messagesAtOnce)
+    for (const receipts of repeated) {
+      const [first, second, ...more] = receipts
+      expect(more).toEqual([])
+      expect(first?.at).toBeGreaterThan(seen.killedAt - 1_000)
+      expect(first?.at).toBeLessThanOrEqual(seen.killedAt + 50)
+      expect(second?.at).toBeGreaterThan(seen.killedAt)
+    }
+    expect(Math.max(...report.answeredMs)).toBeLessThan(answerMsMax)
+    for (const modes of seen.modes) expect(modes).toContain('open')
+
+    async function channelDies(): Promise<void> {
+      const { afterMs, forMs } = faults.channelDead
+      await at(afterMs)
+      const answer = world.slack.answer
+      world.slack.answer = (_request, response) => void response.socket?.destroy()
+      const stopWatching = watchModes(`slack:127.0.0.1:${world.slack.port}`)
+      await at(afterMs + forMs)
+      world.slack.answer = answer
+      seen.modes = await stopWatching()
+    }
+
+    async function instanceDies(): Promise<void> {
+      const { afterMs, forMs } = faults.killed
+      await at(afterMs)
+      await fleet.instances[1]?.kill()
+      seen.killedAt = Date.now()
+      await at(afterMs + forMs)
+      await fleet.startAgain(1)
+      seen.backAfterMs = Date.now() - seen.killedAt
+    }
+
+    async function redisFreezes(): Promise<void> {
+      const { afterMs, forMs } = faults.redisFrozen
+      await at(afterMs)
+      fleet.redis.freeze()
+      await at(afterMs + forMs)
+      fleet.redis.thaw()
+    }
+
+    async function natsRestarts(): Promise<void> {
+      const { afterMs, forMs } = faults.natsDown
+      await at(afterMs)
+      await fleet.nats.kill()
+      await at(afterMs + forMs)
+      await fleet.nats.start()
+    }
+  })
+
+  it('lose and repeat nothing while they are restarted one after the other', async () => {
+    const before = world.receipts.length
+    const all = alertsNamed('rolling', (perSecond * trafficMs) / 2_000)
+    const [report, codes] = await Promise.all([postAll(all, perSecond), restartAll()])
+    const outcomes = await settledOutcomes(all)
+    const ids = world.receipts.slice(before).map(({ messageId }) => messageId)
+    print({
+      alerts: all.length,
+      outcomes: tally(outcomes.map(({ of, state }) => `${of.split('/')[2]} ${state}`)),
+      'accepted requests, in ms': figures(report.answeredMs),
+      'requests made again': report.otherwise,
+      'exit codes': codes,
+      'sent twice': ids.length - new Set(ids).size,
+    })
+
+    expect(codes).toEqual([0, 0, 0])
+    expect(outcomes.map(({ of }) => of).toSorted()).toEqual(messagesOf(all))
+    expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(['delivered']))
+    expect(ids.length).toBe(new Set(ids).size)
+    expectReceipts(outcomes)
+    expect(Math.max(...report.answeredMs)).toBeLessThan(answerMsMax)
+
+    async function restartAll(): Promise<readonly (number | undefined)[]> {
+      const ended: (number | undefined)[] = []
+      for (const [index, instance] of [...fleet.instances].entries()) {
+        ended.push(await instance.terminate())
+        await fleet.startAgain(index)
+      }
+      return ended
+    }
+  })
+
+  function postAll(alerts: readonly PostedAlert[], rate: number): Promise<TrafficReport> {
+    const urls = (): readonly string[] => fleet.instances.map(({ url }) => url)
+    return steadyTraffic({ alerts, alertsInPost: 5, perSecond: rate, urls })
+  }
+
+  /** What the store says of the alerts' receivers, once none is pending. */
+  async function settledOutcomes(alerts: readonly PostedAlert[]): Promise<readonly Outcome[]> {
+    const [first = { id: '' }] = alerts
+    const prefix = `${first.id.split('-')[0]}-%`
+    const scope = [JSON.stringify(organizations), prefix]
+    const ofRun = `organization IN (SELECT jsonb_array_elements_text($1::jsonb)) AND alert_id LIKE $2`
+    const settled = async (): Promise<true | undefined> => {
+      const [row] = await fleet.database.query(
+        `SELECT count(*)::integer AS count FROM receivers WHERE ${ofRun} AND state <> 'pending'`,
+        scope,
+      )
+      await sleep(200)
+      return Number(row?.['count']) >= 2 * alerts.length || undefined
+    }
+    await until('every message to have an outcome', settled, settledWithinMs)
+    const rows = await fleet.database.query(
+      `SELECT id, organization, alert_id, name, state FROM receivers WHERE ${ofRun}`,
+      scope,
+    )
+    return rows.map((row) => ({
+      message: String(row['id']),
+      of: `${String(row['organization'])}/${String(row['alert_id'])}/${String(row['name'])}`,
+      state: String(row['state']),
+    }))
+  }
+
+  function receiptsById(): ReadonlyMap<string, readonly Receipt[]> {
+    const byId = new Map<string, Receipt[]>()
+    for (const receipt of world.receipts) byId.set(receipt.messageId, [...(byId.get(receipt.messageId) ?? []), receipt])
+    return byId
+  }
+
+  /** What is delivered has arrived, under its id, and what is not has not. */
+  function expectReceipts(outcomes: readonly Outcome[]): void {
+    // Slack has it as `switchgear:<id>`.
+    const arrived = new Set(world.receipts.map(({ messageId, for: of }) => `${messageId.split(':').at(-1)} ${of}`))
+    const wrong = outcomes.filter(
+      ({ message, of, state }) => arrived.has(`${message} ${of}`) !== (state === 'delivered'),
+    )
+    expect(wrong).toEqual([])
+  }
+
+  async function breakersOf(url: string): Promise<readonly SeenBreaker[]> {
+    const { breakers } = (await (await fetch(`${url}/v1/breakers`)).json()) as { breakers: readonly SeenBreaker[] }
+    return breakers.map(({ name, mode, term }) => ({ name, mode, term }))
+  }
+
+  /** How long it took until all instances showed the same breakers, all of them closed. */
+  async function agreement(): Promise<number> {
+    const askedAt = performance.now()
+    await until(
+      'all instances to agree',
+      async () => {
+        const [first = [], ...others] = await Promise.all(fleet.instances.map(({ url }) => breakersOf(url)))
+        const isClosed = first.length >= 2 && first.every(({ mode }) => mode === 'closed')
+        const agree = others.every((other) => JSON.stringify(other) === JSON.stringify(first))
+        return (isClosed && agree) || undefined
+      },
+      30_000,
+    )
+    return performance.now() - askedAt
+  }
+
+  /** Notes in which modes each instance has a breaker, until the returned function is called. */
+  function watchModes(breaker: string): () => Promise<ReadonlySet<string>[]> {
+    const noted = fleet.instances.map(() => new Set<string>())
+    const look = async (): Promise<void> => {
+      for (const [index, { url }] of fleet.instances.entries()) {
+        const breakers = await breakersOf(url).catch(() => [])
+        for (const { name, mode } of breakers) if (name === breaker) noted[index]?.add(mode)
+      }
+    }
+    const watching = new AbortController()
+    const watched = (async () => {
+      while (!watching.signal.aborted) {
+        await look()
+        await sleep(100)
+      }
+    })()
+    return async () => {
+      watching.abort()
+      await watched
+      return noted
+    }
+  }
+})
+
+function alertsNamed(prefix: string, count: number): readonly PostedAlert[] {
+  return Array.from({ length: count }, (_, index) => ({
+    organization: organizations[index % organizations.length] ?? '',
+    id: `${prefix}-${index}`,
+  }))
+}
+
+function messagesOf(alerts: readonly PostedAlert[]): readonly string[] {
+  return alerts
+    .flatMap(({ organization, id }) => ['hook', 'room'].map((name) => `${organization}/${id}/${name}`))
+    .toSorted()
+}
+
+function configFor({ hook, slack }: OutsideWorld): object {
+  const plenty = { limit: 1_000_000, windowMs: 60_000 }
+  const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
+  const of = (name: string): object => ({
+    receivers: [
+      { name: 'hook', channel: 'webhook', url: `${hook.url}/${name}`, secret },
+      { name: 'room', channel: 'slack', url: `${slack.url}/services/${name}` },
+    ],
+    limits: { alerts: plenty, slack: plenty, webhook: plenty },
+  })
+  return {
+    organizations: Object.fromEntries(organizations.map((name) => [name, of(name)])),
+    engine: {
+      breakers: { default: { recoveryTimeoutMs: 500, recoveryBackoff: { maxMs: 2_000 }, timeoutMs: 5_000 } },
+      retry: { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 500 },
+    },
+  }
+}
+
+function tally(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1
+  return counts
+}
+
+function figures(values: readonly number[]): Record<string, number> {
+  const sorted = values.toSorted((a, b) => a - b)
+  const share = (part: number): number => Math.round(sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN)
+  return { count: sorted.length, median: share(0.5), p99: share(0.99), max: share(1) }
+}
+
+function print(facts: Readonly<Record<string, unknown>>): void {
+  const lines = Object.entries(facts).map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
