@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   fleet: async () => (await import('./fleet.ts')).fleetBench,
   limiter: async () => (await import('./limiter.ts')).limiterBench,
   retry: async () => (await import('./retry.ts')).retryBench,
+  service: async () => (await import('./service.ts')).serviceBench,
   simulate: async () => (await import('./simulate.ts')).simulateBench,
 }
 
