@@ -74,6 +74,7 @@ async function embedded(bare: HttpProcess, config: string, folder: string): Prom
     return await against(bare, service, one, {
       id: 'embedded',
       what: 'one alert a request, its database in the process',
+      goal,
     })
   } finally {
     await service.end()

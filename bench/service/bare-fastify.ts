@@ -6,4 +6,4 @@ app.post('/v1/alerts', async (request, reply) => {
   const alerts = Array.isArray(request.body) ? request.body : [request.body]
   return reply.code(202).send({ alerts: alerts.map(() => ({ id: '01M8KXNQ5VQ7JPWGFB17FN41HC' })) })
 })
-process.stdout.write(`${JSON.stringify({ msg: 'listening', address: await app.listen({ port: 0 }) })}\n`)
+process.stderr.write(`${JSON.stringify({ msg: 'listening', address: await app.listen({ port: 0 }) })}\n`)

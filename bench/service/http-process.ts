@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Pool } from 'undici'
@@ -6,13 +6,15 @@ import type { Contender } from '../harness.ts'
 
 /** A server in a process of its own, whose CPU can be told. */
 export interface HttpProcess {
-  /** Posts this body to `/v1/alerts`, some at a time; costs what the server's process spent on it, in ms of CPU. */
+  /** Posts this body to `/v1/alerts`, in rounds of 512; costs what the server's process spent on it, in ms of CPU. */
   posting(body: string): Contender
   end(): Promise<void>
 }
 
 /** Requests under way. */
 const underWay = 64
+/** Requests in a round: many times those under way, or a measurement would mostly be of its beginning and its end. */
+const requestsInRound = 512
 
 /** Says on request how much CPU its process has used; loaded before the program that is measured. */
 const meter = `data:text/javascript,${encodeURIComponent('process.on("message", () => process.send(process.cpuUsage()))')}`
@@ -24,12 +26,11 @@ export async function startHttpProcess(
 ): Promise<HttpProcess> {
   const child = spawn(process.execPath, ['--import', meter, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   const onExit = (): void => void child.kill('SIGKILL')
   process.once('exit', onExit)
-  if (child.stdout === null) throw new Error('a process without output')
-  const pool = new Pool(await addressOf(child.stdout), { connections: underWay })
+  const pool = new Pool(await addressOf(child), { connections: underWay })
 
   async function cpuMs(): Promise<number> {
     const answer = once(child, 'message') as Promise<[NodeJS.CpuUsage]>
@@ -46,16 +47,16 @@ export async function startHttpProcess(
   }
 
   return {
-    posting: (body) => async (calls) => {
+    posting: (body) => async (rounds) => {
       const before = await cpuMs()
-      let left = calls
+      let left = rounds * requestsInRound
       const sender = async (): Promise<void> => {
         while (left > 0) {
           left -= 1
           await post(body)
         }
       }
-      await Promise.all(Array.from({ length: Math.min(underWay, calls) }, sender))
+      await Promise.all(Array.from({ length: underWay }, sender))
       return (await cpuMs()) - before
     },
     async end() {
@@ -69,11 +70,12 @@ export async function startHttpProcess(
 }
 
 /** What a server logs when it listens. Everything after it is read, too, so that it can go on logging. */
-function addressOf(stdout: NodeJS.ReadableStream): Promise<string> {
+function addressOf({ stderr }: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    const lines = createInterface(stdout)
+    if (stderr === null) return reject(new Error('the server has nowhere to log'))
+    const lines = createInterface(stderr)
     lines.on('line', (line) => {
-      if (!line.startsWith('{')) return
+      if (!line.startsWith('{')) return void process.stderr.write(`${line}\n`)
       const { msg, address } = JSON.parse(line) as { readonly msg: string; readonly address?: string }
       if (msg === 'listening' && address !== undefined) resolve(address)
     })
