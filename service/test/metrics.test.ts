@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rowsOf } from '../../test/adapters/telemetry/exposition.ts'
 import { until } from '../../test/servers/until.ts'
 import { hookAt, type SharedService, startSharedService } from './servers/shared-service.ts'
 
@@ -35,9 +36,7 @@ const post = (body: object): Promise<Response> =>
   ask('/v1/alerts', tokens.acme, { method: 'POST', body: JSON.stringify(body) })
 
 async function metrics(): Promise<ReadonlyMap<string, number>> {
-  const text = await (await ask('/metrics', tokens['*'])).text()
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]))
+  return rowsOf(await (await ask('/metrics', tokens['*'])).text())
 }
 
 describe('GET /metrics', () => {

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import type { CommandDef } from 'citty'
 import { ConfigError } from '../index.ts'
 import type { OutageOptions, Scenario, SimulateOptions, SimulationOutcome } from '../testing.ts'
@@ -10,6 +9,7 @@ import { openDoor } from './open-door.ts'
 import { screenOn, type Screen } from './screen.ts'
 import { simulationPage } from './simulate-page.ts'
 import { simulationTable } from './simulate-table.ts'
+import { writeFile } from './write-file.ts'
 
 /** A configuration, on a simulated fleet, through trouble. Needs no server. */
 export const simulate: CommandDef = {
@@ -65,7 +65,7 @@ async function run(given: Given): Promise<ExitCode> {
   try {
     const outcome = await simulate(options)
     const page = textOf(given, 'html')
-    if (page !== undefined) writePage(page, outcome)
+    if (page !== undefined) writeFile('--html', page, simulationPage(outcome))
     show(outcome, screen, page)
     return exitCodes.fine
   } catch (error) {
@@ -81,17 +81,6 @@ function show({ timeline, ...outcome }: SimulationOutcome, screen: Screen, page:
   if (screen.json) return screen.printJson(outcome)
   screen.print(simulationTable({ timeline, ...outcome }))
   if (page !== undefined) screen.print(`\nthe timeline is in ${page}`)
-}
-
-function writePage(path: string, outcome: SimulationOutcome): void {
-  try {
-    writeFileSync(path, simulationPage(outcome))
-  } catch (error) {
-    throw new ConfigError(
-      '--html',
-      `the file cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
 }
 
 type Configuration = SimulateOptions['config']

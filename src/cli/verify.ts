@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import type { CommandDef } from 'citty'
 import { ConfigError } from '../index.ts'
 import type { LawResult, VerificationReport } from '../testing.ts'
@@ -8,6 +7,7 @@ import { countOf, isGiven, textOf, type Given } from './given.ts'
 import { openDoor } from './open-door.ts'
 import { screenOn, type Screen } from './screen.ts'
 import { table } from './table.ts'
+import { writeFile } from './write-file.ts'
 
 /** The laws, on a configuration. Needs no server; handlers are code, and verified in tests. */
 export const verify: CommandDef = {
@@ -42,18 +42,10 @@ async function run(given: Given): Promise<ExitCode> {
     budget: { runs: countOf(given, 'runs', 1_000_000), ms: countOf(given, 'ms', 86_400_000) },
   })
   const junit = textOf(given, 'junit')
-  if (junit !== undefined) writeReport(junit, toJUnit(report))
+  if (junit !== undefined) writeFile('--junit', junit, toJUnit(report))
   if (screen.json) screen.printJson(report)
   else show(report, screen)
   return report.ok ? exitCodes.fine : exitCodes.broken
-}
-
-function writeReport(path: string, text: string): void {
-  try {
-    writeFileSync(path, text)
-  } catch (error) {
-    throw new ConfigError('--junit', `${JSON.stringify(path)} cannot be written`, { cause: error })
-  }
 }
 
 function show({ laws, seed, durationMs }: VerificationReport, screen: Screen): void {

@@ -41,6 +41,7 @@ test('says what cannot be meant, with the option or the path', async () => {
     ['--faults', 'crash,fire'],
     ['--seed', 'x'],
     ['--config', join(folder, 'none.json')],
+    ['--html', folder],
   ]
   for (const [option = '', value = ''] of wrong) {
     const { code, stderr } = await runCommand(['simulate', ...brief, option, value])

@@ -46,6 +46,10 @@ test.each([
   [['--config', join(folder, 'none.json')], 'is no file that can be read'],
   [['--config', file('odd.json', { breaker: {} })], 'config.breaker: is not a known option'],
   [['--config', file('empty.json', {}), '--runs', '0'], '--runs'],
+  [
+    ['--config', file('empty.json', {}), ...brief, '--junit', folder],
+    `--junit: ${JSON.stringify(folder)} cannot be written`,
+  ],
 ])('refuses %j, which cannot be meant', async (args, words) => {
   const { code, stderr } = await runCommand(['verify', ...args])
   expect(code).toBe(2)

@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import { ConfigError, createSwitchgear, memoryDeadLetters, retryBudget, type Switchgear } from 'switchgear'
 import { prometheus } from 'switchgear/telemetry'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { rowsOf } from './exposition.ts'
 
 let registry: Registry
 let gear: Switchgear
@@ -14,8 +15,7 @@ afterEach(() => gear.close())
 
 /** Rows of the exposition, by what stands before their value. */
 async function rows(): Promise<ReadonlyMap<string, number>> {
-  const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]))
+  return rowsOf(await registry.metrics())
 }
 
 const failing = async (): Promise<never> => {
