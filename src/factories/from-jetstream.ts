@@ -10,7 +10,9 @@ import type { ClassifiedError } from '../kernel/classify.ts'
 import { ConfigError } from '../kernel/errors.ts'
 import { callable, count, durationMs, hasMethods, parseOptions } from '../kernel/options.ts'
 import { type Logger, quietly, silentLogger } from '../ports/logger.ts'
+import { systemRandom } from '../ports/random.ts'
 import { type Description, type LetterSink, writeDeadLetter } from '../streams/dead-letters/write-dead-letter.ts'
+import { answerTo, comeAgain } from '../streams/pipeline/answer-to.ts'
 import { SourceObservable } from '../streams/pipeline/source-observable.ts'
 
 export interface FromJetStreamOptions<T> {
@@ -88,6 +90,8 @@ export function fromJetStream(
     jetStreamSource({
       place,
       decode: given.decode ?? decodeJson,
+      answerTo: (outcome, deliveries) => answerTo(outcome, deliveries, systemRandom.next()),
+      comeAgain: (deliveries) => comeAgain(deliveries, systemRandom.next()),
       maxDeliveries: deliveriesOf(place, given),
       bury: given.deadLetter === undefined ? undefined : buryingIn(given.deadLetter, place.name, logger),
       deadlineMs: given.deadlineMs ?? fromJetStreamDefaults.deadlineMs,

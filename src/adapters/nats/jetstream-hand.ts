@@ -1,7 +1,8 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { unheeded } from '../../kernel/unheeded.ts'
 import { systemClock, type Timer } from '../../ports/clock.ts'
-import { type Answer, payloadOf } from './jetstream-answer.ts'
+import type { MessageAnswer } from '../../ports/message-answer.ts'
+import { payloadOf } from './jetstream-answer.ts'
 import type { Delivery } from './stored-message.ts'
 
 /** A message in hand. */
@@ -17,7 +18,7 @@ export interface Hand {
   /** `undefined` for one that is in hand already, or that was answered: it came once more, and is taken care of. */
   take(reply: string, delivery: Delivery): Held | undefined
   /** Lets go of it. Resolves when the server has the answer, or when it did not say so in time. */
-  answer(held: Held, answer: Answer): Promise<void>
+  answer(held: Held, answer: MessageAnswer): Promise<void>
 }
 
 export interface HandSettings {
@@ -27,7 +28,7 @@ export interface HandSettings {
   /** For the server to confirm an answer, in ms. */
   readonly deadlineMs: number
   /** An answer that was not confirmed. It is given again when the message comes again. */
-  onUnconfirmed(key: string, answer: Answer, error: unknown): void
+  onUnconfirmed(key: string, answer: MessageAnswer, error: unknown): void
 }
 
 /** So many answers that the server has not confirmed are remembered, the latest. */
@@ -36,7 +37,7 @@ const unconfirmedMax = 10_000
 /** Tells the server three times in each `ack_wait` that a message is in hand, so that it is not delivered elsewhere. */
 export function openHand({ nc, ackWaitMs, deadlineMs, onUnconfirmed }: HandSettings): Hand {
   const all = new Map<string, Held>()
-  const unconfirmed = new Map<string, Answer>()
+  const unconfirmed = new Map<string, MessageAnswer>()
   let timer: Timer | undefined
 
   return {
@@ -61,7 +62,7 @@ export function openHand({ nc, ackWaitMs, deadlineMs, onUnconfirmed }: HandSetti
     },
   }
 
-  async function say(key: string, reply: string, answer: Answer): Promise<void> {
+  async function say(key: string, reply: string, answer: MessageAnswer): Promise<void> {
     if (answer.kind !== 'nak') remember(key, answer)
     try {
       await nc.request(reply, payloadOf(answer), { timeout: deadlineMs })
@@ -71,7 +72,7 @@ export function openHand({ nc, ackWaitMs, deadlineMs, onUnconfirmed }: HandSetti
     }
   }
 
-  function remember(key: string, answer: Answer): void {
+  function remember(key: string, answer: MessageAnswer): void {
     const [oldest] = unconfirmed.keys()
     if (oldest !== undefined && unconfirmed.size >= unconfirmedMax) unconfirmed.delete(oldest)
     unconfirmed.set(key, answer)

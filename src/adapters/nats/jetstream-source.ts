@@ -1,9 +1,9 @@
 import type { Msg, MsgHdrs } from '@nats-io/transport-node'
 import { classify, type ClassifiedError } from '../../kernel/classify.ts'
+import type { Outcome } from '../../kernel/outcome.ts'
 import type { ItemSink, ItemSource, OpenItems, TakenItem } from '../../ports/item-source.ts'
 import type { Logger } from '../../ports/logger.ts'
-import { systemRandom } from '../../ports/random.ts'
-import { answerTo, nakAfter } from './jetstream-answer.ts'
+import type { MessageAnswer } from '../../ports/message-answer.ts'
 import type { ConsumerPlace } from './jetstream-consumer.ts'
 import { type Hand, type Held, openHand } from './jetstream-hand.ts'
 import { openPull, type Pull } from './jetstream-pull.ts'
@@ -32,6 +32,10 @@ export interface JetStreamSourceSettings<T> {
   readonly place: ConsumerPlace
   /** Throws for what it cannot read. */
   readonly decode: (data: Uint8Array, message: JetStreamMessage) => T
+  /** What an outcome means for a message that was delivered so often. */
+  readonly answerTo: (outcome: Outcome<unknown>, deliveries: number) => MessageAnswer
+  /** What brings a message again that could not be buried. */
+  readonly comeAgain: (deliveries: number) => MessageAnswer
   /** Delivered more often, a message is not handed on but buried. */
   readonly maxDeliveries: number
   /**
@@ -95,7 +99,7 @@ function taken<T>(desk: Desk<T>, held: Held, message: JetStreamMessage, data: T)
     settle(outcome) {
       if (settled) return
       settled = true
-      const answer = answerTo(outcome, message.deliveries, systemRandom.next())
+      const answer = desk.settings.answerTo(outcome, message.deliveries)
       if (answer.kind === 'term' && outcome.status === 'failed') return bury(desk, held, message, outcome.error)
       return desk.hand.answer(held, answer)
     },
@@ -109,13 +113,13 @@ async function bury<T>(
   message: JetStreamMessage,
   error: ClassifiedError,
 ): Promise<void> {
-  const { bury, logger } = settings
+  const { bury, comeAgain, logger } = settings
   const { subject, seq, deliveries } = message
   const what = { ...facts, subject, seq, deliveries, failed: error }
   const buried = bury === undefined || (await bury(message, error))
   if (bury === undefined) logger.error(what, 'a message was terminated, and there is no queue of dead letters')
   else if (buried) logger.warn(what, 'a message was dead-lettered')
-  await hand.answer(held, buried ? { kind: 'term' } : nakAfter(deliveries, systemRandom.next()))
+  await hand.answer(held, buried ? { kind: 'term' } : comeAgain(deliveries))
 }
 
 function messageIn(msg: Msg, { seq, tries, at }: Delivery, stream: string): JetStreamMessage {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { answerTo, payloadOf } from '../../../src/adapters/nats/jetstream-answer.ts'
+import { payloadOf } from '../../../src/adapters/nats/jetstream-answer.ts'
 import { classify } from '../../../src/kernel/classify.ts'
 import { BreakerOpenError } from '../../../src/kernel/errors.ts'
 import type { Outcome } from '../../../src/kernel/outcome.ts'
+import { answerTo } from '../../../src/streams/pipeline/answer-to.ts'
 
 const made = { attempts: 1, durationMs: 1 }
 const failed = (error: unknown): Outcome<never> => ({ status: 'failed', error: classify(error), ...made })
