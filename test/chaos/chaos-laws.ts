@@ -100,7 +100,7 @@ function path(fleet: ChaosFleet): number {
   })
 }
 
-/** Whoever opens, by itself or with the fleet, refuses in the same tick. */
+/** Whoever opens, by itself or with the fleet, lets no call through but a probe from the same tick on. */
 function refuses({ units }: ChaosFleet): number {
   const opened = transitionsOf(units).filter(({ to }) => to === 'open')
   for (const { instance, breaker, refuses: does } of opened)

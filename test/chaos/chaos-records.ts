@@ -29,7 +29,7 @@ export interface SeenTransition {
   readonly scope: 'local' | 'fleet'
   readonly term: number
   readonly seq: number
-  /** Whether a call was refused, asked within the transition. */
+  /** Whether calls ceased to pass, but for a probe: asked within the transition. */
   readonly refuses: boolean
 }
 

@@ -36,7 +36,8 @@ const gear = createSwitchgear({
   logger: { info: () => {}, warn: () => {}, error: () => {} },
 })
 gear.transitions$.subscribe(({ breaker, from, to, scope, term, seq }) => {
-  const refuses = gear.breaker(breaker).refusedForMs() !== undefined
+  // Who was frozen hears of it when its recovery time is over, and may let a probe through: but not every call.
+  const refuses = !gear.breaker(breaker).passes
   tell({ what: 'transition', instance, breaker, from, to, scope, term, seq, refuses })
 })
 
