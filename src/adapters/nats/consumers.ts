@@ -1,5 +1,6 @@
 import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream'
-import { nanos, nuid, type Msg } from '@nats-io/transport-node'
+import { nanos, nuid, TimeoutError, type Msg } from '@nats-io/transport-node'
+import { systemClock, within } from '../../ports/clock.ts'
 import { orderedPull } from './ordered-pull.ts'
 import type { Session } from './session.ts'
 import type { Delivery } from './stored-message.ts'
@@ -7,18 +8,37 @@ import type { Delivery } from './stored-message.ts'
 /** The server removes a consumer that nobody pulls from for this long, in ms. */
 const inactiveMs = 60_000
 
-/** Makes an ephemeral consumer that delivers each message once, in order, and wants no acknowledgement. */
-export function addConsumer({ jsm, stream, instance }: Session, which: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
-  return jsm.consumers.add(stream, {
-    ...which,
-    name: `switchgear_${nuid.next()}`,
-    description: instance,
-    ack_policy: 'none',
-    max_deliver: 1,
-    mem_storage: true,
-    num_replicas: 1,
-    inactive_threshold: nanos(inactiveMs),
-  })
+/**
+ * How long one consumer is waited for, in ms. A cluster also places those of one copy on a node that is gone, for as long
+ * as a minute after its end, and then nobody answers: with one node of three gone, a third of them.
+ */
+const placedMs = 1_000
+
+/**
+ * Makes an ephemeral consumer that delivers each message once, in order, and wants no acknowledgement. One that does not
+ * answer is forgotten, and another is asked for, until the deadline.
+ * @throws TimeoutError when none of them answered
+ */
+export async function addConsumer(session: Session, which: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+  const { jsm, stream, instance, deadlineMs } = session
+  const endAt = systemClock.monotonic() + deadlineMs
+  for (let leftMs = deadlineMs; leftMs > 0; leftMs = endAt - systemClock.monotonic()) {
+    const name = `switchgear_${nuid.next()}`
+    const asked = jsm.consumers.add(stream, {
+      ...which,
+      name,
+      description: instance,
+      ack_policy: 'none',
+      max_deliver: 1,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(inactiveMs),
+    })
+    const consumer = await within(systemClock, Math.min(placedMs, leftMs), asked)
+    if (consumer !== undefined) return consumer
+    forgetConsumer(session, name)
+  }
+  throw new TimeoutError()
 }
 
 /** Tells the server that a consumer is not needed any more. Waits for no answer: it would remove it by itself as well. */

@@ -12,15 +12,14 @@ export interface Session {
   readonly heartbeatMs: number
   /** Who reads, for people who look at the server's list of consumers. */
   readonly instance: string
-}
-
-export interface SessionOptions extends Pick<Session, 'stream' | 'inboxPrefix' | 'heartbeatMs' | 'instance'> {
   /** For each request, in ms. */
   readonly deadlineMs: number
 }
 
+export type SessionOptions = Omit<Session, 'nc' | 'js' | 'jsm'>
+
 export async function openSession(nc: NatsConnection, options: SessionOptions): Promise<Session> {
-  const { deadlineMs: timeout, ...rest } = options
+  const timeout = options.deadlineMs
   const jsm = await jetstreamManager(nc, { checkAPI: false, timeout })
-  return { nc, js: jetstream(nc, { timeout }), jsm, ...rest }
+  return { nc, js: jetstream(nc, { timeout }), jsm, ...options }
 }
