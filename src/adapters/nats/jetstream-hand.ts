@@ -79,7 +79,7 @@ export function openHand({ nc, ackWaitMs, deadlineMs, onUnconfirmed }: HandSetti
   }
 
   function sayWorking(): void {
-    timer = systemClock.setTimeout(sayWorking, ackWaitMs / 3)
+    timer = nc.isClosed() ? undefined : systemClock.setTimeout(sayWorking, ackWaitMs / 3)
     // A connection that is closed throws; whoever asks for messages finds that out.
     for (const { reply } of all.values()) unheeded(() => nc.publish(reply, '+WPI'))
   }

@@ -283,14 +283,12 @@ describe('closing', () => {
     reader.open.request(10)
     await reader.has(5)
     // At the least that for the server's silence, and that for telling it that they are in hand.
-    expect(timers.running()).toBeGreaterThanOrEqual(2)
+    expect(timers.running().length).toBeGreaterThanOrEqual(2)
     reader.open.close()
     await settleAll(reader.taken, delivered)
-    // The timer of `until` itself is told of as gone when its turn is over.
-    await until('the timers to be gone', () => immediately(() => timers.running() === 0 || undefined))
+    await timersAreGone(timers)
     await until('the subscription to be gone', () => subscriptionsOf(nc) === subscriptions || undefined)
     expect(await rig.info()).toMatchObject({ num_waiting: 0 })
-    timers.stop()
     await nc.close()
   })
 })
@@ -300,18 +298,33 @@ function subscriptionsOf(nc: NatsConnection): number {
   return subscriptions.size()
 }
 
-function immediately<T>(ask: () => T): Promise<T> {
-  return new Promise((resolve) => setImmediate(() => resolve(ask())))
+interface WatchedTimers {
+  running(): readonly string[]
+  stop(): void
 }
 
-/** Counts the timers that were started since and have neither fired nor been ended, those too that keep nothing alive. */
-function watchTimers(): { running(): number; stop(): void } {
-  const running = new Set<number>()
+/** A timer is told of as gone when its turn is over. */
+async function timersAreGone(timers: WatchedTimers): Promise<void> {
+  const areGone = () =>
+    new Promise((resolve) => setImmediate(() => resolve(timers.running().length === 0 || undefined)))
+  await until('the timers to be gone', areGone).catch(() => expect(timers.running()).toEqual([]))
+  timers.stop()
+}
+
+/**
+ * Gives where the timers were started since that have neither fired nor been ended, those too that keep nothing alive.
+ * Only those of ours: the connection, and what runs the tests, have timers of their own.
+ */
+function watchTimers(): WatchedTimers {
+  const running = new Map<number, string>()
   const hook = createHook({
-    init: (id, type) => void (type === 'Timeout' && running.add(id)),
+    init(id, type) {
+      const { stack = '' } = new Error('started here')
+      if (type === 'Timeout' && stack.includes('/src/')) running.set(id, stack)
+    },
     destroy: (id) => void running.delete(id),
   }).enable()
-  return { running: () => running.size, stop: () => void hook.disable() }
+  return { running: () => [...running.values()], stop: () => void hook.disable() }
 }
 
 describe('what cannot go on', () => {
@@ -326,9 +339,10 @@ describe('what cannot go on', () => {
     expect(String(reader.ends[0])).toContain('no consumer "worker"')
   })
 
-  test('or the connection', async () => {
-    const rig = await rigWith()
+  test('or the connection, and then no timer goes on for what is in hand', async () => {
+    const rig = await rigWith({ ack_wait: nanos(ackWaitMs) })
     const nc: NatsConnection = await connect({ servers: server.url })
+    const timers = watchTimers()
     const reader = await rig.read({}, nc)
     await rig.publish('1')
     reader.open.request(2)
@@ -336,6 +350,7 @@ describe('what cannot go on', () => {
     await nc.close()
     await until('the end', () => reader.ends.length > 0 || undefined)
     expect(reader.ends).toEqual([expect.any(UnavailableError)])
+    await timersAreGone(timers)
     await one.settle(delivered)
   })
 })
