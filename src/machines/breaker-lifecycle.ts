@@ -134,7 +134,8 @@ export abstract class BreakerLifecycle<B> {
     const isSame = mode === was.mode && term === was.term
     // What a preview has told before changes when it is read, since only then it is known since when it holds.
     const isNews = !isSame || (before.held?.why === 'preview' && cause !== before.cause)
-    const isOvertaken = isNews && this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.#local.sinceLog
+    const isOvertaken =
+      isNews && this.#local.kind === 'tripped' && (cause?.at ?? 0) >= this.host.replica.logTimeOf(this.#local.since)
     if (isSame && !isOvertaken) {
       if (lease !== was.lease) this.#planWake()
       // What was in force is certain now, or a new log has been told of it: no proposal could count before.

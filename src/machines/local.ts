@@ -19,11 +19,9 @@ export interface Trip {
   /** Who opened: this instance, or whoever had opened the fleet that it took over from. */
   readonly by: string
   readonly counts: Counts
-  /** When it tripped: monotonic, by the wall clock for people. */
+  /** When it tripped; only what the fleet decided after it ends it. By the wall clock for people. */
   readonly since: number
   readonly sinceAt: number
-  /** And by the log's: only what the fleet decided after it ends it. */
-  readonly sinceLog: number
   readonly recoveryMs: number
   readonly retryAt: number
   readonly failedRecoveries: number
@@ -46,7 +44,7 @@ export interface Moment {
 
 /** This instance trips: a rule of its own says so, or its own probe failed. */
 export function tripped(
-  { now, wallNow, logNow }: Moment,
+  { now, wallNow }: Moment,
   facts: {
     readonly reason: string
     readonly by: string
@@ -60,7 +58,6 @@ export function tripped(
     ...facts,
     since: now,
     sinceAt: wallNow,
-    sinceLog: logNow,
     retryAt: now + facts.recoveryMs,
     passes: 0,
     own: true,
@@ -85,7 +82,6 @@ export function takenOver(
     failedRecoveries: fleet.failedRecoveries,
     since: now,
     sinceAt: cause?.at ?? wallNow,
-    sinceLog: logNow,
     retryAt: now + recoveryMs,
     passes: fleet.passes,
     own: false,

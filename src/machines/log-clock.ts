@@ -7,6 +7,8 @@ import type { Clock } from '../ports/clock.ts'
 export interface LogClock {
   /** Whole ms. Before anything was heard: this instance's wall clock. */
   now(): number
+  /** What the log's time was at a monotonic time, by what is known now. */
+  of(monotonic: number): number
   /** A link begins, at `at` by the log: what was estimated before counts no more, since clocks drift and servers change. */
   began(at: number): void
   /** Something arrived that the log stamped with `at`. */
@@ -16,9 +18,11 @@ export interface LogClock {
 export function logClock(clock: Clock): LogClock {
   /** The log's time minus the monotonic time; the true difference was never smaller since the link began. */
   let offset: number | undefined
+  const of = (monotonic: number): number => Math.floor(monotonic + (offset ?? clock.now() - clock.monotonic()))
 
   return {
-    now: () => Math.floor(offset === undefined ? clock.now() : clock.monotonic() + offset),
+    now: () => of(clock.monotonic()),
+    of,
     began(at) {
       offset = at - clock.monotonic()
     },

@@ -72,6 +72,8 @@ export interface Replica {
   whenLinked(deadlineMs: number): Promise<boolean>
   /** The log's time, estimated from what arrived and this instance's monotonic clock. It can only lag. Whole ms. */
   logNow(): number
+  /** The log's time at a monotonic time of this instance, by the same estimate. */
+  logTimeOf(monotonic: number): number
   position(breaker: string): Position
   /** Of every breaker that the log knows; as many as it has subjects. */
   readonly positions: ReadonlyMap<string, Position>
@@ -117,6 +119,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
     },
     whenLinked,
     logNow: time.now,
+    logTimeOf: time.of,
     position: positionOf,
     positions,
     propose,

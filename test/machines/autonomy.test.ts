@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createSwitchgear, type BreakerOptions, type Switchgear } from 'switchgear'
 import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
+import { skewedClock } from '../../src/testing/skewed-clock.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 
 const opened: Switchgear[] = []
@@ -112,6 +113,29 @@ test('relinked, a local trip from before the fleet closed again is dropped', asy
   await clock.advanceBy(500)
   expect(a.state).toMatchObject({ mode: 'closed', scope: 'fleet', term: 1 })
   expect(b.state).toMatchObject({ mode: 'closed', term: 1 })
+})
+
+test('what the fleet decides after a trip from before the first link ends that, by whatever wall clock it tripped', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  const anHourAhead = skewedClock(clock, { offsetMs: 3_600_000, rate: 1 })
+  const late = createSwitchgear({
+    instance: 'late',
+    log,
+    clock: anHourAhead,
+    random: seededRandom(1),
+    breakers: { smtp: options },
+  })
+  opened.push(late)
+  const tripped = late.breaker('smtp')
+  await trip(tripped)
+  expect(tripped.state).toMatchObject({ mode: 'open', scope: 'local' })
+  await clock.advanceBy(500)
+  expect(a.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'late' })
+  await clock.advanceBy(10_000)
+  const probe = succeed(b)
+  await clock.advanceBy(500)
+  expect(await probe).toBe('up')
+  expect(tripped.state).toMatchObject({ mode: 'closed', scope: 'fleet', term: 1 })
 })
 
 test('a link that goes down and comes up lets no failure be forgotten', async () => {

@@ -12,7 +12,6 @@ const tripped: Trip = {
   counts,
   since: 0,
   sinceAt: 0,
-  sinceLog: 0,
   recoveryMs: 500,
   retryAt: 500,
   failedRecoveries: 0,

@@ -14,6 +14,16 @@ test('lags behind the log by the shortest way that a message has come', async ()
   expect(time.now()).toBe(1_130)
 })
 
+test('says of a moment before the first link, once there is one, when it was by the log: the wall clock may be wrong', async () => {
+  const clock = virtualClock({ startAt: 3_600_500 })
+  const time = logClock(clock)
+  const before = clock.monotonic()
+  expect(time.of(before)).toBe(3_600_500)
+  await clock.advanceBy(100)
+  time.began(600)
+  expect(time.of(before)).toBe(500)
+})
+
 test('begins anew with each link, so that a clock that ran fast, or a server that is behind, is believed no longer', async () => {
   const clock = virtualClock({ startAt: 500 })
   const time = logClock(clock)
