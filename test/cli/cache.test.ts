@@ -3,6 +3,7 @@ import { redisCache } from 'switchgear/redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
 import { until } from '../servers/until.ts'
+import { runCommandHere } from './command-here.ts'
 import { runCommand, type Ended } from './command.ts'
 
 let node: RedisNode
@@ -19,8 +20,8 @@ afterAll(async () => {
   await node?.remove()
 })
 
-const run = (...args: string[]): Promise<Ended> =>
-  runCommand(['cache', ...args], { REDIS_URL: node.url, FLEET: 'alerts' })
+const environment = (): Record<string, string> => ({ REDIS_URL: node.url, FLEET: 'alerts' })
+const run = (...args: string[]): Promise<Ended> => runCommandHere(['cache', ...args], environment())
 
 describe('cache invalidate', () => {
   const address = { organization: 'acme\u001b[31m', kind: 'stats', key: 'day' }
@@ -53,7 +54,7 @@ describe('cache invalidate', () => {
 
 describe('cache stats', () => {
   test('is a table of what the instances answer for themselves', async () => {
-    const { code, stdout, stderr } = await run('stats')
+    const { code, stdout, stderr } = await runCommand(['cache', 'stats'], environment())
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const rows = stdout.split('\n')
     expect(rows[0]).toMatch(
@@ -106,7 +107,10 @@ describe('a Redis that does not answer', () => {
     frozen.freeze()
     try {
       for (const args of [['stats'], ['invalidate', 'acme']]) {
-        const { code, stderr } = await run(...args, '--redis', frozen.url, '--deadline', '500ms')
+        const { code, stderr } = await runCommand(
+          ['cache', ...args, '--redis', frozen.url, '--deadline', '500ms'],
+          environment(),
+        )
         expect(stderr).toContain('is unavailable')
         expect(code).toBe(3)
       }

@@ -6,6 +6,7 @@ import type { DeadLetters, Letter } from 'switchgear'
 import { redisDeadLetters } from 'switchgear/redis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
+import { runCommandHere } from './command-here.ts'
 import { type Ended, runCommand } from './command.ts'
 
 let node: RedisNode
@@ -25,8 +26,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
+const environment = (fleet: string): Record<string, string> => ({ REDIS_URL: node.url, FLEET: fleet })
 const run = (fleet: string, args: readonly string[], input?: string): Promise<Ended> =>
-  runCommand(['dlq', ...args], { REDIS_URL: node.url, FLEET: fleet }, input)
+  runCommandHere(['dlq', ...args], environment(fleet), input)
 
 test('letters go from one fleet to another as they are, whatever is in them and has happened to them', async () => {
   const [from, to] = [queueOf('from'), queueOf('to')]
@@ -49,7 +51,7 @@ test('letters go from one fleet to another as they are, whatever is in them and 
     if (n % 2 === 0) await from.park([id])
     if (n === 0) await from.edit(id, { payload: 'new', channel: 'sms' })
   }
-  const exported = await run('from', ['export'])
+  const exported = await runCommand(['dlq', 'export'], environment('from'))
   expect(exported).toMatchObject({ code: 0, stderr: '' })
   const imported = await run('to', ['import', fileOf(exported.stdout)])
   expect(imported).toEqual({ code: 0, stdout: 'took in 6 letters; there already: 0', stderr: '' })
@@ -78,7 +80,7 @@ test('all pages are exported, of a filter too, and an import that was cut off is
   expect((await run('copy', ['import'], lines.slice(0, 700).join('\n'))).stdout).toMatch(
     /^took in 700 letters; there already: 0$/,
   )
-  const rest = await run('copy', ['import', '-', '--json'], `${stdout}\n\n`)
+  const rest = await runCommand(['dlq', 'import', '-', '--json'], environment('copy'), `${stdout}\n\n`)
   expect(JSON.parse(rest.stdout)).toEqual({ fleet: 'copy', added: 1_300, present: 700, gone: 0 })
   expect(await all(to)).toEqual((await all(from)).filter(({ organization }) => organization === 'acme'))
 })

@@ -1,14 +1,15 @@
 import type { Letter, Redrive } from 'switchgear'
 import { expect, test } from 'vitest'
 import { until } from '../servers/until.ts'
+import { runCommandHere } from './command-here.ts'
 import { type Command, type Ended, startCommand } from './command.ts'
 import { lettersOfFile } from './letters-of-file.ts'
 
 const here = lettersOfFile()
 
-const start = (...args: string[]): Command =>
-  startCommand(['dlq', 'redrive', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' })
-const run = (...args: string[]): Promise<Ended> => start(...args).ended
+const environment = (): Record<string, string> => ({ REDIS_URL: here.node.url, FLEET: 'alerts' })
+const start = (...args: string[]): Command => startCommand(['dlq', 'redrive', ...args], environment())
+const run = (...args: string[]): Promise<Ended> => runCommandHere(['dlq', 'redrive', ...args], environment())
 
 test('a redrive is started, watched while the workers of a service do it, and ends well when all are delivered', async () => {
   await enqueue(4)
@@ -39,8 +40,7 @@ test('the redrives of an organization are listed, or those that are not over', a
   const [over] = await here.queue.redrives.start({ organization: 'acme' })
   await here.queue.redrives.cancel(over?.id ?? '')
   const [open] = await here.queue.redrives.start({ organization: 'acme' })
-  const list = (...args: string[]): Promise<Ended> =>
-    startCommand(['dlq', 'redrives', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' }).ended
+  const list = (...args: string[]): Promise<Ended> => runCommandHere(['dlq', 'redrives', ...args], environment())
   const { code, stdout } = await list('acme', '--json', '--under-way')
   const { items } = JSON.parse(stdout) as { readonly items: readonly Redrive[] }
   expect([code, items.map(({ id }) => id)]).toEqual([0, expect.arrayContaining([open?.id])])

@@ -1,13 +1,15 @@
 import { createServer } from 'node:net'
 import type { Letter, LetterDraft } from 'switchgear'
 import { describe, expect, test } from 'vitest'
+import { runCommandHere } from './command-here.ts'
 import { type Ended, runCommand } from './command.ts'
 import { lettersOfFile } from './letters-of-file.ts'
 
 const here = lettersOfFile()
 
+const environment = (): Record<string, string> => ({ REDIS_URL: here.node.url, FLEET: 'alerts' })
 const run = (args: readonly string[], input?: string): Promise<Ended> =>
-  runCommand(['dlq', ...args], { REDIS_URL: here.node.url, FLEET: 'alerts' }, input)
+  runCommandHere(['dlq', ...args], environment(), input)
 
 const draft: LetterDraft = {
   organization: 'acme',
@@ -24,7 +26,7 @@ const draft: LetterDraft = {
 describe('letters', () => {
   test('are listed newest first, a page at a time, with what says why', async () => {
     const letters = await enqueue(3)
-    const { code, stdout, stderr } = await run(['ls', '--limit', '2'])
+    const { code, stdout, stderr } = await runCommand(['dlq', 'ls', '--limit', '2'], environment())
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const lines = stdout.split('\n')
     expect(lines[0]).toMatch(/^ID +AGE +ORGANIZATION +CHANNEL +TYPE +TRIES +REDRIVES +PARKED +ERROR$/)
@@ -226,7 +228,7 @@ describe('a Redis that cannot be asked', () => {
   test('and freezes ends a command with 3, and leaves no process behind', async () => {
     here.node.freeze()
     try {
-      const { code, stderr } = await run(['ls', '--deadline', '500ms', '--json'])
+      const { code, stderr } = await runCommand(['dlq', 'ls', '--deadline', '500ms', '--json'], environment())
       expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'SWITCHGEAR_UNAVAILABLE' } })
       expect(code).toBe(3)
     } finally {

@@ -1,6 +1,7 @@
 import { redisLimiter } from 'switchgear/redis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RedisCluster, startRedisCluster } from '../servers/redis-cluster.ts'
+import { runCommandHere } from './command-here.ts'
 import { runCommand } from './command.ts'
 
 let cluster: RedisCluster
@@ -20,7 +21,7 @@ test('the use of a fleet and the limits of an organization are found in a cluste
   expect(code).toBe(0)
   expect(JSON.parse(stdout)).toMatchObject({ limits: [{ name: 'email', asked: 4, peak: 1, scope: 'fleet' }] })
   for (const organization of organizations) {
-    const shown = await runCommand(['limits', 'show', organization, '--json', ...redis])
+    const shown = await runCommandHere(['limits', 'show', organization, '--json', ...redis])
     expect(JSON.parse(shown.stdout)).toMatchObject({ limits: [{ name: 'email', remaining: 49 }] })
   }
 }, 60_000)
@@ -28,7 +29,7 @@ test('the use of a fleet and the limits of an organization are found in a cluste
 test('a node of a cluster that is given alone is told what to give', async () => {
   const { url } = await cluster.masterOf(`sg:alerts:rl:usage:{${Math.floor(Date.now() / 604_800_000)}}`)
   const another = cluster.urls.find((each) => each !== url) ?? ''
-  const { code, stderr } = await runCommand(['limits', 'suggest', '--fleet', 'alerts', '--redis', another])
+  const { code, stderr } = await runCommandHere(['limits', 'suggest', '--fleet', 'alerts', '--redis', another])
   expect(stderr).toContain('this is a cluster: give some of its nodes to --redis, with commas')
   expect(code).toBe(3)
 })

@@ -7,6 +7,7 @@ import type { Limiter } from 'switchgear'
 import { redisLimiter } from 'switchgear/redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RedisNode, startRedisNode } from '../servers/redis-node.ts'
+import { runCommandHere } from './command-here.ts'
 import { runCommand, type Ended } from './command.ts'
 
 const limits = { email: { limit: 50, windowMs: 3_600_000 }, alerts: { limit: 100, windowMs: 60_000 } }
@@ -28,12 +29,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const run = (...args: string[]): Promise<Ended> =>
-  runCommand(['limits', ...args], { REDIS_URL: node.url, FLEET: 'alerts' })
+const environment = (): Record<string, string> => ({ REDIS_URL: node.url, FLEET: 'alerts' })
+const run = (...args: string[]): Promise<Ended> => runCommandHere(['limits', ...args], environment())
 
 describe('limits suggest', () => {
   test('is a table of what the fleet recorded, also for who knows no limits', async () => {
-    const { code, stdout, stderr } = await run('suggest')
+    const { code, stdout, stderr } = await runCommand(['limits', 'suggest'], environment())
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const rows = stdout.split('\n')
     expect(rows[0]).toMatch(
@@ -150,7 +151,7 @@ describe('a Redis that cannot be asked', () => {
   test('and freezes ends a command with 3, and leaves no process behind', async () => {
     node.freeze()
     try {
-      const { code, stderr } = await run('show', 'acme', '--deadline', '500ms')
+      const { code, stderr } = await runCommand(['limits', 'show', 'acme', '--deadline', '500ms'], environment())
       expect(stderr).toContain('is unavailable')
       expect(code).toBe(3)
     } finally {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type NatsNode, startNatsNode } from '../servers/nats-node.ts'
+import { runCommandHere } from './command-here.ts'
 import { runCommand, type Ended } from './command.ts'
 import { type Fleet, startFleet, untilMode } from './fleet.ts'
 
@@ -24,11 +25,12 @@ afterAll(async () => {
   await node?.remove()
 })
 
-const run = (...args: string[]): Promise<Ended> => runCommand(args, { NATS_URL: node.url, FLEET: 'alerts' })
+const environment = (): Record<string, string> => ({ NATS_URL: node.url, FLEET: 'alerts' })
+const run = (...args: string[]): Promise<Ended> => runCommandHere(args, environment())
 
 describe('status', () => {
   test('is a table, worst first: since when, why, by whom, and what is next', async () => {
-    const { code, stdout, stderr } = await run('status')
+    const { code, stdout, stderr } = await runCommand(['status'], environment())
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const rows = stdout.split('\n')
     expect(rows[0]).toMatch(/^BREAKER +STATE +SINCE +FOR +WHY +BY +NEXT$/)
@@ -69,7 +71,7 @@ describe('status', () => {
   })
 
   test('checked, ends with 1 where a breaker, or the one that is named, is not closed', async () => {
-    expect((await run('status', '--check')).code).toBe(1)
+    expect((await runCommand(['status', '--check'], environment())).code).toBe(1)
     expect((await run('status', 'smtp', '--check', '--json')).code).toBe(1)
     expect((await run('status', '--check', 'mended')).code).toBe(0)
   })

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type NatsNode, startNatsNode } from '../servers/nats-node.ts'
+import { runCommandHere } from './command-here.ts'
 import { runCommand } from './command.ts'
 import { startFleet } from './fleet.ts'
 
@@ -17,7 +18,7 @@ describe('a server that is not there', () => {
   test('is told to programs as an object', async () => {
     const servers = `127.0.0.1:${await freePort()}`
     const args = ['history', 'smtp', '--json', '--nats', servers, '--deadline', '300ms']
-    const { code, stderr } = await runCommand(args)
+    const { code, stderr } = await runCommandHere(args)
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'SWITCHGEAR_UNAVAILABLE' } })
     expect(code).toBe(3)
   })
@@ -33,7 +34,7 @@ describe('a server that is there', () => {
   const within = ['--deadline', '60s']
 
   test('and keeps us out is not asked for long: what to check is said', async () => {
-    const { code, stderr } = await runCommand(['status', '--user', 'alerts', '--servers', node.url, ...within], {
+    const { code, stderr } = await runCommandHere(['status', '--user', 'alerts', '--servers', node.url, ...within], {
       NATS_PASSWORD: 'hunter2',
     })
     expect(stderr).toContain('check --user and --pass')
@@ -44,7 +45,7 @@ describe('a server that is there', () => {
   test('and has no such fleet says that, and no stream is made', async () => {
     const identity = { NATS_URL: node.url, NATS_USER: 'alerts', NATS_PASSWORD: password }
     for (let time = 1; time <= 2; time++) {
-      const { code, stderr } = await runCommand(['status', '--fleet', 'nobody', ...within], identity)
+      const { code, stderr } = await runCommandHere(['status', '--fleet', 'nobody', ...within], identity)
       expect(stderr).toContain('stream SWITCHGEAR_nobody does not exist')
       expect(stderr).toContain('is --fleet right?')
       expect(code).toBe(3)
@@ -56,10 +57,17 @@ describe('a server that is there', () => {
     const fleet = await startFleet(withUser(`alerts:${encodeURIComponent(password)}`), 'alerts')
     try {
       const all = await Promise.all([
-        runCommand(['status', '--fleet=alerts', '--user=alerts', '--pass', password, '--nats', node.url]),
-        runCommand(['status'], { FLEET: 'alerts', NATS_URL: node.url, NATS_USER: 'alerts', NATS_PASSWORD: password }),
-        runCommand(['status', '--fleet', 'alerts', '--servers', withUser('alerts:open%20sesame')], { NATS_USER: 'x' }),
-        runCommand(['status', '--fleet', 'alerts', '--user', 'alerts'], {
+        runCommandHere(['status', '--fleet=alerts', '--user=alerts', '--pass', password, '--nats', node.url]),
+        runCommandHere(['status'], {
+          FLEET: 'alerts',
+          NATS_URL: node.url,
+          NATS_USER: 'alerts',
+          NATS_PASSWORD: password,
+        }),
+        runCommandHere(['status', '--fleet', 'alerts', '--servers', withUser('alerts:open%20sesame')], {
+          NATS_USER: 'x',
+        }),
+        runCommandHere(['status', '--fleet', 'alerts', '--user', 'alerts'], {
           NATS_URL: node.url,
           NATS_TOKEN: 'x',
           NATS_PASSWORD: password,

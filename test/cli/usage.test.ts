@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import repository from '../../package.json' with { type: 'json' }
+import { runCommandHere } from './command-here.ts'
 import { runCommand } from './command.ts'
 
 const letterCommands = 'ls show count stats edit redrive redrives park unpark purge export import'.split(' ')
 const commands = ['status', 'watch', 'history', 'force-open', 'disable', 'release']
 
-describe.concurrent('the command switchgear', () => {
+describe('the command switchgear', () => {
   test('says its version', async () => {
     expect(await runCommand(['--version'])).toEqual({ code: 0, stdout: repository.version, stderr: '' })
   })
 
   test('names every command, every variable and every exit code in its help', async () => {
-    const { code, stdout } = await runCommand(['--help'])
+    const { code, stdout } = await runCommandHere(['--help'])
     expect(code).toBe(0)
     for (const name of [
       ...commands,
@@ -27,7 +28,7 @@ describe.concurrent('the command switchgear', () => {
   })
 
   test.each(commands)('explains %s, without asking NATS', async (name) => {
-    const { code, stdout, stderr } = await runCommand([name, '--help'])
+    const { code, stdout, stderr } = await runCommandHere([name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const option of ['--fleet', '--servers', '--creds', '--json', '--deadline']) expect(stdout).toContain(option)
     // Nothing but text where nobody looks at colours.
@@ -35,14 +36,14 @@ describe.concurrent('the command switchgear', () => {
   })
 
   test.each(['suggest', 'show', 'override', 'reset'])('explains limits %s, without asking Redis', async (name) => {
-    const { code, stdout, stderr } = await runCommand(['limits', name, '--help'])
+    const { code, stdout, stderr } = await runCommandHere(['limits', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear limits ${name}`, '--redis', '--fleet', '--json', '--deadline', '--limits'])
       expect(stdout).toContain(text)
   })
 
   test.each(letterCommands)('explains dlq %s, without asking Redis', async (name) => {
-    const { code, stdout, stderr } = await runCommand(['dlq', name, '--help'])
+    const { code, stdout, stderr } = await runCommandHere(['dlq', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear dlq ${name}`, '--redis', '--fleet', '--json', '--deadline', 'EXIT CODES'])
       expect(stdout).toContain(text)
@@ -52,17 +53,17 @@ describe.concurrent('the command switchgear', () => {
     ['stats', '--kinds'],
     ['invalidate', '--scope'],
   ])('explains cache %s, without asking Redis', async (name, option) => {
-    const { code, stdout, stderr } = await runCommand(['cache', name, '--help'])
+    const { code, stdout, stderr } = await runCommandHere(['cache', name, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const text of [`switchgear cache ${name}`, '--redis', '--fleet', '--json', '--deadline', option])
       expect(stdout).toContain(text)
   })
 
   test('explains a group, and shows it where none of its commands is named', async () => {
-    const { code, stdout } = await runCommand(['limits', '--help'])
+    const { code, stdout } = await runCommandHere(['limits', '--help'])
     expect(code).toBe(0)
     for (const name of ['suggest', 'show', 'override', 'reset', 'EXIT CODES']) expect(stdout).toContain(name)
-    expect(await runCommand(['limits'])).toEqual({ code: 2, stdout: '', stderr: `${stdout}\n` })
+    expect(await runCommandHere(['limits'])).toEqual({ code: 2, stdout: '', stderr: `${stdout}\n` })
   })
 
   test('shows how to use it where nothing is typed', async () => {
@@ -72,7 +73,7 @@ describe.concurrent('the command switchgear', () => {
   })
 })
 
-describe.concurrent('wrong usage ends with 2 and one line that says what was wrong:', () => {
+describe('wrong usage ends with 2 and one line that says what was wrong:', () => {
   const order = ['force-open', 'smtp', '--by', 'ann', '--reason', 'x']
   test.each([
     [['frobnicate'], 'frobnicate: there is no such command'],
@@ -146,7 +147,7 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['cache', 'invalidate', 'x'.repeat(129)], 'organization: expected a text of 1 to 128 characters'],
     [['status', '--creds', '/nowhere/user.creds'], 'natsLog.credentials: "/nowhere/user.creds" is no file'],
   ])('%j', async (args, message) => {
-    const { code, stdout, stderr } = await runCommand(args)
+    const { code, stdout, stderr } = await runCommandHere(args)
     expect(stderr).toContain(message)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -170,7 +171,7 @@ describe.concurrent('wrong usage ends with 2 and one line that says what was wro
     [['status', '--passwd=hunter2']],
     [['limits', 'suggest', '--redis', 'redis:/ann:hunter2@host:x']],
   ])('no secret is shown: %j', async (args) => {
-    const { code, stderr } = await runCommand(args)
+    const { code, stderr } = await runCommandHere(args)
     expect(stderr).not.toContain('hunter2')
     expect(code).toBe(2)
   })
