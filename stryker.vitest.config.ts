@@ -10,5 +10,10 @@ const tests: Readonly<Record<string, string[]>> = {
 
 export default defineConfig({
   ...base,
-  test: { ...base.test, include: tests[process.env['SWITCHGEAR_MUTATE'] ?? 'machines'] ?? [], globalSetup: [] },
+  test: {
+    ...base.test,
+    include: tests[process.env['SWITCHGEAR_MUTATE'] ?? 'machines'] ?? [],
+    projects: undefined,
+    globalSetup: [],
+  },
 })

@@ -4,6 +4,10 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+const rules = ['kernel', 'ports', 'machines', 'streams', 'switchgear', 'testing', 'laws', 'adapters/memory'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+)
+
 export default defineConfig({
   resolve: {
     // The tests run the sources, under the names that users import; test/package runs what is packed.
@@ -13,9 +17,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'service/test/**/*.test.ts'],
     globalSetup: ['test/servers/install.ts'],
-    // A process a file: tests start servers, kill them, and look at what their own process leaves behind.
     pool: 'forks',
     maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
     // Property tests run 1,000 cases and real servers start: slow is no failure, hanging is.
@@ -27,5 +29,17 @@ export default defineConfig({
     allowOnly: false,
     retry: 0,
     passWithNoTests: false,
+    projects: [
+      {
+        extends: true,
+        // What starts no server and no process: files share a process, which is loaded once.
+        test: { name: 'rules', include: rules, isolate: false },
+      },
+      {
+        extends: true,
+        // A process a file: tests start servers, kill them, and look at what their own process leaves behind.
+        test: { name: 'servers', include: ['test/**/*.test.ts', 'service/test/**/*.test.ts'], exclude: rules },
+      },
+    ],
   },
 })
