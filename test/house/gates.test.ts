@@ -44,22 +44,28 @@ describe('the linter', () => {
   })
 })
 
-test('the compiler finds an error in the library, in the service and in the tests', async () => {
-  const paths = ['src/kernel/size.ts', 'service/src/size.ts', 'test/size.ts']
+describe('the compiler', () => {
+  const everywhere = ['src/kernel/size.ts', 'service/src/size.ts', 'test/size.ts']
   const wrong = "export const size: number = 'large'\n"
-  const output = await outputOfFailing('types', Object.fromEntries(paths.map((path) => [path, wrong])))
-  for (const path of paths) expect(output).toContain(`${path}(1,14): error TS2322`)
-})
-
-test('the compiler refuses an enum, a parameter property and an export without its type', async () => {
-  const output = await outputOfFailing('types', {
-    'src/kernel/side.ts': 'export enum Side {\n  left,\n}\n',
-    'src/kernel/box.ts': 'export class Box {\n  constructor(readonly size: number) {}\n}\n',
-    'src/kernel/later.ts': 'export const later = (ms: number) => Promise.resolve(ms)\n',
+  let output: string
+  beforeAll(async () => {
+    output = await outputOfFailing('types', {
+      ...Object.fromEntries(everywhere.map((path) => [path, wrong])),
+      'src/kernel/side.ts': 'export enum Side {\n  left,\n}\n',
+      'src/kernel/box.ts': 'export class Box {\n  constructor(readonly size: number) {}\n}\n',
+      'src/kernel/later.ts': 'export const later = (ms: number) => Promise.resolve(ms)\n',
+    })
   })
-  expect(output).toMatch(/side\.ts.*TS1294/)
-  expect(output).toMatch(/box\.ts.*TS1294/)
-  expect(output).toMatch(/later\.ts.*TS9013/)
+
+  test.each(everywhere)('finds an error in %s', (path) => {
+    expect(output).toContain(`${path}(1,14): error TS2322`)
+  })
+
+  test('refuses an enum, a parameter property and an export without its type', () => {
+    expect(output).toMatch(/side\.ts.*TS1294/)
+    expect(output).toMatch(/box\.ts.*TS1294/)
+    expect(output).toMatch(/later\.ts.*TS9013/)
+  })
 })
 
 test('the formatter finds a semicolon', async () => {
@@ -108,17 +114,26 @@ test('a door that leads to no file, and one without types, are found in the pack
 })
 
 describe('a test run', () => {
-  const passing = "import { test } from 'vitest'\n\n"
-  test.each([
-    ['a rejection that nobody handles', "test('passes', () => void Promise.reject(new Error('nobody handles me')))"],
-    [
-      'an exception that nobody catches',
-      "test('passes', () => void setTimeout(() => { throw new Error('nobody catches me') }))",
-    ],
-    ['a test that runs alone', "test.only('passes', () => {})"],
-    ['no test at all', ''],
-  ])('fails on %s', async (_, text) => {
-    await outputOfFailing('tests', { 'test/plant.test.ts': `${passing}${text}\n` }, 'test/plant.test.ts')
+  const file = (text: string): string => `import { test } from 'vitest'\n\n${text}\n`
+
+  test('fails on a rejection that nobody handles, and on an exception that nobody catches', async () => {
+    const output = await outputOfFailing('tests', {
+      'test/rejection.test.ts': file("test('passes', () => void Promise.reject(new Error('nobody handles me')))"),
+      'test/exception.test.ts': file(
+        "test('passes', () => void setTimeout(() => { throw new Error('nobody catches me') }))",
+      ),
+    })
+    expect(output).toMatch(/Unhandled Rejection.*nobody handles me/s)
+    expect(output).toMatch(/Uncaught Exception.*nobody catches me/s)
+  })
+
+  test('fails on a test that runs alone, and on a file without one', async () => {
+    const output = await outputOfFailing('tests', {
+      'test/alone.test.ts': file("test.only('passes', () => {})"),
+      'test/empty.test.ts': file(''),
+    })
+    expect(output).toMatch(/FAIL .*test\/alone\.test\.ts/)
+    expect(output).toMatch(/FAIL .*test\/empty\.test\.ts/)
   })
 
   test('passes without', async () => {

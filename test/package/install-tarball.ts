@@ -18,11 +18,27 @@ export interface Consumer {
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const execute = promisify(execFile)
 
-/**
- * Packs the library as it would be published, unpacks it, and puts beside it the packages named and no others, so that
- * an import of something that it does not declare fails.
- */
-export async function installTarball(beside: readonly string[]): Promise<Consumer> {
+/** The library, packed as it would be published. */
+export interface Tarball {
+  /**
+   * Unpacks it, and puts beside it the packages named and no others, so that an import of something that it does not
+   * declare fails.
+   */
+  install(beside: readonly string[]): Promise<Consumer>
+  remove(): void
+}
+
+export async function packLibrary(): Promise<Tarball> {
+  const folder = mkdtempSync(join(tmpdir(), 'switchgear-packed-'))
+  await execute('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root })
+  const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? 'no tarball')
+  return {
+    install: (beside) => install(tarball, beside),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+async function install(tarball: string, beside: readonly string[]): Promise<Consumer> {
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-consumer-'))
   const run = async (program: string, ...args: string[]): Promise<string> => {
     const { stdout } = await execute(program, args, { cwd: folder, maxBuffer: 2 ** 26 }).catch((error: unknown) => {
@@ -32,8 +48,6 @@ export async function installTarball(beside: readonly string[]): Promise<Consume
   }
   const library = join(folder, 'node_modules/switchgear')
   mkdirSync(library, { recursive: true })
-  await execute('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root })
-  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? 'no tarball'
   await run('tar', '-xzf', tarball, '--strip-components=1', '-C', library)
   for (const name of beside) {
     const link = join(folder, 'node_modules', name)

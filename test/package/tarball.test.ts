@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import repository from '../../package.json' with { type: 'json' }
-import { type Consumer, installTarball } from './install-tarball.ts'
+import { type Consumer, packLibrary, type Tarball } from './install-tarball.ts'
 
 const dependencies = Object.keys(repository.dependencies)
 const peers = Object.keys(repository.peerDependencies)
@@ -50,51 +50,53 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+let tarball: Tarball
 let consumer: Consumer
 beforeAll(async () => {
-  consumer = await installTarball([...dependencies, ...peers, '@types/node', 'undici-types'])
+  tarball = await packLibrary()
+  consumer = await tarball.install([...dependencies, ...peers, '@types/node', 'undici-types'])
   consumer.write('package.json', JSON.stringify({ type: 'module' }))
 })
-afterAll(() => consumer.remove())
+afterAll(() => {
+  consumer?.remove()
+  tarball?.remove()
+})
 
 test('every door of the package is tried here', () => {
   const names = Object.keys(repository.exports).filter((path) => path !== './package.json')
   expect(names.map((path) => path.replace('.', 'switchgear'))).toEqual(Object.keys(doors))
 })
 
-describe.each(Object.entries(doors))('the door %s of the packed library', (door, names) => {
-  test('opens in plain Node, holds its names, and leaves nothing running', async () => {
-    const seen = await consumer.run(
-      'node',
-      '--input-type=module',
-      '--eval',
-      `console.log(Object.keys(await import('${door}')))`,
-    )
-    for (const name of names) expect(seen).toContain(`'${name}'`)
-    expect(seen).not.toContain("'default'")
-  })
-
-  test('has types that hold in a strict project, the declarations of the library included', async () => {
-    consumer.write(
-      'main.ts',
-      `import { ${names.join(', ')} } from '${door}'\n\nexport const all: object[] = [${names.join(', ')}]\n`,
-    )
-    const strict = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
-    await consumer.run('node', compiler, ...strict, 'main.ts')
-  })
+test('each door of the packed library opens in plain Node, holds its names, and leaves nothing running', async () => {
+  const opening = Object.keys(doors).map((door) => `'${door}': Object.keys(await import('${door}'))`)
+  const seen = await consumer.run('node', ...evaluated(`console.log(JSON.stringify({ ${opening.join(', ')} }))`))
+  const held = JSON.parse(seen) as Readonly<Record<string, readonly string[]>>
+  for (const [door, names] of Object.entries(doors)) {
+    expect(held[door]).toEqual(expect.arrayContaining([...names]))
+    expect(held[door]).not.toContain('default')
+  }
 })
 
-test.each(['switchgear', 'switchgear/http', 'switchgear/telemetry'])(
-  'the door %s needs no optional peer',
-  async (door) => {
-    const alone = await installTarball(dependencies)
-    try {
-      await alone.run('node', '--input-type=module', '--eval', `await import('${door}')`)
-    } finally {
-      alone.remove()
-    }
-  },
-)
+test('each door has types that hold in a strict project, the declarations of the library included', async () => {
+  const files = Object.entries(doors).map(([door, names]) => {
+    const file = `${door.replace('/', '-')}.ts`
+    const all = `export const all: object[] = [${names.join(', ')}]`
+    consumer.write(file, `import { ${names.join(', ')} } from '${door}'\n\n${all}\n`)
+    return file
+  })
+  const strict = ['--strict', '--noEmit', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
+  await consumer.run('node', compiler, ...strict, ...files)
+})
+
+test('the doors for which no peer is needed open without any', async () => {
+  const alone = await tarball.install(dependencies)
+  try {
+    const opening = ['switchgear', 'switchgear/http', 'switchgear/telemetry'].map((door) => `await import('${door}')`)
+    await alone.run('node', ...evaluated(opening.join('\n')))
+  } finally {
+    alone.remove()
+  }
+})
 
 test('the command of the package runs, and says its version and its help', async () => {
   const [name, path] = Object.entries(repository.bin)[0] ?? []
@@ -116,3 +118,7 @@ test('the tarball holds what was built, the licence, the README and the table of
 })
 
 const compiler = new URL(import.meta.resolve('typescript/package.json')).pathname.replace('package.json', 'bin/tsc')
+
+function evaluated(text: string): string[] {
+  return ['--input-type=module', '--eval', text]
+}
