@@ -34,7 +34,7 @@ test('killed with -9 while 500 are in flight, again and again: each has an outco
     await rig.publish(...Array.from({ length: Math.min(500, messages - from) }, (_, n) => String(from + n)))
 
   for (let life = 0; life < kills; life += 1) {
-    const child = start(rig.stream)
+    const child = start(rig.stream, 500)
     await child.full
     const before = outcomes().length
     await until('some outcomes', () => outcomes().length > before + 20 || undefined, 30_000)
@@ -45,7 +45,7 @@ test('killed with -9 while 500 are in flight, again and again: each has an outco
     expect(forgotten.filter((seq) => !noted.has(seq))).toEqual([])
   }
 
-  const last = start(rig.stream)
+  const last = start(rig.stream, 1)
   await accountIs(rig, 'all to be acknowledged', (info) => info.num_pending + info.num_ack_pending === 0, 120_000)
   await last.kill()
   const all = outcomes()
@@ -66,11 +66,16 @@ function seqOf(line: string): number {
   return Number.parseInt(line, 10)
 }
 
-function start(stream: string): { readonly full: Promise<unknown>; kill(): Promise<void> } {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', worker, server.url, stream, notes], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+/** A worker, and when so many messages are in flight in it. */
+function start(stream: string, wanted: number): { readonly full: Promise<unknown>; kill(): Promise<void> } {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--import', 'tsx', worker, server.url, stream, notes, String(wanted)],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   const closed = once(child, 'close')
   const onExit = (): void => void child.kill('SIGKILL')
   process.once('exit', onExit)

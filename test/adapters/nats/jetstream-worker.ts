@@ -6,18 +6,19 @@ import { deliver } from '../../../src/index.ts'
 import { fromJetStream } from '../../../src/nats.ts'
 
 /**
- * A process that delivers until it is killed: 500 in flight, each for some milliseconds. It notes each outcome in a file,
- * and says `full` once all its places are taken.
+ * A process that delivers until it is killed: at most 500 in flight, each for some milliseconds. It notes each outcome in
+ * a file. The first ones are held until so many are in flight as it is asked for; then it says `full`.
  */
-const [url = '', stream = '', notes = ''] = process.argv.slice(2)
-const concurrency = 500
+const [url = '', stream = '', notes = '', wanted = ''] = process.argv.slice(2)
 
 const nc = await connect({ servers: url })
 const consumer = await jetstream(nc).consumers.get(stream, 'worker')
 let inFlight = 0
+let fill = (): void => {}
+const full = new Promise<void>((resolve) => (fill = resolve))
 
 fromJetStream(consumer)
-  .pipe(deliver({ to: send, concurrency, maxWaiting: 0 }))
+  .pipe(deliver({ to: send, concurrency: 500, maxWaiting: 0 }))
   .subscribe({
     next: ({ item, status }) => {
       inFlight -= 1
@@ -30,6 +31,10 @@ fromJetStream(consumer)
 
 async function send(): Promise<void> {
   inFlight += 1
-  if (inFlight === concurrency) process.stdout.write('full\n')
+  if (inFlight === Number(wanted)) {
+    process.stdout.write('full\n')
+    fill()
+  }
+  await full
   await sleep(100 + Math.random() * 400)
 }
