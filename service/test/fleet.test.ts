@@ -23,8 +23,10 @@ const faults = {
   redisFrozen: { afterMs: sized(7_000, 32_000), forMs: sized(1_500, 5_000) },
   natsDown: { afterMs: sized(9_500, 45_000), forMs: sized(500, 2_000) },
 }
-/** What an accepted request may take, in ms. The suite's machine may be busy with other tests. */
-const answerMsMax = sized(3_000, 1_000)
+/** What an accepted request may take, in ms. The suite's machine may be busy with other tests: then it may not hang. */
+const answerMsMax = sized(15_000, 1_000)
+/** What may lie between the sending of a message and its record, in ms; likewise. */
+const recordMsMax = sized(15_000, 1_000)
 /** Longer than a claim lasts whose worker was killed. */
 const settledWithinMs = 120_000
 
@@ -57,7 +59,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     const all = alertsNamed('faults', (perSecond * trafficMs) / 1_000)
     const published = all.filter((_, index) => index % overNats === 0)
     const posted = all.filter((_, index) => index % overNats !== 0)
-    const seen = { killedAt: 0, backAfterMs: 0, modes: [] as ReadonlySet<string>[] }
+    const seen = { killedAt: 0, backAfterMs: 0, modes: [] as readonly ReadonlySet<string>[] }
     const startedAt = performance.now()
     const at = (ms: number): Promise<void> => sleep(Math.max(0, startedAt + ms - performance.now()))
     const [report] = await Promise.all([
@@ -95,22 +97,27 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     for (const receipts of repeated) {
       const [first, second, ...more] = receipts
       expect(more).toEqual([])
-      expect(first?.at).toBeGreaterThan(seen.killedAt - 1_000)
+      expect(first?.at).toBeGreaterThan(seen.killedAt - recordMsMax)
       expect(first?.at).toBeLessThanOrEqual(seen.killedAt + 50)
       expect(second?.at).toBeGreaterThan(seen.killedAt)
     }
     expect(Math.max(...report.answeredMs)).toBeLessThan(answerMsMax)
-    for (const modes of seen.modes) expect(modes).toContain('open')
 
     async function channelDies(): Promise<void> {
       const { afterMs, forMs } = faults.channelDead
       await at(afterMs)
       const answer = world.slack.answer
       world.slack.answer = (_request, response) => void response.socket?.destroy()
-      const stopWatching = watchModes(`slack:127.0.0.1:${world.slack.port}`)
+      const watch = watchModes(`slack:127.0.0.1:${world.slack.port}`)
       await at(afterMs + forMs)
+      const areAllOpen = (): true | undefined => watch.noted.every((modes) => modes.has('open')) || undefined
+      try {
+        await until('each instance to have shown that it is open', areAllOpen, 60_000)
+      } finally {
+        await watch.end()
+      }
       world.slack.answer = answer
-      seen.modes = await stopWatching()
+      seen.modes = watch.noted
     }
 
     async function instanceDies(): Promise<void> {
@@ -240,8 +247,11 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     return performance.now() - askedAt
   }
 
-  /** Notes in which modes each instance has a breaker, until the returned function is called. */
-  function watchModes(breaker: string): () => Promise<ReadonlySet<string>[]> {
+  /** Notes in which modes each instance has a breaker, until the end. */
+  function watchModes(breaker: string): {
+    readonly noted: readonly ReadonlySet<string>[]
+    end(): Promise<void>
+  } {
     const noted = fleet.instances.map(() => new Set<string>())
     const look = async (): Promise<void> => {
       for (const [index, { url }] of fleet.instances.entries()) {
@@ -256,10 +266,12 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
         await sleep(100)
       }
     })()
-    return async () => {
-      watching.abort()
-      await watched
-      return noted
+    return {
+      noted,
+      async end() {
+        watching.abort()
+        await watched
+      },
     }
   }
 })
