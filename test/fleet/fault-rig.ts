@@ -91,7 +91,7 @@ export async function everyUnit(
   units: readonly Unit[],
   what: string,
   holds: (unit: Unit) => boolean,
-  deadlineMs: number = 30_000,
+  deadlineMs: number = 60_000,
 ): Promise<void> {
   await until(`every instance ${what}`, () => units.every(holds) || undefined, deadlineMs).catch((error: unknown) => {
     throw new Error(units.map(describeUnit).join('\n'), { cause: error })

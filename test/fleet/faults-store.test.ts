@@ -114,7 +114,7 @@ async function newEpoch(units: readonly Unit[], since: number): Promise<number> 
 }
 
 /** Whoever is not sure of an append waits for 10 s of silence before the next one, so this has to be well above. */
-const restoredWithinMs = 30_000
+const restoredWithinMs = 60_000
 
 /** Waits until the log says again what it had lost; it says so once. */
 async function restored(units: readonly Unit[], names: readonly BreakerName[]): Promise<void> {

@@ -64,13 +64,13 @@ async function race({ rounds, jitter }: { readonly rounds: number; readonly jitt
   await fleet.ask('jitter', jitter)
   for (let round = 1; round <= rounds; round++) {
     await fleet.ask('fail', { breaker, atMs: commonNow() + 100 })
-    await until('all to be open', () => areAll('open'), 30_000)
+    await until('all to be open', () => areAll('open'), 90_000)
     // A claim that is accepted late is for the next call.
     const closed = async (): Promise<true | undefined> => {
       await fleet.ask('pass', breaker)
       return areAll('closed')
     }
-    await until('all to be closed', closed, 30_000)
+    await until('all to be closed', closed, 90_000)
   }
 }
 

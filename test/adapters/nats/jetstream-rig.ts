@@ -89,7 +89,7 @@ export function accountIs(
   rig: StreamRig,
   what: string,
   holds: (info: ConsumerInfo) => boolean,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<ConsumerInfo> {
   return until(
     what,
