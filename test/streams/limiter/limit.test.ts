@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigError, limit, memoryLimiter, RateLimitedError } from '../../../src/index.ts'
+import { limit, memoryLimiter, RateLimitedError } from '../../../src/index.ts'
 
 const limits = { email: { limit: 2, windowMs: 60_000 } }
 
@@ -14,6 +14,7 @@ describe('a function with a limit', () => {
     expect([await send('acme', 'a'), await send('acme', 'b'), await send('globex', 'c')]).toEqual([1, 2, 3])
     const refused = await send('acme', 'd').catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(RateLimitedError)
+    expect(refused).toMatchObject({ message: expect.stringContaining('"acme"') as unknown })
     expect(refused).toMatchObject({ decision: { allowed: false, limits: [{ name: 'email', remaining: 0 }] } })
     expect(sent).toEqual(['acme a', 'acme b', 'globex c'])
   })
@@ -42,14 +43,23 @@ describe('a function with a limit', () => {
     }
   })
 
-  test('is not made of options that cannot be meant', () => {
-    const limiter = memoryLimiter({ limits })
-    const bad: readonly unknown[] = [
-      {},
-      { limiter, key: 'a' },
-      { limiter, names: 'email', key: 3 },
-      { limiter: {}, names: 'a', key: 'a' },
-    ]
-    for (const options of bad) expect(() => limit(options as Parameters<typeof limit>[0], () => 1)).toThrow(ConfigError)
+  const limiter = memoryLimiter({ limits })
+  test.each([
+    [{}, 'limit.limiter', 'expected a limiter'],
+    [{ limiter: {}, names: 'a', key: 'a' }, 'limit.limiter', 'expected a limiter'],
+    [{ limiter, key: 'a' }, 'limit.names', 'expected names'],
+    [{ limiter, names: 'email', key: 3 }, 'limit.key', '3'],
+    [{ limiter, names: 'email', key: 'a', refundWhen: true }, 'limit.refundWhen', 'expected a function'],
+    [{ limiter, names: 'email', key: 'a', refund: true }, 'limit.refund', 'is not a known option'],
+  ])('is not made of %j', (options, path, rule) => {
+    const make = () => limit(options as never, () => 1)
+    expect(make).toThrow(expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }))
+    expect(make).toThrow(rule)
+  })
+
+  test('is not made of what is no function', () => {
+    const make = () => limit({ limiter, names: 'email', key: 'a' }, 'send' as never)
+    expect(make).toThrow(expect.objectContaining({ path: 'work' }))
+    expect(make).toThrow('expected a function (given: "send")')
   })
 })
