@@ -118,7 +118,7 @@ function propose(intent: Intent, situation: Situation): Proposal | undefined {
     case 'probeEnded':
       return reportProbe(intent, situation)
     case 'order':
-      return obey(intent, situation)
+      return { fact: { type: intent.kind, order: intent.order }, reason: intent.order.reason }
     case 'orderOver':
       return situation.state.order?.until === undefined
         ? undefined
@@ -176,7 +176,7 @@ function vote(
 }
 
 function openByVotes({ state, settings, logNow }: Situation, counts: Counts, recoveryMs: number): Proposal | undefined {
-  if (state.mode !== 'closed' || settings.quorum === 1) return undefined
+  if (settings.quorum === 1) return undefined
   const votes = freshVotes(state.votes, logNow)
     .map(({ at }) => at)
     .toSorted((a, b) => b - a)
@@ -243,9 +243,4 @@ function reportProbe(
     default:
       return result satisfies never
   }
-}
-
-function obey({ kind, order }: Intent & { type: 'order' }, { state }: Situation): Proposal | undefined {
-  if (kind === 'released' && state.order === undefined) return undefined
-  return { fact: { type: kind, order }, reason: order.reason }
 }

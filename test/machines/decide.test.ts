@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decide, recoveryDelay } from '../../src/machines/breaker-decide.ts'
+import { claimableAt, decide, recoveryDelay } from '../../src/machines/breaker-decide.ts'
 import { breakerSettings } from '../../src/machines/breaker-options.ts'
 import { initialState, type FleetState } from '../../src/machines/fleet-state.ts'
 import { betweenProbes, decided, disabled, forcedOpen, halfOpen, open, order, situation, trip } from './authored.ts'
@@ -71,6 +71,16 @@ describe('who sees votes', () => {
 })
 
 describe('a claim', () => {
+  test.each<[state: FleetState, at: number | undefined]>([
+    [open, 11_000],
+    [halfOpen, 12_500],
+    [betweenProbes, 0],
+    [initialState, undefined],
+    [forcedOpen, undefined],
+  ])('is possible in %j from %s on', (state, at) => {
+    expect(claimableAt(state)).toBe(at)
+  })
+
   test.each([
     ['before retryAt', open, 10_999, undefined, undefined],
     ['at retryAt', open, 11_000, 1, 11_000],
