@@ -61,6 +61,15 @@ interface Entry extends LocalValue {
 
 type Fences = Record<CacheScope, { isOver: boolean }>
 
+/**
+ * Made with the first value: they take the room for `entriesMax` at once, half a megabyte unless told, and every instance
+ * has a cache, used or not.
+ */
+interface Shelves {
+  readonly entries: LRUCache<Entry, Entry>
+  readonly fences: LRUCache<string, Fences>
+}
+
 /** How often a read is told to what knows which values were not read for longest, in ms: it costs as much as finding one. */
 const touchEveryMs = 1_000
 /** What an entry takes besides its value, about, in bytes. */
@@ -68,28 +77,21 @@ const entryBytes = 400
 
 export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalTierOptions): LocalTier {
   const index: LocalIndex<Entry> = localIndex()
-  const entries = new LRUCache<Entry, Entry>({
-    max: entriesMax,
-    maxSize: bytesMax,
-    sizeCalculation: ({ bytes }) => bytes,
-    dispose: ({ place }) => index.delete(place),
-  })
-  const fences = new LRUCache<string, Fences>({
-    max: entriesMax,
-    dispose: (lost) => end(lost, 'all'),
-  })
+  let made: Shelves | undefined
+  const shelves = (): Shelves => (made ??= shelvesFor(entriesMax, bytesMax, index))
 
   const fencesOf = (organization: string): Fences => {
+    const { fences } = shelves()
     const known = fences.get(organization)
     if (known !== undefined) return known
-    const made: Fences = { all: fence(), stats: fence(), counts: fence(), search: fence() }
-    fences.set(organization, made)
-    return made
+    const begun: Fences = { all: fence(), stats: fence(), counts: fence(), search: fence() }
+    fences.set(organization, begun)
+    return begun
   }
 
   /** Says whether it may still be served. */
   const check = (entry: Entry, now: number): boolean => {
-    entries.get(entry)
+    shelves().entries.get(entry)
     entry.isStale = now >= entry.freshUntil
     entry.checkAt = Math.floor(Math.min(entry.isStale ? entry.staleUntil : entry.freshUntil, now + touchEveryMs))
     return now < entry.staleUntil
@@ -97,22 +99,22 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
 
   const remove = (address: Address): void => {
     const entry = index.get(address)
-    if (entry !== undefined) entries.delete(entry)
+    if (entry !== undefined) shelves().entries.delete(entry)
   }
 
   return {
     get entries() {
-      return entries.size
+      return made?.entries.size ?? 0
     },
     get bytes() {
-      return entries.calculatedSize
+      return made?.entries.calculatedSize ?? 0
     },
     get(address) {
       const entry = index.get(address)
       if (entry === undefined) return undefined
       const now = clock.monotonic()
       if (entry.fence.isOver || (now >= entry.checkAt && !check(entry, now))) {
-        entries.delete(entry)
+        shelves().entries.delete(entry)
         return undefined
       }
       return entry.body === undefined ? entry : { value: codec.decode(entry.body), isStale: entry.isStale }
@@ -141,18 +143,33 @@ export function localTier({ entriesMax, bytesMax, codec, values, clock }: LocalT
       }
       remove(place)
       index.set(place, entry)
-      entries.set(entry, entry)
+      shelves().entries.set(entry, entry)
       return value
     },
     remove,
     invalidate(organization, scope) {
-      const known = fences.peek(organization)
+      const known = made?.fences.peek(organization)
       if (known !== undefined) end(known, scope)
     },
     clear() {
-      entries.clear()
-      fences.clear()
+      made?.entries.clear()
+      made?.fences.clear()
     },
+  }
+}
+
+function shelvesFor(entriesMax: number, bytesMax: number, index: LocalIndex<Entry>): Shelves {
+  return {
+    entries: new LRUCache<Entry, Entry>({
+      max: entriesMax,
+      maxSize: bytesMax,
+      sizeCalculation: ({ bytes }) => bytes,
+      dispose: ({ place }) => index.delete(place),
+    }),
+    fences: new LRUCache<string, Fences>({
+      max: entriesMax,
+      dispose: (lost) => end(lost, 'all'),
+    }),
   }
 }
 

@@ -61,7 +61,8 @@ export function cacheInstance(shared: SharedCache, parts: InstanceParts): CacheI
   const wire = wireTo(shared, { clock, random: seededRandom(seed), watch, moment })
   const cache = subject.cache(wire.tier, {
     kinds: new Map(Object.entries(kinds)),
-    entriesMax: 1_000,
+    // More than any case keeps; room for them is taken at once, and 1,000 cases are many caches.
+    entriesMax: 100,
     bytesMax: 10_000_000,
     deadlineMs: patient ? 10 * delayMsMax : deadlineMs,
     loadWaitMs: 2_000,
