@@ -61,6 +61,8 @@ export interface Proposer {
     intent: Intent,
     options?: { readonly jitter?: boolean },
   ): Promise<Proposed>
+  /** When an event of one's own was sent, monotonic, while it is waited for. */
+  sentAt(id: string): number | undefined
   /** A message was folded; `acceptedSeq` is the place of the last one before it that was accepted. */
   onVerdict(message: StoredMessage, verdict: Verdict, acceptedSeq: number): void
   /** Messages of a breaker came in a replay, to be read from here on: an event of one's own may be among them. */
@@ -75,7 +77,7 @@ export function proposer(options: ProposerOptions): Proposer {
   /** No two alike, whatever chance says. */
   const nextId = monotonicFactory(() => random.next())
   /** Who waits for an event of its own to be folded, by its id. */
-  const ownEvents = new Map<string, { readonly breaker: string; resolve(verdict: Verdict): void }>()
+  const ownEvents = new Map<string, OwnEvent>()
   /** Who waits for any event of a breaker to be folded. */
   const moved = new Map<string, Set<() => void>>()
   /** Ends whatever is being waited for. */
@@ -84,6 +86,7 @@ export function proposer(options: ProposerOptions): Proposer {
 
   return {
     propose,
+    sentAt: (id) => ownEvents.get(id)?.sentAt,
     onVerdict,
     onReplay(breaker, from, messages) {
       // To read one by one costs as much as the whole replay, and hardly ever is anything awaited of it.
@@ -174,6 +177,7 @@ export function proposer(options: ProposerOptions): Proposer {
     let verdict: Verdict | undefined
     ownEvents.set(id, {
       breaker,
+      sentAt: clock.monotonic(),
       resolve(of) {
         verdict = of
         end()
@@ -224,6 +228,12 @@ export function proposer(options: ProposerOptions): Proposer {
     })
     return { over, end: () => end() }
   }
+}
+
+interface OwnEvent {
+  readonly breaker: string
+  readonly sentAt: number
+  resolve(verdict: Verdict): void
 }
 
 function unavailable(message: string, cause?: unknown): UnavailableError {

@@ -213,7 +213,7 @@ export function createReplica(options: ReplicaOptions, listener: ReplicaListener
   }
 
   function onMessage(message: StoredMessage): void {
-    time.heard(message.at)
+    time.heard(message.at, proposals.sentAt(message.id))
     if (link.state === 'catchingUp') {
       const messages = replayed.get(message.topic)
       if (messages === undefined) replayed.set(message.topic, [message])

@@ -138,6 +138,28 @@ test('what the fleet decides after a trip from before the first link ends that, 
   expect(tripped.state).toMatchObject({ mode: 'closed', scope: 'fleet', term: 1 })
 })
 
+test('an instance whose clock has gained 9 s in a day of being linked claims too early once, not with every call', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  const fast = skewedClock(clock, { offsetMs: 0, rate: 1.0001 })
+  const gaining = createSwitchgear({
+    instance: 'fast',
+    log,
+    clock: fast,
+    random: seededRandom(1),
+    breakers: { smtp: options },
+  })
+  opened.push(gaining)
+  await clock.advanceBy(86_400_000)
+  await trip(a)
+  await clock.advanceBy(100)
+  for (let call = 0; call < 100; call++) {
+    expect(await clock.runUntil(refused(gaining.breaker('smtp')))).toBe(true)
+    await clock.advanceBy(50)
+  }
+  expect(log.stored('smtp')).toHaveLength(2)
+  expect(b.state).toMatchObject({ mode: 'open', term: 1 })
+})
+
 test('a link that goes down and comes up lets no failure be forgotten', async () => {
   const { clock, log, a } = await fleetOf('a', 'b')
   await clock.runUntil(a.disable({ by: 'ann', reason: 'test' }))

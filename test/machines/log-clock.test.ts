@@ -24,6 +24,20 @@ test('says of a moment before the first link, once there is one, when it was by 
   expect(time.of(before)).toBe(500)
 })
 
+test('takes back what a clock that runs fast has gained, when something of its own shows it', async () => {
+  const clock = virtualClock({ startAt: 500 })
+  const time = logClock(clock)
+  time.began(1_000)
+  await clock.advanceBy(86_400_000)
+  // By the log, 10 s less have passed.
+  const sentAt = clock.monotonic()
+  await clock.advanceBy(4)
+  time.heard(86_391_002, sentAt)
+  expect(time.now()).toBe(86_391_007)
+  time.heard(86_391_003)
+  expect(time.now()).toBe(86_391_007)
+})
+
 test('begins anew with each link, so that a clock that ran fast, or a server that is behind, is believed no longer', async () => {
   const clock = virtualClock({ startAt: 500 })
   const time = logClock(clock)
