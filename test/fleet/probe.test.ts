@@ -79,7 +79,7 @@ describe('50 instances in 4 processes, each with calls all the time', () => {
     expect([claimed?.by, takenOver?.by, closed?.by]).toEqual([first?.instance, second?.instance, second?.instance])
     const afterMs = (takenOver?.at ?? 0) - (claimed?.at ?? 0)
     expect(afterMs).toBeGreaterThanOrEqual(leaseMs + leaseGraceMs)
-    expect(afterMs).toBeLessThan(leaseMs + leaseGraceMs + 1_500)
+    expect(afterMs).toBeLessThan(leaseMs + leaseGraceMs + 5_000)
     console.info(
       `the lease holder killed with -9: the next probe was claimed ${afterMs} ms after the first, and reached the dependency ` +
         `${((second?.atMs ?? 0) - (first?.atMs ?? 0)).toFixed(0)} ms after it; lease and grace are ${leaseMs + leaseGraceMs} ms`,
