@@ -17,9 +17,9 @@ export interface Database extends Queryable {
   readonly embedded: boolean
   /**
    * All or nothing. `work` may run several times, when the engine asks to try again; it keeps no state of its own.
-   * Whatever it throws rolls back.
+   * Whatever it throws rolls back. What `takesLong` has no deadlines.
    */
-  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>
+  transaction<T>(work: (transaction: Queryable) => Promise<T>, how?: { readonly takesLong?: boolean }): Promise<T>
   /** Gives back what dead rows hold, where the engine does not do so by itself. */
   tidy(): Promise<void>
   close(): Promise<void>

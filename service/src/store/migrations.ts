@@ -1,4 +1,4 @@
-import type { Database } from './database.ts'
+import type { Database, Queryable } from './database.ts'
 
 /**
  * The tables, step by step. A step that was released is never changed: what comes later is a new step.
@@ -98,19 +98,21 @@ const steps: readonly (readonly string[])[] = [
 /** Any number that no other program on the same server is likely to lock. */
 const migrationLock = 7_245_011_003
 
-/** Brings the tables up to date; instances that start together wait for each other. */
+/** Brings the tables up to date, however long that takes with many rows; instances that start together wait for each other. */
 export async function migrate(database: Database): Promise<void> {
-  await database.transaction(async (transaction) => {
-    await transaction.query('SELECT pg_advisory_xact_lock($1::bigint)', [migrationLock])
-    await transaction.query(
-      'CREATE TABLE IF NOT EXISTS switchgear_migrations (step integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())',
-    )
-    const [row] = await transaction.query('SELECT coalesce(max(step), 0) AS done FROM switchgear_migrations')
-    const done = Number(row?.['done'] ?? 0)
-    for (const [index, statements] of steps.entries()) {
-      if (index < done) continue
-      for (const statement of statements) await transaction.query(statement)
-      await transaction.query('INSERT INTO switchgear_migrations (step) VALUES ($1)', [index + 1])
-    }
-  })
+  await database.transaction(stepUp, { takesLong: true })
+}
+
+async function stepUp(transaction: Queryable): Promise<void> {
+  await transaction.query('SELECT pg_advisory_xact_lock($1::bigint)', [migrationLock])
+  await transaction.query(
+    'CREATE TABLE IF NOT EXISTS switchgear_migrations (step integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())',
+  )
+  const [row] = await transaction.query('SELECT coalesce(max(step), 0) AS done FROM switchgear_migrations')
+  const done = Number(row?.['done'] ?? 0)
+  for (const [index, statements] of steps.entries()) {
+    if (index < done) continue
+    for (const statement of statements) await transaction.query(statement)
+    await transaction.query('INSERT INTO switchgear_migrations (step) VALUES ($1)', [index + 1])
+  }
 }

@@ -1,12 +1,27 @@
 import pg from 'pg'
+import { UnavailableError } from 'switchgear'
 import { type Database, plannerSettings, type Queryable, type Row } from './database.ts'
 import { isTryAgain, translated } from './store-error.ts'
 
 /** Connections of one instance. */
 const connectionsMax = 10
-/** How long a statement may take, and how long a connection may take to come, in ms. */
-const statementTimeoutMs = 15_000
+/** How long a connection may take to come, in ms. */
 const connectTimeoutMs = 5_000
+/** For what may take as long as it takes, in ms: the driver's longest timer. */
+const noDeadlineMs = 2 ** 31 - 1
+
+/** How long is waited for what, in ms. */
+export interface PostgresDeadlines {
+  /** By the server, for a statement. */
+  readonly statementMs: number
+  /** By us, for its answer: a server that is frozen, or cut off without a word, ends no statement. Longer than `statementMs`. */
+  readonly answerMs: number
+  /** By the server, for the next statement of a transaction: an instance that is frozen in one holds its locks until then. */
+  readonly idleMs: number
+}
+
+const deadlinesDefault: PostgresDeadlines = Object.freeze({ statementMs: 15_000, answerMs: 20_000, idleMs: 10_000 })
+
 /** How often a transaction is tried that the server broke off in favour of another. */
 const triesMax = 5
 
@@ -14,22 +29,31 @@ const triesMax = 5
 const bigintType = 20
 
 /** A PostgreSQL server, version 12 or later. It connects with the first query. */
-export function openPostgres(url: string, onIdleError: (error: Error) => void): Database {
+export function openPostgres(
+  url: string,
+  onLost: (error: Error) => void,
+  deadlines: PostgresDeadlines = deadlinesDefault,
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
-    statement_timeout: statementTimeoutMs,
+    statement_timeout: deadlines.statementMs,
+    query_timeout: deadlines.answerMs,
+    idle_in_transaction_session_timeout: deadlines.idleMs,
+    keepAlive: true,
     connectionTimeoutMillis: connectTimeoutMs,
     application_name: 'switchgear-service',
     types: valueTypes(),
     options: plannerSettings.map((name) => `-c ${name}=off`).join(' '),
   })
   // A server that goes away closes idle connections; the pool makes new ones.
-  pool.on('error', onIdleError)
+  pool.on('error', onLost)
+  // Of one that is in use, and between two statements, the pool hears nothing; unheard it would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return {
     embedded: false,
     query: queryable(pool).query,
-    transaction: (work) => inTransaction(pool, work, triesMax),
+    transaction: (work, { takesLong = false } = {}) => inTransaction(pool, work, takesLong, triesMax),
     tidy: async () => {},
     close: () => pool.end(),
   }
@@ -45,35 +69,43 @@ function valueTypes(): pg.CustomTypesConfig {
 async function inTransaction<T>(
   pool: pg.Pool,
   work: (transaction: Queryable) => Promise<T>,
+  takesLong: boolean,
   triesLeft: number,
 ): Promise<T> {
   const client = await translated('PostgreSQL', () => pool.connect())
+  const transaction = queryable(client, takesLong ? noDeadlineMs : undefined)
   let broken: Error | undefined
   try {
-    await client.query('BEGIN')
-    const result = await work(queryable(client))
-    await client.query('COMMIT')
+    await transaction.query('BEGIN')
+    if (takesLong) await transaction.query('SET LOCAL statement_timeout = 0')
+    const result = await work(transaction)
+    await transaction.query('COMMIT')
     return result
   } catch (error) {
-    broken = await client.query('ROLLBACK').then(
-      () => undefined,
-      (failed: unknown) => (failed instanceof Error ? failed : new Error('ROLLBACK failed')),
-    )
-    if (triesLeft <= 1 || !isTryAgain(error))
-      return await translated('PostgreSQL', () => Promise.reject(asError(error)))
+    broken = error instanceof UnavailableError ? error : await rolledBack(transaction)
+    if (triesLeft <= 1 || !isTryAgain(error)) throw asError(error)
   } finally {
     client.release(broken)
   }
-  return inTransaction(pool, work, triesLeft - 1)
+  return inTransaction(pool, work, takesLong, triesLeft - 1)
+}
+
+/** Gives why not: such a connection is of no more use. */
+async function rolledBack(transaction: Queryable): Promise<Error | undefined> {
+  return transaction.query('ROLLBACK').then(() => undefined, asError)
 }
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error('something that is no error was thrown', { cause: error })
 }
 
-function queryable(client: pg.Pool | pg.PoolClient): Queryable {
+function queryable(client: pg.Pool | pg.PoolClient, answerMs?: number): Queryable {
+  const deadline = answerMs === undefined ? {} : { query_timeout: answerMs }
   return {
-    query: (sql, parameters = []) =>
-      translated('PostgreSQL', async () => (await client.query<Row>(sql, [...parameters])).rows),
+    query: (text, parameters = []) =>
+      translated(
+        'PostgreSQL',
+        async () => (await client.query<Row>({ text, values: [...parameters], ...deadline })).rows,
+      ),
   }
 }

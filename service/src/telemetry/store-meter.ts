@@ -36,7 +36,7 @@ export function storeMeter(registry: Registry): (database: Database) => Database
     return {
       ...database,
       query: (sql, parameters) => measured('query', () => database.query(sql, parameters)),
-      transaction: (work) => measured('transaction', () => database.transaction(work)),
+      transaction: (work, how) => measured('transaction', () => database.transaction(work, how)),
     }
   }
 }
