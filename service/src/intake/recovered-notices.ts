@@ -20,8 +20,8 @@ export interface RecoveredNoticesOptions {
 
 /**
  * Tells receivers that their destination takes messages again, and how many they missed: those that met its open breaker, or
- * waited until they were too old. One notice for each receiver and fleet, an alert of its own, stored with the mark that it
- * was made.
+ * waited until they were too old. One notice for each receiver and fleet, and for every 10,000 of very many: an alert of its
+ * own, stored with the mark that it was made.
  */
 export function recoveredNotices(options: RecoveredNoticesOptions): Regular {
   const { store, organizations, gear, logger, onStored } = options

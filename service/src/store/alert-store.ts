@@ -53,7 +53,10 @@ export interface AlertStore {
   redirect(destinationOf: DestinationOf): Promise<void>
   /** The receivers that missed messages while their destinations were out, and were not told yet. */
   missed(): Promise<readonly Missing[]>
-  /** Stores the notice that `notice` makes of what a receiver missed, unless somebody else has. Gives whether it did. */
+  /**
+   * Stores the notice that `notice` makes of what a receiver missed, unless somebody else has; of very many, of the oldest.
+   * Gives whether it did.
+   */
   tellMissed(of: Missing, notice: (missed: Missed) => NewAlert): Promise<boolean>
   backlog(): Promise<readonly Backlog[]>
   hold(hold: Hold, reason: string): Promise<void>

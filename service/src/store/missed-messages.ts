@@ -32,19 +32,28 @@ export async function findMissing(database: Queryable): Promise<readonly Missing
   return rows.map((row) => ({ organization: row['organization'] as string, receiver: row['name'] as string }))
 }
 
-/** Whoever of several instances is first stores the notice; the others find nothing that was not told. */
+/** Messages that one notice tells of at most, so that no statement takes long however many were missed. */
+const toldAtOnce = 10_000
+
+/**
+ * Tells of the oldest, `most` at most; the others are found again. Whoever of several instances is first stores the notice;
+ * the others find nothing of that which was not told.
+ */
 export async function tellMissed(
   database: Database,
   { organization, receiver }: Missing,
   notice: (missed: Missed) => NewAlert,
+  most: number = toldAtOnce,
 ): Promise<boolean> {
   return database.transaction(async (transaction) => {
     const [row] = await transaction.query(
-      `WITH told AS (
-         UPDATE receivers SET told = true WHERE organization = $1 AND name = $2 AND ${missed} RETURNING settled_at)
+      `WITH oldest AS (
+         SELECT id FROM receivers WHERE organization = $1 AND name = $2 AND ${missed}
+         ORDER BY settled_at LIMIT $3::integer FOR UPDATE),
+       told AS (UPDATE receivers SET told = true WHERE id IN (SELECT id FROM oldest) RETURNING settled_at)
        SELECT count(*) AS count, coalesce(min(settled_at), ${nowMs}) AS first, coalesce(max(settled_at), ${nowMs}) AS last
        FROM told`,
-      [organization, receiver],
+      [organization, receiver, most],
     )
     const count = Number(row?.['count'] ?? 0)
     if (count === 0) return false

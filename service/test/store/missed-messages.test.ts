@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
-import type { Missed } from '../../src/store/missed-messages.ts'
+import { type Missed, tellMissed } from '../../src/store/missed-messages.ts'
 import type { NewAlert } from '../../src/store/new-alert.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
@@ -75,6 +75,26 @@ describe.each([
     const found = await Promise.all(notices.map(({ id }) => store.find(id, 'acme')))
     expect(found.flat()).toMatchObject([{ receivers: [{ name, state: 'pending' }] }])
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+
+  it('is told of in parts where it is very much, the oldest first, each message once', async () => {
+    const name = unique('hook')
+    for (let n = 0; n < 5; n += 1) await end([alertFor(name)], 'circuit_open')
+    const told: Missed[] = []
+    const tell = (): Promise<boolean> =>
+      tellMissed(
+        server.database,
+        { organization: 'acme', receiver: name },
+        (missed) => {
+          told.push(missed)
+          return alertFor(name, { isToldIfMissed: false })
+        },
+        2,
+      )
+    while (await tell()) expect(told.length).toBeLessThan(4)
+    expect(told.map(({ count }) => count)).toEqual([2, 2, 1])
+    const places = told.flatMap(({ firstAt, lastAt }) => [firstAt, lastAt])
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
   })
 
   it('is not told where nobody asked for it, and is not told of notices themselves', async () => {
