@@ -7,7 +7,7 @@ const tests: Readonly<Record<string, string[]>> = {
     'test/machines/{machine-loads,decide,decide-words,evolve,fold,fold-cause,fold-held,joining,quorum,restoring,codec,causes}.test.ts',
   ],
   streams: ['test/streams/{retry,limiter,safe-call}/*.test.ts'],
-  adapters: ['test/adapters/memory/*.test.ts', 'test/streams/cache/cache.test.ts'],
+  adapters: ['test/adapters/memory/*.test.ts'],
 }
 
 export default defineConfig({
