@@ -128,6 +128,31 @@ describe('a stream of events', () => {
     console.info(`a client that does not read is cut off after ${told} events`)
   })
 
+  it('begins anew for who comes back for more than may wait, instead of being cut off again and again', async () => {
+    const { hub, url } = await startStreams(['letter'])
+    const first = hub.lastId
+    for (let index = 0; index < 1_500; index++) hub.publish('letter', letterEvent(index))
+    const seen = await followEvents(url, undefined, first)
+    ends.push(() => seen.stop())
+    await until('the beginning', () => seen.kinds()[0])
+    expect(seen.kinds()[0]).toBe('reset')
+    expect(seen.lastId).toBe(hub.lastId)
+    hub.publish('letter', letterEvent(1_500))
+    await until('what came after', () => seen.of('letter')[0])
+    expect(seen.of('letter')).toMatchObject([{ messageId: '1500' }])
+  })
+
+  it('takes who was told nothing for long as one who has missed nothing', async () => {
+    const { hub, url } = await startStreams(['outcome'])
+    const first = hub.lastId
+    for (let index = 0; index < 1_500; index++) hub.publish('letter', letterEvent(index))
+    const seen = await followEvents(url, undefined, first)
+    ends.push(() => seen.stop())
+    await until('the beginning', () => seen.kinds()[0])
+    expect(seen.kinds()[0]).toBe('ready')
+    expect(seen.lastId).toBe(hub.lastId)
+  })
+
   it('shows that it lives while nothing happens', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     ends.push(() => void vi.useRealTimers())
@@ -249,14 +274,15 @@ async function startStreams(kinds: readonly StreamKind[]) {
     },
   })
   const open = new Set<ServerResponse>()
-  const server = createServer((_request, response) => {
+  const server = createServer(({ headers }, response) => {
+    const lastEventId = headers['last-event-id']
     open.add(response)
     response.once('close', () => open.delete(response))
     all.open(response, {
       organization: undefined,
       seesBreaker: () => true,
       kinds: new Set(kinds),
-      lastEventId: undefined,
+      lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

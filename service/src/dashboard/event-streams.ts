@@ -58,12 +58,18 @@ export function createEventStreams(live: Pick<LiveView, 'hub' | 'summary'>): Eve
 
   /** What the client has missed, or that it has to ask for everything anew. */
   function welcome(stream: Stream): void {
-    const { lastEventId } = stream.request
-    const missed = lastEventId === undefined ? [] : live.hub.after(lastEventId)
-    const begin = missed === undefined ? 'reset' : 'ready'
-    stream.write(`retry: 1000\n${framed(begin, '{}', missed?.length === 0 ? live.hub.lastId : undefined)}`)
-    for (const event of missed ?? []) tell(stream, event)
+    const missed = missedBy(stream.request)
+    const begin = framed(missed === undefined ? 'reset' : 'ready', '{}', missed ? undefined : live.hub.lastId)
+    stream.write(`retry: 1000\n${begin}${missed ?? ''}`)
     if (stream.request.kinds.has('summary')) stream.write(summaryFor(stream))
+  }
+
+  /** `undefined` where that is not known any more, or more than may wait: who was cut off for that would be so again. */
+  function missedBy(request: StreamRequest): string | undefined {
+    if (request.lastEventId === undefined) return ''
+    const missed = live.hub.after(request.lastEventId)?.filter((event) => isHeard(request, event))
+    const text = missed?.map(frameOf).join('')
+    return text === undefined || Buffer.byteLength(text) > waitingBytesMax / 2 ? undefined : text
   }
 
   /** Nothing runs while nobody listens. */
@@ -102,12 +108,17 @@ export function createEventStreams(live: Pick<LiveView, 'hub' | 'summary'>): Eve
 }
 
 function tell({ request, write }: Stream, event: ServiceEvent): void {
-  if (request.kinds.has(event.kind) && isSeen(request, event)) write(framed(event.kind, event.text, event.id))
+  if (isHeard(request, event)) write(frameOf(event))
 }
 
-function isSeen({ organization, seesBreaker }: StreamRequest, { kind, subject }: ServiceEvent): boolean {
+function isHeard({ kinds, organization, seesBreaker }: StreamRequest, { kind, subject }: ServiceEvent): boolean {
+  if (!kinds.has(kind)) return false
   if (kind === 'transition') return seesBreaker(subject)
   return organization === undefined || organization === subject
+}
+
+function frameOf({ kind, text, id }: ServiceEvent): string {
+  return framed(kind, text, id)
 }
 
 /** JSON has no line breaks of its own: one line of data is enough. */
