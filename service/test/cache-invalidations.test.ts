@@ -17,6 +17,7 @@ function watchedCache(failures = 0) {
   let left = failures
   return {
     told,
+    toldOf: (name: string) => told.filter(({ organization }) => organization === name).map(({ scope }) => scope),
     async invalidate(target: Invalidation) {
       told.push({ ...target, at: performance.now() })
       if ((left -= 1) >= 0) throw new UnavailableError('the shared cache', 'it is away')
@@ -53,14 +54,26 @@ describe('what is cached of an organization', () => {
     invalidations.changed('acme', 'stored')
     invalidations.changed('acme', 'settled')
     invalidations.changed('globex', 'stored')
-    await until('the second of acme', () => cache.told.length === 3 || undefined)
-    expect(cache.told.map(({ organization, scope }) => [organization, scope])).toEqual([
-      ['acme', 'counts'],
-      ['globex', 'all'],
-      ['acme', 'all'],
-    ])
+    await until('the second of acme', () => cache.toldOf('acme').length === 2 || undefined)
+    expect(cache.toldOf('acme')).toEqual(['counts', 'all'])
+    expect(cache.toldOf('globex')).toEqual(['all'])
     await invalidations.stop()
-    expect(cache.told).toHaveLength(3)
+    expect(cache.toldOf('acme')).toHaveLength(2)
+  })
+
+  it('is with an outcome also that of all organizations, ten times as rarely', async () => {
+    const cache = watchedCache()
+    const invalidations = cacheInvalidations({ cache, logger: silent, everyMs })
+    invalidations.changed('acme', 'stored')
+    expect(cache.toldOf('*')).toEqual([])
+    const startedAt = performance.now()
+    await until('it to be told twice', () => {
+      invalidations.changed('globex', 'settled')
+      return cache.toldOf('*').length === 2 || undefined
+    })
+    expect(performance.now() - startedAt).toBeGreaterThan(everyMs * 10 - 5)
+    expect(cache.toldOf('*')).toEqual(['counts', 'counts'])
+    await invalidations.stop()
   })
 
   it('is invalidated again when that failed, and the log says so once', async () => {
@@ -83,6 +96,6 @@ describe('what is cached of an organization', () => {
     invalidations.changed('acme', 'settled')
     await invalidations.stop()
     invalidations.changed('acme', 'stored')
-    expect(cache.told.map(({ scope }) => scope)).toEqual(['all', 'all'])
+    expect(cache.toldOf('acme')).toEqual(['all', 'all'])
   })
 })

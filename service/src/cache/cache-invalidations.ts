@@ -1,8 +1,11 @@
 import type { Cache, Logger } from 'switchgear'
 import type { AlertChange } from '../store/alert-store.ts'
+import { allOrganizations } from './dashboards.ts'
 
 /** The least time between two invalidations of an organization, in ms. */
 const everyMsDefault = 1_000
+/** What is of all organizations changes whenever anything does: so many times as long, which is as often as a page polls. */
+const longerForAll = 10
 
 export interface CacheInvalidationsOptions {
   readonly cache: Pick<Cache, 'invalidate'>
@@ -16,7 +19,7 @@ export interface CacheInvalidationsOptions {
  * that after the last change there always is another. Nobody waits for it; what fails is done again by the next.
  */
 export interface CacheInvalidations {
-  /** New alerts change all that is cached; an outcome changes counts alone. */
+  /** New alerts change all that is cached; an outcome changes counts alone, and those of all organizations, ten times as rarely. */
   changed(organization: string, change: AlertChange): void
   /** Does what is left to do, once, and resolves when it is done or has failed. */
   stop(): Promise<void>
@@ -39,9 +42,8 @@ export function cacheInvalidations(options: CacheInvalidationsOptions): CacheInv
 
   return {
     changed(organization, change) {
-      const scope = change === 'stored' ? 'all' : 'counts'
-      if (isStopped || turns.has(organization)) owe(organization, scope)
-      else run(organization, scope)
+      note(organization, change === 'stored' ? 'all' : 'counts')
+      if (change === 'settled') note(allOrganizations, 'counts')
     },
     async stop() {
       isStopped = true
@@ -55,17 +57,25 @@ export function cacheInvalidations(options: CacheInvalidationsOptions): CacheInv
     },
   }
 
+  function note(organization: string, scope: Scope): void {
+    if (isStopped || turns.has(organization)) owe(organization, scope)
+    else run(organization, scope)
+  }
+
   function run(organization: string, scope: Scope): void {
     begin(organization, undefined)
     track(invalidate(organization, scope))
   }
 
   function begin(organization: string, owed: Scope | undefined): void {
-    const timer = setTimeout(() => {
-      const turn = turns.get(organization)
-      turns.delete(organization)
-      if (turn?.owed !== undefined) run(organization, turn.owed)
-    }, everyMs).unref()
+    const timer = setTimeout(
+      () => {
+        const turn = turns.get(organization)
+        turns.delete(organization)
+        if (turn?.owed !== undefined) run(organization, turn.owed)
+      },
+      everyMs * (organization === allOrganizations ? longerForAll : 1),
+    ).unref()
     turns.set(organization, { owed, timer })
   }
 

@@ -1,5 +1,6 @@
 import type { Cache, CacheRead } from 'switchgear'
 import type { AlertStore } from '../store/alert-store.ts'
+import type { OutboxPage, OutboxQuery } from '../store/outbox.ts'
 import type { Search, SearchPage } from '../store/search-alerts.ts'
 import {
   type AlertCounts,
@@ -24,9 +25,14 @@ export interface Dashboards {
   trends(organization: string, days: number): Promise<Answer<readonly DayCount[]>>
   counts(organization: string): Promise<Answer<AlertCounts>>
   search(search: Search): Promise<Answer<SearchPage>>
+  /** Of one organization, or of all. */
+  outbox(query: OutboxQuery): Promise<Answer<OutboxPage>>
 }
 
-export type DashboardStore = Pick<AlertStore, 'overview' | 'distribution' | 'trends' | 'counts' | 'search'>
+export type DashboardStore = Pick<AlertStore, 'overview' | 'distribution' | 'trends' | 'counts' | 'search' | 'outbox'>
+
+/** Whose that is in the cache which holds something of all organizations; none is called so. */
+export const allOrganizations = '*'
 
 export function dashboards(store: DashboardStore, cache: Pick<Cache, 'wrap'>): Dashboards {
   return {
@@ -43,6 +49,11 @@ export function dashboards(store: DashboardStore, cache: Pick<Cache, 'wrap'>): D
     counts: (organization) => ask({ organization, kind: 'counts', key: 'all' }, () => store.counts(organization)),
     search: (search) =>
       ask({ organization: search.organization, kind: 'search', key: keyOf(search) }, () => store.search(search)),
+    // It grows with outcomes, as counts change.
+    outbox: (query) =>
+      ask({ organization: query.organization ?? allOrganizations, kind: 'counts', key: outboxKeyOf(query) }, () =>
+        store.outbox(query),
+      ),
   }
 
   async function ask<T>(address: Parameters<Cache['wrap']>[0], load: () => Promise<T>): Promise<Answer<T>> {
@@ -56,4 +67,8 @@ export function dashboards(store: DashboardStore, cache: Pick<Cache, 'wrap'>): D
 function keyOf({ text, limit, after }: Search): string {
   const place = after === undefined ? '' : `${after.acceptedAt}.${after.id}`
   return `${limit}:${place.length}:${place}${text}`
+}
+
+function outboxKeyOf({ limit, cursor = '' }: OutboxQuery): string {
+  return `outbox:${limit}:${cursor}`
 }

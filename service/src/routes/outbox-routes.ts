@@ -7,6 +7,7 @@ import { callerOf } from './guard-routes.ts'
 import { Problem } from './problem.ts'
 import { problemSchema } from './problem-schema.ts'
 import type { ServerOptions } from './server-options.ts'
+import { fromCache } from './x-cache.ts'
 
 const pageMax = 100
 
@@ -38,18 +39,19 @@ const schema = {
   },
 }
 
-/** `GET /v1/outbox`. */
-export function outboxRoutes(app: FastifyInstance, { store }: ServerOptions): void {
-  app.get('/v1/outbox', { schema }, async (request) => {
+/** `GET /v1/outbox`, from the cache. */
+export function outboxRoutes(app: FastifyInstance, { dashboards }: ServerOptions): void {
+  app.get('/v1/outbox', { schema }, async (request, reply) => {
     const caller = callerOf(request)
     const query = querySchema.safeParse(request.query)
     if (!query.success) throw new Problem(400, 'the query is not valid', { errors: complaints(query.error) })
     const { organization, limit, cursor } = query.data
     const scope = scopeOf(caller, organization)
-    return store.outbox({
+    const answer = await dashboards.outbox({
       limit,
       ...(scope === undefined ? {} : { organization: scope }),
       ...(cursor === undefined ? {} : { cursor }),
     })
+    return fromCache(reply, answer)
   })
 }

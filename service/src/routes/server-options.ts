@@ -13,7 +13,7 @@ export interface ServerOptions {
   readonly access: Access
   readonly organizations: Organizations
   readonly intake: AlertIntake
-  readonly store: Pick<AlertStore, 'find' | 'outbox' | 'ping'>
+  readonly store: Pick<AlertStore, 'find' | 'ping'>
   readonly gear: Pick<Switchgear, 'breaker' | 'breakers' | 'states'>
   readonly limiter: Pick<Limiter, 'peek' | 'suggest'>
   readonly deadLetters: DeadLetters

@@ -15,7 +15,7 @@ import { findKnownAlerts, type Intake, insertAlerts } from './insert-alerts.ts'
 import type { NewAlert } from './new-alert.ts'
 import { migrate } from './migrations.ts'
 import { findMissing, type Missed, type Missing, tellMissed } from './missed-messages.ts'
-import { listOutbox, type OutboxPage } from './outbox.ts'
+import { listOutbox, type OutboxPage, type OutboxQuery } from './outbox.ts'
 import { type OutcomeRecord, recordOutcomes, type Settled } from './record-outcomes.ts'
 import { isDelivered, recordRedriven, type Redriven } from './record-redriven.ts'
 import { type DestinationOf, redirectMessages } from './redirect-messages.ts'
@@ -61,11 +61,7 @@ export interface AlertStore {
   backlog(): Promise<readonly Backlog[]>
   hold(hold: Hold, reason: string): Promise<void>
   holds(): Promise<readonly Hold[]>
-  outbox(options: {
-    readonly organization?: string
-    readonly limit: number
-    readonly cursor?: string
-  }): Promise<OutboxPage>
+  outbox(query: OutboxQuery): Promise<OutboxPage>
   overview(organization: string): Promise<Overview>
   distribution(organization: string, by: DistributionKey): Promise<Counts>
   trends(organization: string, of: { readonly days: number; readonly lastDay: number }): Promise<readonly DayCount[]>
@@ -158,7 +154,7 @@ function storeOver(
     backlog: () => findBacklog(database),
     hold: (hold, reason) => keepHold(database, hold, reason),
     holds: () => findHolds(database),
-    outbox: (given) => listOutbox(database, given),
+    outbox: (query) => listOutbox(database, query),
     overview: (organization) => findOverview(database, organization),
     distribution: (organization, by) => countBy(database, organization, by),
     trends: (organization, of) => countByDay(database, organization, of),

@@ -18,11 +18,16 @@ export interface OutboxPage {
   readonly next?: string
 }
 
-/** The outbox, newest first; `cursor` is the `next` of the page before. */
-export async function listOutbox(
-  database: Queryable,
-  options: { readonly organization?: string; readonly limit: number; readonly cursor?: string },
-): Promise<OutboxPage> {
+export interface OutboxQuery {
+  /** Absent: of all organizations. */
+  readonly organization?: string
+  readonly limit: number
+  /** The `next` of the page before. */
+  readonly cursor?: string
+}
+
+/** The outbox, newest first. */
+export async function listOutbox(database: Queryable, options: OutboxQuery): Promise<OutboxPage> {
   const rows = await database.query(
     `SELECT id, organization, alert_id, receiver, channel, message, at FROM outbox
      WHERE ($1::text IS NULL OR organization = $1::text) AND ($2::text IS NULL OR id < $2::text)
