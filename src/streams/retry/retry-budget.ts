@@ -103,7 +103,7 @@ function sliceRing(): { add(slice: number): void; sum(slice: number, newest: num
     sum(slice, newest) {
       advanceTo(slice)
       let sum = 0
-      for (let back = 0; back < newest && back <= last; back += 1) sum += counts[(last - back) % size] ?? 0
+      for (let back = 0; back < newest; back += 1) sum += counts[(last - back) % size] ?? 0
       return sum
     },
   }

@@ -72,14 +72,14 @@ export function reasonToGiveUp(run: RetryRun, error: ClassifiedError, delayMs: n
   const { plan } = run
   if (!error.retryable) return 'final'
   if (run.attempts >= plan.maxAttempts) return 'attempts'
-  if (run.deadlineAt !== Infinity && plan.clock.monotonic() + delayMs >= run.deadlineAt) return 'deadline'
+  if (plan.clock.monotonic() + delayMs >= run.deadlineAt) return 'deadline'
   if (plan.budget !== undefined && !plan.budget.tryRetry()) return 'budget'
   return undefined
 }
 
 const retries = channel('switchgear:retry')
 
-function announce(plan: RetryPlan, notice: RetryNotice): void {
+function announce({ onRetry }: RetryPlan, notice: RetryNotice): void {
   if (retries.hasSubscribers) retries.publish(notice)
-  if (plan.onRetry !== undefined) unheeded(() => plan.onRetry?.(notice))
+  if (onRetry !== undefined) unheeded(() => onRetry(notice))
 }

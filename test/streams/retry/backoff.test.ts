@@ -53,6 +53,7 @@ describe('backoff', () => {
     const delay = backoff({ jitter: 'decorrelated' }, chance(0.5))
     expect(delay(2, Number.NaN)).toBe(delay(2))
     expect(delay(2, -1)).toBe(delay(2))
+    expect(delay(2, 0)).toBe(1_000)
   })
 
   test('is finite and within the ceiling for any attempt and any policy', () => {

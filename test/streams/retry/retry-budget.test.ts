@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { retryBudget } from '../../../src/streams/retry/retry-budget.ts'
+import { retryBudget, retryBudgetLike } from '../../../src/streams/retry/retry-budget.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const times = (count: number, act: () => unknown) => {
@@ -88,6 +88,20 @@ describe('retryBudget', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  test('has another like it, empty and on another clock, where it was made here', async () => {
+    const clock = virtualClock()
+    const budget = retryBudget({ ratio: 0, minPerSecond: 4, windowMs: 500 }, { clock: virtualClock() })
+    budget.recordCall()
+    budget.tryRetry()
+    const other = retryBudgetLike(budget, clock)
+    expect(other?.counts()).toEqual({ calls: 0, retries: 0, refused: 0 })
+    times(3, () => other?.tryRetry())
+    expect(other?.counts()).toEqual({ calls: 0, retries: 2, refused: 1 })
+    await clock.advanceBy(525)
+    expect(other?.counts()).toEqual({ calls: 0, retries: 0, refused: 1 })
+    expect(retryBudgetLike({ ...budget }, clock)).toBeUndefined()
   })
 
   test.each<[object, string]>([

@@ -223,6 +223,7 @@ describe('the deadline', () => {
       }),
     )
     expect(error).toMatchObject({ code: 'SWITCHGEAR_TIMEOUT', timeoutMs: 2_500 })
+    expect(error).toHaveProperty('message', 'the call, with its retries, did not finish within 2500 ms')
     expect(signal?.reason).toBe(error)
     expect(clock.now()).toBe(2_500)
   })
@@ -520,6 +521,14 @@ describe('a policy', () => {
     [{ attempts: 3 }, 'retry.attempts'],
   ])('%j is refused', (policy, path) => {
     expect(() => retry(policy)).toThrow(expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }))
+  })
+
+  test.each<[object, string]>([
+    [{ budget: { recordCall: () => {} } }, 'expected a retryBudget'],
+    [{ signal: {} }, 'expected an AbortSignal'],
+    [{ classify: 1 }, 'expected a function'],
+  ])('%j is refused by what it should be', (policy, rule) => {
+    expect(() => retry(policy)).toThrow(rule)
   })
 
   test('may hold the clock and the chance itself', async () => {
