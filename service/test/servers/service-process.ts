@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { findProgram } from '../../../test/servers/install.ts'
 import { until } from '../../../test/servers/until.ts'
+import { prepareData } from '../store/prepare-data.ts'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
@@ -31,11 +32,12 @@ export interface ServiceProcess {
 
 /**
  * Starts what `npm start` starts, with these settings, in this folder. It listens when this resolves, and it ends with
- * this process.
+ * this process. A folder that is empty is made one in which a service was before.
  * @throws Error with what it said, when it ends instead.
  */
 export async function startService(cwd: string, settings: Record<string, string>): Promise<ServiceProcess> {
   if (!existsSync(program)) throw new Error('service/dist is missing: run `npm run build` first, as `npm test` does')
+  if (settings['DATABASE_URL'] === undefined) await prepareData(cwd)
   const child = spawnBound(cwd, ['serve'], settings)
   const { logs, text } = listen(child)
   const onExit = (): void => void child.kill('SIGKILL')
@@ -76,9 +78,12 @@ export async function runService(
   return { code: child.exitCode, output: text.join('\n') }
 }
 
+/** PGlite is not compiled for speed: that takes a second of CPU, which a process that lives for seconds never gets back. */
+const cheaply = ['--liftoff-only']
+
 /** On Linux the kernel ends it with this process, also when that is killed because a test took too long. */
 function spawnBound(cwd: string, args: readonly string[], settings: Record<string, string>): ChildProcess {
-  const command = [process.execPath, program, ...args]
+  const command = [process.execPath, ...cheaply, program, ...args]
   const setpriv = findProgram('setpriv')
   const [first = process.execPath, ...rest] =
     setpriv === undefined ? command : [setpriv, '--pdeathsig', 'KILL', ...command]

@@ -8,6 +8,7 @@ import { until } from '../../../test/servers/until.ts'
 import type { Database } from '../../src/store/database.ts'
 import { openPglite } from '../../src/store/pglite.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
+import { prepareData } from './prepare-data.ts'
 
 export interface TestDatabase {
   readonly database: Database
@@ -15,9 +16,10 @@ export interface TestDatabase {
   end(): Promise<void>
 }
 
-/** PGlite in a temporary folder. */
+/** PGlite in a temporary folder, with our tables, which are empty. */
 export async function startPglite(): Promise<TestDatabase> {
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-pglite-'))
+  await prepareData(folder)
   const database = await openPglite(folder)
   return {
     database,
