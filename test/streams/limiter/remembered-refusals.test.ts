@@ -32,3 +32,15 @@ test('one key with all of them keeps the newest, and what is forgotten or over m
   refusals.add('key-0', asking(1), refusal)
   expect(refusals.get('key-0', asking(1))).toBeDefined()
 })
+
+test('exactly 10,000 are remembered: of one more, the oldest is not', () => {
+  const refusals = rememberedRefusals(virtualClock())
+  const isKept = (key: number): boolean => refusals.get(`key-${key}`, asking(1)) !== undefined
+  for (let key = 0; key < 10_000; key += 1) refusals.add(`key-${key}`, asking(1), refusal)
+  expect([isKept(0), isKept(9_999)]).toEqual([true, true])
+  refusals.add('key-10000', asking(1), refusal)
+  expect([isKept(0), isKept(1), isKept(10_000)]).toEqual([false, true, true])
+  refusals.forget('key-5')
+  refusals.add('key-10001', asking(1), refusal)
+  expect([isKept(1), isKept(10_001)]).toEqual([true, true])
+})
