@@ -102,8 +102,9 @@ const recordStatement = `
     settled_at = written.settled_at
   FROM written WHERE m.leader_id = written.id AND m.state = 'pending'
   RETURNING m.organization, m.alert_id, m.name, m.channel, m.state, m.reason)
-  SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason, written.id IS NOT NULL AS is_new
-  FROM given JOIN receivers r ON r.id = given.id LEFT JOIN written ON written.id = given.id
+  SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason,
+    given.id IN (SELECT id FROM written) AS is_new
+  FROM given JOIN receivers r ON r.id = given.id
   WHERE given.state <> 'pending'
   UNION ALL
   SELECT organization, alert_id, name, channel, state, reason, true FROM of_group WHERE state <> 'pending'`
