@@ -16,8 +16,9 @@ nats stream add "SWITCHGEAR_AUDIT_$fleet" --subjects "switchgear.v1.$fleet.audit
 
 nats stream info "SWITCHGEAR_ALERTS_$fleet" >/dev/null 2>&1 ||
 nats stream add "SWITCHGEAR_ALERTS_$fleet" --subjects "switchgear.v1.$fleet.alerts.*" --storage file --replicas 3 \
-  --retention work --discard new --max-msgs 1000000 --max-bytes 256MiB --max-age 0 --max-msg-size 1048576 --dupe-window 2m
+  --retention work --discard new --discard-per-subject --max-msgs-per-subject 100000 --max-msgs 1000000 --max-bytes 256MiB \
+  --max-age 0 --max-msg-size 1048576 --dupe-window 2m
 
 nats consumer info "SWITCHGEAR_ALERTS_$fleet" intake >/dev/null 2>&1 ||
 nats consumer add "SWITCHGEAR_ALERTS_$fleet" intake --pull --ack explicit --deliver all --replay instant --filter '' \
-  --wait 30s --max-pending 10000 --max-deliver=-1
+  --wait 30s --max-pending 1000000 --max-deliver=-1

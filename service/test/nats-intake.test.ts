@@ -7,6 +7,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type DeadLetters, memoryDeadLetters, type Limiter, memoryLimiter, UnavailableError } from 'switchgear'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { readDocument, schemasOf } from '../../test/asyncapi/document.ts'
+import { sized } from '../../test/sized.ts'
 import { type NatsNode, startNatsNode } from '../../test/servers/nats-node.ts'
 import { until } from '../../test/servers/until.ts'
 import { parseConfig } from '../src/config/load-config.ts'
@@ -17,6 +18,7 @@ import { alertSubject } from '../src/intake/nats-alerts.ts'
 import { type NatsIntake, type NatsIntakeOptions, startNatsIntake } from '../src/intake/nats-intake.ts'
 import { type AlertStore, openAlertStore } from '../src/store/alert-store.ts'
 import { openPglite } from '../src/store/pglite.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const receivers = [{ name: 'room', channel: 'slack', url: 'https://hooks.slack.com/services/x' }]
 const config = { organizations: { acme: { receivers }, 'ünder .line': { receivers } } }
@@ -29,6 +31,7 @@ const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-intake-'))
 beforeAll(async () => {
   nats = await startNatsNode()
   nc = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+  await prepareData(folder)
   store = await openAlertStore(await openPglite(folder), { worker: 'test' })
 })
 afterAll(async () => {
@@ -225,16 +228,68 @@ describe('a message that is no alert', () => {
   })
 })
 
-test('over the limit of its organization a message waits in the stream, and takes no place from others', async () => {
+describe('an organization that is over its limit', () => {
   const limits = { alerts: { limit: 3, windowMs: 60_000 } }
-  const { start } = takingIn('limited', { limiter: memoryLimiter({ limits }) })
-  const taking = start()
-  for (let n = 0; n < 10; n += 1) await publish('limited', alert({ id: `l-${n}` }))
-  await publish('limited', alert({ id: 'l-other', organization: 'ünder .line' }), 'ünder .line')
-  await until('the other to be stored', () => stored('ünder .line', 'l-other'))
-  await until('seven to be handed back', () => taking.counts.limited >= 7 || undefined)
-  expect(taking.counts.stored).toBe(4)
-  expect(await account('limited')).toMatchObject({ left: 7 })
+  const other = 'ünder .line'
+
+  test('has its messages wait in the stream, where they take no place from others', async () => {
+    const { start } = takingIn('limited', { limiter: memoryLimiter({ limits }) })
+    const taking = start()
+    for (let n = 0; n < 10; n += 1) await publish('limited', alert({ id: `l-${n}` }))
+    await publish('limited', alert({ id: 'l-other', organization: other }), other)
+    await until('the other to be stored', () => stored(other, 'l-other'))
+    await until('seven to be handed back', () => taking.counts.limited >= 7 || undefined)
+    expect(taking.counts.stored).toBe(4)
+    expect(await account('limited')).toMatchObject({ left: 7 })
+  })
+
+  test('holds up nobody with a flood: another is stored at once, while all that are over wait', async () => {
+    // More than any instance takes at once; in the proof more than a consumer with a bound of its own had let wait.
+    const flood = sized(1_500, 15_000)
+    const { start } = takingIn('flooded', { limiter: memoryLimiter({ limits }) })
+    const taking = start()
+    const tookMs = async (id: string): Promise<number> => {
+      const since = performance.now()
+      await publish('flooded', alert({ id, organization: other }), other)
+      await until(`${id} to be stored`, () => stored(other, id))
+      return performance.now() - since
+    }
+    const aloneMs = await tookMs('fl-alone')
+    const js = jetstream(nc)
+    const subject = alertSubject('flooded', 'acme')
+    for (let n = 0; n < flood; n += 500)
+      await Promise.all(
+        Array.from({ length: 500 }, (_, index) =>
+          js.publish(subject, JSON.stringify(alert({ id: `fl-${n + index}` })), { timeout: 30_000 }),
+        ),
+      )
+    await until('all over the limit to be handed back', () => taking.counts.limited >= flood - 3 || undefined, 60_000)
+    const besideMs = await tookMs('fl-beside')
+    process.stdout.write(
+      `an alert over NATS is stored after ${aloneMs.toFixed(0)} ms alone, ${besideMs.toFixed(0)} ms beside ${flood} that wait\n`,
+    )
+    // They wait on the server, and come back one by one.
+    expect(await account('flooded')).toMatchObject({ left: flood - 3 })
+    const { config } = await (await jetstreamManager(nc)).consumers.info('SWITCHGEAR_ALERTS_flooded', 'intake')
+    expect(config.max_ack_pending).toBe(1_000_000)
+  })
+
+  test('is refused when its share of the stream is full, and others are not', async () => {
+    const { start } = takingIn('shared', { limiter: memoryLimiter({ limits }) })
+    const taking = start()
+    await publish('shared', alert({ id: 'sh-0' }))
+    const jsm = await jetstreamManager(nc)
+    const { config } = await jsm.streams.info('SWITCHGEAR_ALERTS_shared')
+    expect(config.max_msgs_per_subject).toBe(config.max_msgs / 10)
+    await jsm.streams.update('SWITCHGEAR_ALERTS_shared', { max_msgs_per_subject: 2 })
+    await until('it to be stored', () => stored('acme', 'sh-0'))
+    for (let n = 1; n < 5; n += 1) await publish('shared', alert({ id: `sh-${n}` }))
+    await until('two to be over the limit', () => taking.counts.limited >= 2 || undefined)
+    const more = jetstream(nc).publish(alertSubject('shared', 'acme'), JSON.stringify(alert({ id: 'sh-5' })))
+    await expect(more).rejects.toThrow(/per subject/)
+    await publish('shared', alert({ id: 'sh-other', organization: other }), other)
+    await until('the other to be stored', () => stored(other, 'sh-other'))
+  })
 })
 
 test('a server that is away at the start, or is restarted, is waited for', async () => {

@@ -24,14 +24,14 @@ const prefixOf = (fleet: string): string => `switchgear.v1.${fleet}.alerts.`
 
 /** All instances share one consumer, and so its messages. */
 const consumerName = 'intake'
-/** Messages that instances have in hand, or that wait for their organization's limit; the others wait in the stream. */
-const ackPendingMax = 10_000
 /**
  * What the stream holds at most; past it, it takes nothing more, and tells the publisher. The server sets the bytes aside
  * and refuses a stream that it has no room for.
  */
 const messagesMax = 1_000_000
 const bytesMax = 256 * 1_048_576
+/** So many messages are of one organization at most: one that floods is refused, and leaves room for others. */
+const organizationMax = messagesMax / 10
 /** A message is one alert, which has at most some 100,000 characters. */
 const messageBytesMax = 1_048_576
 
@@ -60,6 +60,8 @@ async function addStream(jsm: JetStreamManager, fleet: string): Promise<void> {
     discard: 'new',
     max_msgs: messagesMax,
     max_bytes: bytesMax,
+    max_msgs_per_subject: organizationMax,
+    discard_new_per_subject: true,
     max_msg_size: messageBytesMax,
     duplicate_window: nanos(120_000),
   })
@@ -70,7 +72,8 @@ async function addConsumer(jsm: JetStreamManager, stream: string): Promise<void>
     durable_name: consumerName,
     ack_policy: 'explicit',
     ack_wait: nanos(30_000),
-    max_ack_pending: ackPendingMax,
+    // What waits for its organization's limit counts: all may wait so, and nobody else waits for that.
+    max_ack_pending: messagesMax,
   })
 }
 

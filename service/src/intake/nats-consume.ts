@@ -15,6 +15,7 @@ import { encodeToken, fromJetStream, type JetStreamItem, type JetStreamMessage }
 import type { Organizations } from '../config/organizations.ts'
 import type { Acceptance, AlertIntake } from './accept-alerts.ts'
 import type { AlertDraft } from './alert-schema.ts'
+import { limitQueue } from './limit-queue.ts'
 import { alertTokenOf } from './nats-alerts.ts'
 import { readTraceparent } from '../telemetry/traceparent.ts'
 import { NotAnAlertError, readAlert } from './nats-message.ts'
@@ -41,13 +42,7 @@ export interface NatsConsuming {
 /** So many are in hand: as many as one insert takes. */
 const inHandMax = 1_000
 
-/**
- * Over its organization's limit a message goes back, so that it takes no place from others, for at least so long, in ms,
- * and for up to twice: all that are over it are told the same time.
- */
-const limitedMs = 10_000
-
-/** So often a message may go back, which is for some hours; then it is dead-lettered. */
+/** So often a message may go back, which is for a day and more; then it is dead-lettered. */
 const deliveriesMax = 1_000
 
 /** Of a message that is dead-lettered so much is kept, in characters or bytes. A whole alert is shorter. */
@@ -102,6 +97,7 @@ export function consumeAlerts(consumer: Consumer, consuming: NatsConsuming): Pro
 function answering(consuming: NatsConsuming): (item: JetStreamItem<AlertDraft>) => Promise<Outcome<undefined>> {
   const { intake, signal, counts, logger } = consuming
   const untilStored = retry({ ...whileStoreIsAway, signal })
+  const comeBackInMs = limitQueue()
   return async (item) => {
     const since = performance.now()
     const made = (): { attempts: number; durationMs: number } => ({
@@ -114,7 +110,8 @@ function answering(consuming: NatsConsuming): (item: JetStreamItem<AlertDraft>) 
       const acceptance = await untilStored(() => intake.accept([item.data], keyOf(item), traceparent))
       if (acceptance.status === 'limited') {
         counts.limited += 1
-        return { status: 'refused', reason: 'rateLimited', retryAfterMs: limitedFor(acceptance.decision.retryAfterMs) }
+        const { organization, decision } = acceptance
+        return { status: 'refused', reason: 'rateLimited', retryAfterMs: comeBackInMs(organization, decision) }
       }
       checkAccepted(acceptance)
       counts.stored += 1
@@ -137,10 +134,6 @@ const whileStoreIsAway: RetryPolicy = {
 
 function keyOf({ stream, seq, storedAt }: JetStreamMessage | JetStreamItem<unknown>): string {
   return `${stream}.${seq}.${storedAt}`
-}
-
-function limitedFor(retryAfterMs: number): number {
-  return Math.max(limitedMs, retryAfterMs) * (1 + Math.random())
 }
 
 /** @throws NotAnAlertError for what is refused whenever it comes. */
