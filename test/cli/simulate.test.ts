@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { runCommandHere } from './command-here.ts'
 import { runCommand } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchgear-simulate-'))
@@ -24,9 +25,10 @@ test('shows the fleet with Switchgear beside the one without, and writes a page 
 })
 
 test('gives programs the same for the same seed', async () => {
-  const [one, again] = await Promise.all([1, 2].map(() => runCommand(['simulate', ...brief, '--json'])))
-  expect(one?.stdout).toBe(again?.stdout)
-  const outcome: unknown = JSON.parse(one?.stdout ?? '')
+  const args = ['simulate', ...brief, '--json']
+  const [one, again] = [await runCommandHere(args), await runCommandHere(args)]
+  expect(one.stdout).toBe(again.stdout)
+  const outcome: unknown = JSON.parse(one.stdout)
   expect(outcome).toMatchObject({
     seed: 7,
     with: { lost: 0 },
@@ -44,7 +46,7 @@ test('says what cannot be meant, with the option or the path', async () => {
     ['--html', folder],
   ]
   for (const [option = '', value = ''] of wrong) {
-    const { code, stderr } = await runCommand(['simulate', ...brief, option, value])
+    const { code, stderr } = await runCommandHere(['simulate', ...brief, option, value])
     expect([option, code]).toEqual([option, 2])
     expect(stderr).toContain(option === '--of' ? 'scenario.of' : option)
   }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { runCommandHere } from './command-here.ts'
 import { runCommand } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchgear-verify-'))
@@ -13,7 +14,7 @@ function file(name: string, config: unknown): string {
   return path
 }
 
-const brief = ['--runs', '60', '--ms', '1', '--seed', '1']
+const brief = ['--runs', '12', '--ms', '1', '--seed', '1']
 
 test('shows what came of each law, and writes JUnit', async () => {
   const config = file('sound.json', {
@@ -47,11 +48,11 @@ test.each([
   [['--config', file('odd.json', { breaker: {} })], 'config.breaker: is not a known option'],
   [['--config', file('empty.json', {}), '--runs', '0'], '--runs'],
   [
-    ['--config', file('empty.json', {}), ...brief, '--junit', folder],
+    ['--config', file('empty.json', {}), '--runs', '1', '--ms', '1', '--junit', folder],
     `--junit: ${JSON.stringify(folder)} cannot be written`,
   ],
 ])('refuses %j, which cannot be meant', async (args, words) => {
-  const { code, stderr } = await runCommand(['verify', ...args])
+  const { code, stderr } = await runCommandHere(['verify', ...args])
   expect(code).toBe(2)
   expect(stderr).toContain(words)
 })

@@ -1,4 +1,7 @@
-/** A process that asks a limiter at random: `hammer.ts <url> <seed> <checks> <limits as JSON>`. */
+/**
+ * A process that asks limiters at random, each time its parent sends a task, and sends `done` when that is over. It ends
+ * with the channel to its parent.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisConnection } from '../../../src/adapters/redis/connection.ts'
 import { redisWindows } from '../../../src/adapters/redis/limiter.ts'
@@ -9,15 +12,30 @@ import { systemRandom } from '../../../src/ports/random.ts'
 import { seededRandom } from '../../../src/testing/seeded-random.ts'
 import { recordedScript } from './recorded-script.ts'
 
-const [url = '', seed, checks, json = '{}'] = process.argv.slice(2)
-const limits = JSON.parse(json) as Limits
-const random = seededRandom(Number(seed))
-const connection = redisConnection({ url }, { clock: systemClock, random: systemRandom }, 'hammer')
-const limiter = redisWindows({ connection, fleet: 'hammer', limits: checkLimits(limits), check: recordedScript() })
-const names = Object.keys(limits)
-const below = (max: number): number => Math.floor(random.next() * max)
+/** `checks` of these limits, in an order that the seed decides. */
+export interface HammerTask {
+  readonly url: string
+  readonly seed: number
+  readonly checks: number
+  readonly limits: Limits
+}
 
-function request(): { name: string; cost: number }[] {
+async function hammer({ url, seed, checks, limits }: HammerTask): Promise<void> {
+  const random = seededRandom(seed)
+  const below = (max: number): number => Math.floor(random.next() * max)
+  const connection = redisConnection({ url }, { clock: systemClock, random: systemRandom }, 'hammer')
+  const limiter = redisWindows({ connection, fleet: 'hammer', limits: checkLimits(limits), check: recordedScript() })
+  for (let left = checks; left > 0;) {
+    const burst = Math.min(left, 1 + below(40))
+    left -= burst
+    await Promise.all(Array.from({ length: burst }, () => limiter.check('acme', request(limits, below))))
+    if (below(3) === 0) await sleep(below(15))
+  }
+  await limiter.close?.()
+}
+
+function request(limits: Limits, below: (max: number) => number): { name: string; cost: number }[] {
+  const names = Object.keys(limits)
   const count = 1 + below(names.length)
   const first = below(names.length)
   return names
@@ -29,10 +47,7 @@ function request(): { name: string; cost: number }[] {
     })
 }
 
-for (let left = Number(checks); left > 0;) {
-  const burst = Math.min(left, 1 + below(40))
-  left -= burst
-  await Promise.all(Array.from({ length: burst }, () => limiter.check('acme', request())))
-  if (below(3) === 0) await sleep(below(15))
-}
-await limiter.close?.()
+process.on('message', (task: HammerTask) => {
+  void hammer(task).then(() => process.send?.('done'))
+})
+process.on('disconnect', () => process.exit())

@@ -9,14 +9,15 @@ import { journaledLetters } from '../../../src/streams/dead-letters/journaled-le
 import { seededRandom } from '../../../src/testing/seeded-random.ts'
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { newFolder } from '../../adapters/disk/folder.ts'
+import { sized } from '../../sized.ts'
 
 const seed = Number(process.env['SWITCHGEAR_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const cases = 40
+const cases = sized(12, 200)
 const steps = 80
 
 test('letters on disk are those that one process would have in memory, whatever is done, however often it starts again', async () => {
   for (let n = 0; n < cases; n += 1) await play(seed + n)
-}, 120_000)
+}, 600_000)
 
 async function play(seed: number): Promise<void> {
   const random = seededRandom(seed)
