@@ -38,7 +38,12 @@ export default defineConfig({
       {
         extends: true,
         // A process a file: tests start servers, kill them, and look at what their own process leaves behind.
-        test: { name: 'servers', include: ['test/**/*.test.ts', 'service/test/**/*.test.ts'], exclude: rules },
+        test: { name: 'servers', include: ['test/**/*.test.ts'], exclude: rules },
+      },
+      {
+        extends: true,
+        // What these cost is to load the service and to compile PGlite, which files that share a process do once.
+        test: { name: 'service', include: ['service/test/**/*.test.ts'], isolate: false },
       },
     ],
   },

@@ -8,6 +8,7 @@ import { readSettings } from '../src/settings.ts'
 import { type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
 import { type LettersClient, lettersClient, type SeenLetter, type SeenRedrive } from './servers/letters-client.ts'
 import { type MailServer, startMailServer } from './servers/mail-server.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
 const tokens = { acme: 'acme-token', globex: 'globex-token', '*': 'operator-token' }
@@ -99,6 +100,7 @@ describe('dead letters over HTTP', () => {
     })
     fragile = await startHttpEndpoint((_request, response) => response.writeHead(status.get('fragile') ?? 200).end())
     configure()
+    await prepareData(folder)
     await start()
   })
   afterAll(async () => {
@@ -176,6 +178,22 @@ describe('dead letters over HTTP', () => {
     })
     const one = await operator.ask('GET', `/v1/dead-letters/${letter?.id}`)
     expect(one).toMatchObject({ status: 200, body: letter })
+  })
+
+  it('shows where in our code it went wrong to the operator alone', async () => {
+    const [letter] = await deadLetters('acme')
+    const path = `/v1/dead-letters/${letter?.id}`
+    const own = lettersClient(service.url, tokens.acme)
+    const edit = { payload: { ...letter?.payload, reached: [] } }
+    expect((await operator.ask<SeenLetter>('GET', path)).body.error.stack).toContain('    at ')
+    const answers = [
+      ...(await own.letters()),
+      (await own.ask<SeenLetter>('GET', path)).body,
+      (await own.ask<SeenLetter>('PATCH', path, edit)).body,
+    ]
+    expect(answers.length).toBeGreaterThan(2)
+    for (const { error } of answers) expect(Object.keys(error).toSorted()).toEqual(['message', 'name'])
+    expect((await operator.ask<SeenLetter>('GET', path)).body.error.stack).toContain('    at ')
   })
 
   it('sends a letter again, once, under the same id, and its alert says that it was delivered', async () => {

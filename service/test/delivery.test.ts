@@ -10,6 +10,7 @@ import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 import { postAlerts, seeAlert, type SeenReceiver } from './servers/client.ts'
 import { deadPort, type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
 const maxAgeMs = 2_000
@@ -56,6 +57,7 @@ describe('what becomes of a message', () => {
     }
     refusing = await deadPort()
     configure({})
+    await prepareData(folder)
     service = await serve(settings())
   })
   afterAll(async () => {

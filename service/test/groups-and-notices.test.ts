@@ -7,6 +7,7 @@ import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 import { seeAlert } from './servers/client.ts'
 import { type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 interface Hook {
   readonly type: string
@@ -65,6 +66,7 @@ beforeAll(async () => {
     },
   }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  await prepareData(folder)
   service = await start()
 })
 afterAll(async () => {

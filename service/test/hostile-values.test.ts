@@ -9,6 +9,7 @@ import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 import { loopbackInClothes, privateAddresses } from './private-addresses.ts'
 import type { SeenAlert } from './servers/client.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const script = `"><script>alert(1)</script><img src=x onerror=alert(2)>\r\nBcc: all@acme.example`
@@ -61,6 +62,7 @@ beforeAll(async () => {
   }
   const file = join(folder, 'config.json')
   writeFileSync(file, JSON.stringify({ organizations: { ...Object.fromEntries(inside), [script]: texts } }))
+  await prepareData(folder)
   service = await serve(readSettings({ SWITCHGEAR_CONFIG: file, DATA_DIR: folder, PORT: '0', LOG_LEVEL: 'silent' }))
 })
 afterAll(async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sized } from '../../test/sized.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 /** What of a JSON schema is looked at here. */
 interface Schema {
@@ -47,6 +48,7 @@ beforeAll(async () => {
   const file = join(folder, 'config.json')
   writeFileSync(file, JSON.stringify({ organizations }))
   const shown = Object.entries(tokens).map(([organization, token]) => `${organization}:${token}`)
+  await prepareData(folder)
   service = await serve(
     readSettings({
       SWITCHGEAR_CONFIG: file,
@@ -96,7 +98,7 @@ async function ask(method: string, path: string, token?: string, body?: string) 
   // A stream of events has no end.
   const text = type.startsWith('text/event-stream') ? '' : await response.text()
   stop.abort()
-  return { status: response.status, type, text }
+  return { status: response.status, type, text, isOperator: token === tokens['*'] }
 }
 
 const random = seededRandom(seed)
@@ -179,10 +181,10 @@ function requestFor({ path, parameters = [], requestBody }: Operation): { path: 
 /** What must stand in no answer: places of ours, tokens, secrets, and where webhooks go. */
 const neverTold = [...Object.values(tokens), secret, 'whsec_', 'node_modules', '.ts:', '.js:', '/private', '    at ']
 
-function expectSound({ status, type, text }: Awaited<ReturnType<typeof ask>>, what: string): void {
+function expectSound({ status, type, text, isOperator }: Awaited<ReturnType<typeof ask>>, what: string): void {
   expect(status, what).toBeLessThan(500)
-  // A letter has the stack of its error, as the library's letters do: places in the code, for whoever mends it.
-  const told = text.replaceAll(/"stack":"(?:[^"\\]|\\.)*"/g, '')
+  // To the operator a letter shows the stack of its error: places in the code, for whoever mends it.
+  const told = isOperator ? text.replaceAll(/"stack":"(?:[^"\\]|\\.)*"/g, '') : text
   for (const word of neverTold) expect(told, what).not.toContain(word)
   if (status < 400) return
   expect(type, what).toContain('application/problem+json')

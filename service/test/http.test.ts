@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const plenty = { limit: 1_000_000, windowMs: 60_000 }
 const acme = {
@@ -42,6 +43,7 @@ beforeAll(async () => {
   const file = join(folder, 'switchgear.config.json')
   writeFileSync(file, JSON.stringify(config))
   const common = { SWITCHGEAR_CONFIG: file, PORT: '0', LOG_LEVEL: 'silent' }
+  await Promise.all(['open', 'guarded'].map((name) => prepareData(join(folder, name))))
   open = await serve(readSettings({ ...common, DATA_DIR: join(folder, 'open') }))
   const tokens = 'acme:acme-token,globex:globex-token,*:operator-token'
   guarded = await serve(readSettings({ ...common, DATA_DIR: join(folder, 'guarded'), SWITCHGEAR_TOKENS: tokens }))

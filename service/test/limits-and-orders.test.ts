@@ -6,6 +6,7 @@ import { until } from '../../test/servers/until.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 import type { SeenReceiver } from './servers/client.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const minute = 60_000
 const destination = 'webhook:hooks.example'
@@ -33,6 +34,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'switchgear-limits-'))
   const file = join(folder, 'switchgear.config.json')
   writeFileSync(file, JSON.stringify(config))
+  await prepareData(folder)
   service = await serve(
     readSettings({
       SWITCHGEAR_CONFIG: file,

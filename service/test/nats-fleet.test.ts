@@ -12,6 +12,7 @@ import { until } from '../../test/servers/until.ts'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
 import { seeAlert } from './servers/client.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'switchgear-nats-fleet-'))
 const destination = 'webhook:acme.example'
@@ -26,6 +27,7 @@ beforeAll(async () => {
   ]
   const routes = [{ match: { severity: ['critical'] }, to: ['hook'] }]
   writeFileSync(configFile, JSON.stringify({ organizations: { acme: { receivers, routes } } }))
+  await prepareData(folder)
   service = await serve(
     readSettings({
       PORT: '0',

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serve, type Service } from '../src/serve.ts'
 import { readSettings } from '../src/settings.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -53,6 +54,7 @@ function onServer(message: unknown): void {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'switchgear-openapi-'))
   subscribe('fastify.initialization', onServer)
+  await prepareData(folder)
   service = await serve(readSettings({ DATA_DIR: folder, PORT: '0', LOG_LEVEL: 'silent' }))
   unsubscribe('fastify.initialization', onServer)
   description = (await (await fetch(`${service.url}/openapi.json`)).json()) as Description
