@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Letter } from 'switchgear'
 import { z } from 'zod'
+import type { Caller } from './access.ts'
 import { check, checkBody } from './check-request.ts'
 import {
   chosenSchema,
@@ -21,8 +22,10 @@ import type { ServerOptions } from './server-options.ts'
 export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: ServerOptions): void {
   app.get('/v1/dead-letters', { schema: listSchema }, async (request) => {
     const { limit, cursor, ...filter } = check(listQuerySchema, request.query)
-    const own = ownFilter(callerOf(request), filter)
-    return askQueue(() => deadLetters.list(own, { limit, cursor }))
+    const caller = callerOf(request)
+    const own = ownFilter(caller, filter)
+    const page = await askQueue(() => deadLetters.list(own, { limit, cursor }))
+    return { ...page, items: page.items.map((letter) => shownTo(caller, letter)) }
   })
   app.get('/v1/dead-letters/stats', { schema: statsRouteSchema }, async (request) => {
     const caller = callerOf(request)
@@ -32,13 +35,15 @@ export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: ServerOp
     return caller.kind === 'operator' ? { ...stats, spilled } : stats
   })
   app.get<{ Params: { id: string } }>('/v1/dead-letters/:id', { schema: getSchema }, async (request) => {
-    const id = ownId(callerOf(request), request.params.id, 'dead letter')
-    return found(id, await askQueue(() => deadLetters.get(id)))
+    const caller = callerOf(request)
+    const id = ownId(caller, request.params.id, 'dead letter')
+    return shownTo(caller, found(id, await askQueue(() => deadLetters.get(id))))
   })
   app.patch<{ Params: { id: string } }>('/v1/dead-letters/:id', { schema: patchSchema }, async (request) => {
-    const id = ownId(callerOf(request), request.params.id, 'dead letter')
+    const caller = callerOf(request)
+    const id = ownId(caller, request.params.id, 'dead letter')
     const { version, ...change } = checkBody(editSchema, request)
-    return found(id, await askQueue(() => deadLetters.edit(id, change, { version })))
+    return shownTo(caller, found(id, await askQueue(() => deadLetters.edit(id, change, { version }))))
   })
   app.post('/v1/dead-letters/purge', { schema: purgeRouteSchema }, async (request) => {
     const { dryRun, ...chosen } = checkBody(purgeSchema, request)
@@ -58,6 +63,13 @@ export function deadLetterRoutes(app: FastifyInstance, { deadLetters }: ServerOp
 function found(id: string, letter: Letter | undefined): Letter {
   if (letter === undefined) throw notThere(id, 'dead letter')
   return letter
+}
+
+/** Where in our code it went wrong is for the operator. */
+function shownTo({ kind }: Caller, letter: Letter): Letter {
+  if (kind === 'operator') return letter
+  const { stack: _stack, ...error } = letter.error
+  return { ...letter, error }
 }
 
 const problems = { '4xx': problemSchema, '5xx': problemSchema }

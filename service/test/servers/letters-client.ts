@@ -6,7 +6,7 @@ export interface SeenLetter {
   readonly messageId: string
   readonly payload: { readonly alert: { readonly id: string; readonly title: string }; readonly receiver: string }
   readonly errorType: string
-  readonly error: { readonly message: string }
+  readonly error: { readonly message: string; readonly stack?: string }
   readonly attempts: readonly { readonly at: number; readonly error: string }[]
   readonly redriveCount: number
   readonly parked: boolean
