@@ -7,6 +7,8 @@ import { type AcceptedAlert, alertKey, type Intake } from '../store/insert-alert
 import type { NewAlert } from '../store/new-alert.ts'
 import type { AlertDraft } from './alert-schema.ts'
 import { bookAlerts } from './book-alerts.ts'
+import { type BookedTogether, bookTogether, type Request } from './book-together.ts'
+import { bufferedRandom } from './buffered-random.ts'
 import { fingerprint } from './fingerprint.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { withKey } from './with-key.ts'
@@ -44,21 +46,38 @@ export interface AlertIntakeOptions {
   readonly onStored: (destinations: ReadonlySet<string>) => void
 }
 
-/** Turns drafts into rows, and shares one insert between the requests that come at the same time. */
+/**
+ * Turns drafts into rows. Requests that come at the same time share one question to the limiter and one insert; those whose
+ * ids are the callers' ask for themselves, since they may turn out to be there already.
+ */
 export function alertIntake({ organizations, store, limiter, onStored }: AlertIntakeOptions): AlertIntake {
-  const nextId = monotonicFactory()
-  const commits: GroupCommit<readonly NewAlert[], Intake> = groupCommit({
-    commit: (requests) => store.insert(requests),
-    sizeOf: (alerts) => alerts.length,
-    keysOf: (alerts) =>
-      alerts.flatMap(({ fingerprint: own, organization, id }) =>
-        own === undefined ? [] : [alertKey(organization, id)],
-      ),
+  const nextId = monotonicFactory(bufferedRandom())
+  const commits: GroupCommit<readonly Request[], readonly Intake[]> = groupCommit({
+    async commit(entries) {
+      const intakes = await store.insert(entries.flat())
+      let end = 0
+      return entries.map((requests) => intakes.slice(end, (end += requests.length)))
+    },
+    sizeOf: (requests) => requests.reduce((size, alerts) => size + alerts.length, 0),
+    keysOf: (requests) => requests.flatMap((alerts) => alerts.filter(isNamed).map(keyOf)),
   })
-  const looks: GroupCommit<readonly NewAlert[], ReadonlySet<string>> = groupCommit({
+  const looks: GroupCommit<Request, ReadonlySet<string>> = groupCommit({
     async commit(requests) {
       const known = await store.findKnown(requests.flat())
       return requests.map(() => known)
+    },
+    sizeOf: (alerts) => alerts.length,
+    keysOf: () => [],
+  })
+  const bookings: GroupCommit<Request, Place> = groupCommit({
+    async commit(requests) {
+      const places = new Map<Request, Place>()
+      for (const together of await bookTogether(limiter, requests)) {
+        // Not waited for here: the next are booked while these are stored.
+        const kept = keep(together)
+        for (const [index, request] of together.requests.entries()) places.set(request, { kept, index })
+      }
+      return requests.flatMap((request) => places.get(request) ?? [])
     },
     sizeOf: (alerts) => alerts.length,
     keysOf: () => [],
@@ -73,73 +92,102 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       const alerts = drafts.flatMap((draft, index) => {
         const organization = organizations.get(draft.organization)
         const print = given[index]?.id === undefined ? ofRequest : fingerprint(draft)
-        if (organization === undefined) return []
-        const alert = newAlert(draft, organization, print, nextId)
-        return [traceparent === undefined ? alert : { ...alert, traceparent }]
+        return organization === undefined ? [] : [newAlert({ draft, organization, print, traceparent }, nextId)]
       })
-      return keep(alerts)
+      const { kept, index } = alerts.some(isNamed) ? await bookAlone(alerts) : await bookings.submit(alerts)
+      const acceptance = (await kept)[index]
+      if (acceptance === undefined) throw new Error('the store gave no answer')
+      return acceptance
     },
-    idle: () => commits.idle(),
+    async idle() {
+      await bookings.idle()
+      await commits.idle()
+    },
   }
 
-  async function keep(alerts: readonly NewAlert[]): Promise<Acceptance> {
+  async function bookAlone(alerts: Request): Promise<Place> {
     const booking = await bookAlerts(limiter, await countNew(alerts))
-    if (booking.status === 'refused') return { ...booking, status: 'limited' }
-    const intake = await commits.submit(alerts).catch(async (error: unknown) => {
+    return { kept: keep({ requests: [alerts], booking }), index: 0 }
+  }
+
+  /** Stores what is booked, in one batch, and gives back the booking where it is not stored. */
+  async function keep({ requests, booking }: BookedTogether): Promise<readonly Acceptance[]> {
+    if (booking.status === 'refused') return requests.map(() => ({ ...booking, status: 'limited' }))
+    const intakes = await commits.submit(requests).catch(async (error: unknown) => {
       await booking.refund()
       throw error
     })
-    if (intake.status !== 'accepted') {
-      await booking.refund()
-      return intake
-    }
-    onStored(new Set(alerts.flatMap(({ receivers }) => receivers.map(({ destination }) => destination))))
-    return { ...intake, decision: booking.decision }
+    // Only who asked alone can meet another alert of the same id.
+    if (intakes.some(({ status }) => status !== 'accepted')) await booking.refund()
+    else onStored(destinationsOf(requests.flat()))
+    return intakes.map((intake) => (intake.status === 'accepted' ? { ...intake, decision: booking.decision } : intake))
   }
 
   /** How many of them each organization has not stored yet. */
-  async function countNew(alerts: readonly NewAlert[]): Promise<ReadonlyMap<string, number>> {
-    const named = alerts.filter((alert) => alert.fingerprint !== undefined)
-    const known = named.length === 0 ? undefined : await looks.submit(named)
+  async function countNew(alerts: Request): Promise<ReadonlyMap<string, number>> {
+    const known = await looks.submit(alerts.filter(isNamed))
     const idsOf = new Map<string, Set<string>>()
-    for (const { organization, id } of alerts) {
-      const ids = idsOf.get(organization) ?? new Set()
-      if (known?.has(alertKey(organization, id)) !== true) ids.add(id)
-      idsOf.set(organization, ids)
+    for (const alert of alerts) {
+      const ids = idsOf.get(alert.organization) ?? new Set()
+      if (!known.has(keyOf(alert))) ids.add(alert.id)
+      idsOf.set(alert.organization, ids)
     }
     return new Map([...idsOf].map(([organization, ids]) => [organization, ids.size]))
   }
 }
 
-function newAlert(
-  draft: AlertDraft,
-  organization: Organization,
-  print: string | undefined,
-  nextId: () => string,
-): NewAlert {
-  const { severity, status, type, title, message, labels = {}, dedupKey, occurredAt } = draft
+/** Where the answer to a request will stand. */
+interface Place {
+  readonly kept: Promise<readonly Acceptance[]>
+  readonly index: number
+}
+
+/** Its id is the caller's. */
+function isNamed({ fingerprint: own }: NewAlert): boolean {
+  return own !== undefined
+}
+
+function keyOf({ organization, id }: NewAlert): string {
+  return alertKey(organization, id)
+}
+
+function destinationsOf(alerts: readonly NewAlert[]): ReadonlySet<string> {
+  const destinations = new Set<string>()
+  for (const { receivers } of alerts) for (const { destination } of receivers) destinations.add(destination)
+  return destinations
+}
+
+interface Drafted {
+  readonly draft: AlertDraft
+  readonly organization: Organization
+  readonly print: string | undefined
+  readonly traceparent: string | undefined
+}
+
+function newAlert({ draft, organization, print, traceparent }: Drafted, nextId: () => string): NewAlert {
   return {
     organization: organization.name,
     id: draft.id ?? nextId(),
+    fingerprint: print,
+    dedupKey: draft.dedupKey,
     dedupWindowMs: organization.dedupWindowMs,
     maxAgeMs: organization.maxAgeMs,
+    severity: draft.severity,
+    status: draft.status,
+    type: draft.type,
+    title: draft.title,
+    message: draft.message,
+    labels: draft.labels ?? {},
+    occurredAt: draft.occurredAt,
+    traceparent,
     isToldIfMissed: organization.recoveredNotices,
-    severity,
-    status,
-    type,
-    title,
-    message,
-    labels,
     receivers: route(organization, draft, Date.now()).map(({ receiver, group, silenced }) => ({
       id: nextId(),
       name: receiver.name,
       channel: receiver.channel,
       destination: receiver.destination,
-      ...(group === undefined ? {} : { group }),
-      ...(silenced === undefined ? {} : { silenced }),
+      group,
+      silenced,
     })),
-    ...(print === undefined ? {} : { fingerprint: print }),
-    ...(dedupKey === undefined ? {} : { dedupKey }),
-    ...(occurredAt === undefined ? {} : { occurredAt }),
   }
 }

@@ -6,8 +6,8 @@ export interface NewAlert {
   readonly organization: string
   readonly id: string
   /** Set when the id is the caller's: the same id with the same fingerprint is the same alert. */
-  readonly fingerprint?: string
-  readonly dedupKey?: string
+  readonly fingerprint?: string | undefined
+  readonly dedupKey?: string | undefined
   readonly dedupWindowMs: number
   readonly maxAgeMs: number
   readonly severity: Severity
@@ -16,9 +16,9 @@ export interface NewAlert {
   readonly title: string
   readonly message: string
   readonly labels: Readonly<Record<string, string>>
-  readonly occurredAt?: number
+  readonly occurredAt?: number | undefined
   /** W3C trace context of who sent it, for the sends that follow. */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
   /** Whether a receiver that misses it, since its destination is out, is told so afterwards; false. */
   readonly isToldIfMissed?: boolean
   /** Who gets it, unless it turns out to be a duplicate. */
@@ -32,7 +32,7 @@ export interface NewReceiver {
   readonly channel: ChannelName
   readonly destination: string
   /** The group that it waits with, and how long, in ms; what is silenced has none. */
-  readonly group?: { readonly key: string; readonly waitMs: number }
+  readonly group?: { readonly key: string; readonly waitMs: number } | undefined
   /** Who silenced it, and why; then nothing is sent. */
-  readonly silenced?: string
+  readonly silenced?: string | undefined
 }
