@@ -1,6 +1,6 @@
 /**
- * A process with a cache, many callers of one cold key, and a loader that takes a while: it says on a line when it loads, and
- * then what its callers were given. With `leave` it closes nothing, and must end by itself.
+ * A process with a cache, many callers of one cold key, and a loader that takes a while: it says on a line that it
+ * asks, when it loads, and what its callers were given. With `leave` it closes nothing, and must end by itself.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisCache } from '../../src/redis.ts'
@@ -15,6 +15,7 @@ const load = async (): Promise<number> => {
   await sleep(Number(loadMs))
   return process.pid
 }
+say('asks')
 const found = await Promise.all(Array.from({ length: Number(callers) }, () => cache.wrap(address, load)))
 say(`found ${[...new Set(found)].join(' ')} ${found.length}`)
 if (leave !== 'leave') await cache.close?.()

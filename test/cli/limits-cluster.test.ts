@@ -7,7 +7,7 @@ import { runCommand } from './command.ts'
 let cluster: RedisCluster
 beforeAll(async () => {
   cluster = await startRedisCluster()
-}, 60_000)
+})
 afterAll(() => cluster?.remove())
 
 test('the use of a fleet and the limits of an organization are found in a cluster, whichever node they are on', async () => {
@@ -24,7 +24,7 @@ test('the use of a fleet and the limits of an organization are found in a cluste
     const shown = await runCommandHere(['limits', 'show', organization, '--json', ...redis])
     expect(JSON.parse(shown.stdout)).toMatchObject({ limits: [{ name: 'email', remaining: 49 }] })
   }
-}, 60_000)
+})
 
 test('a node of a cluster that is given alone is told what to give', async () => {
   const { url } = await cluster.masterOf(`sg:alerts:rl:usage:{${Math.floor(Date.now() / 604_800_000)}}`)

@@ -11,7 +11,6 @@ describe('the laws of caches', () => {
     async (_name, _says, law) => {
       expect(await proveLaw(law)).toMatchObject({ status: 'passed' })
     },
-    120_000,
   )
 })
 

@@ -10,12 +10,11 @@ describe('the laws of rate limits', () => {
     async (_name, _says, law) => {
       await proveLaw(law)
     },
-    60_000,
   )
 
   test('can be proven for the limits of the specification', async () => {
     const { neverOver, truthful } = limiterLawsOf(fc.constant(defaultLimits))
     for (const law of [neverOver, truthful])
       expect(await proveLaw(law, { runs: 100 })).toMatchObject({ status: 'passed' })
-  }, 60_000)
+  })
 })

@@ -7,7 +7,7 @@ const program = fileURLToPath(new URL('left-alone.ts', import.meta.url))
 /** Runs the program in a process of its own, and fails when it has not ended by itself in time. */
 function runToItsEnd(...args: string[]): Promise<{ readonly out: string; readonly err: string }> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, ['--import', 'tsx', program, ...args], { timeout: 20_000 }, (error, out, err) => {
+    execFile(process.execPath, ['--import', 'tsx', program, ...args], { timeout: 120_000 }, (error, out, err) => {
       if (error) reject(new Error(`it did not end by itself: ${error.message}\n${out}\n${err}`))
       else resolve({ out, err })
     })

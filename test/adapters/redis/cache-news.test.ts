@@ -14,16 +14,12 @@ const scope = { organization: 'acme', scope: 'stats' } as const
 /** Until what one changes is heard by the other. */
 async function linked(one: Cache, other: Cache, key: string): Promise<void> {
   const probe = { ...address, key }
-  await until(
-    'news to be heard',
-    async () => {
-      await one.set(probe, 1)
-      await other.get(probe)
-      await one.set(probe, 2)
-      return until('the news', async () => ((await other.get(probe)) === 2 ? true : undefined), 500)
-    },
-    30_000,
-  )
+  await until('news to be heard', async () => {
+    await one.set(probe, 1)
+    await other.get(probe)
+    await one.set(probe, 2)
+    return until('the news', async () => ((await other.get(probe)) === 2 ? true : undefined), 500)
+  })
 }
 
 describe('news over NATS as well', () => {
@@ -94,7 +90,7 @@ describe('in a cluster', () => {
 
   beforeAll(async () => {
     cluster = await startRedisCluster()
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await Promise.all(caches.map(async (cache) => cache.close?.()))
@@ -114,7 +110,7 @@ describe('in a cluster', () => {
       expect(await one.wrap(at, () => 'new')).toBe('new')
       await until('the other to hear of it', async () => (await other.get(at)) === 'new' || undefined)
     }
-  }, 60_000)
+  })
 
   test('a node that is killed takes no news along: whoever listened to it empties its tier and listens to another', async () => {
     const many = Array.from({ length: 6 }, () => redisCache({ url: cluster.urls, fleet: 'many', deadlineMs: 500 }))
@@ -124,14 +120,10 @@ describe('in a cluster', () => {
     for (const [index, hearer] of hearers.entries()) await linked(teller, hearer, `probe ${index}`)
     const master = await cluster.masterOf('sg:many:c:{acme}:e')
     await master.kill()
-    await until(
-      'the replica to take over',
-      async () => {
-        await teller.invalidate(scope)
-        return true
-      },
-      30_000,
-    )
+    await until('the replica to take over', async () => {
+      await teller.invalidate(scope)
+      return true
+    })
     for (const [index, hearer] of hearers.entries()) await linked(teller, hearer, `after ${index}`)
-  }, 120_000)
+  })
 })

@@ -12,7 +12,7 @@ let limiter: Limiter
 beforeAll(async () => {
   cluster = await startRedisCluster()
   limiter = redisLimiter({ url: cluster.urls, limits })
-}, 60_000)
+})
 
 afterAll(async () => {
   await limiter?.close?.()
@@ -20,14 +20,10 @@ afterAll(async () => {
 })
 
 const decided = (key: string): Promise<Decision> =>
-  until(
-    'the cluster to decide',
-    async () => {
-      const decision = await limiter.check(key, ['email', 'alerts'])
-      return decision.degraded ? undefined : decision
-    },
-    30_000,
-  )
+  until('the cluster to decide', async () => {
+    const decision = await limiter.check(key, ['email', 'alerts'])
+    return decision.degraded ? undefined : decision
+  })
 
 describe('a cluster of three masters and three replicas', () => {
   test('decides several limits of an organization at once, wherever its slot is', async () => {
@@ -39,7 +35,7 @@ describe('a cluster of three masters and three replicas', () => {
       })
     }
     await patient.close?.()
-  }, 60_000)
+  })
 
   test('makes nobody wait when a master is killed, and decides again by itself', async () => {
     await decided('failing')
@@ -54,19 +50,15 @@ describe('a cluster of three masters and three replicas', () => {
       return decision.degraded ? decision : undefined
     })
     expect(degraded).toMatchObject({ allowed: true })
-    await until(
-      'the replica to take over',
-      async () => {
-        const startedAt = performance.now()
-        const decision = await limiter.check('failing', 'email')
-        took.push(performance.now() - startedAt)
-        return decision.degraded ? undefined : decision
-      },
-      30_000,
-    )
+    await until('the replica to take over', async () => {
+      const startedAt = performance.now()
+      const decision = await limiter.check('failing', 'email')
+      took.push(performance.now() - startedAt)
+      return decision.degraded ? undefined : decision
+    })
     console.info(`${took.length} calls during the failover, the longest ${Math.max(...took).toFixed(0)} ms`)
     expect(Math.max(...took)).toBeLessThan(150 + 2 * lag())
     for (let call = 0; call < 5; call += 1) await decided('after')
     expect(await decided('after')).toMatchObject({ allowed: false })
-  }, 90_000)
+  })
 })

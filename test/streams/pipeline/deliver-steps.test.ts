@@ -52,5 +52,4 @@ test.each(['pushed', 'asked'] as const)(
           }
     process.stdout.write(`every step of a source that is ${source}: ${played} plays\n`)
   },
-  120_000,
 )
