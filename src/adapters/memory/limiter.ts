@@ -168,7 +168,7 @@ function newWindows(keysMax: number) {
     if (now < sweepAt) return
     sweepAt = Infinity
     for (const [key, windows] of byKey) {
-      const untilAt = Math.max(...[...windows.values()].map(({ grants }) => grants.at(-1)?.untilAt ?? -Infinity))
+      const untilAt = endOf(windows)
       if (untilAt <= now) byKey.delete(key)
       else sweepAt = Math.min(sweepAt, untilAt)
     }
@@ -178,10 +178,12 @@ function newWindows(keysMax: number) {
     get: (key: string, name: string) => byKey.get(key)?.get(name) ?? emptyWindow,
     /** @throws OverCapacityError for one key too many */
     set(key: string, seen: readonly Seen[], now: number): void {
-      if (byKey.size >= keysMax && !byKey.has(key)) sweep(now)
+      const isNew = !byKey.has(key)
+      if (isNew && byKey.size >= keysMax) sweep(now)
+      if (isNew && byKey.size >= keysMax) throw new OverCapacityError('limits in memory', 'keysMax', keysMax)
       const windows = byKey.get(key) ?? new Map<string, WindowState>()
-      if (byKey.size >= keysMax && !byKey.has(key)) throw new OverCapacityError('limits in memory', 'keysMax', keysMax)
       for (const { name, state } of seen) windows.set(name, state)
+      if (isNew) sweepAt = Math.min(sweepAt, endOf(windows))
       byKey.set(key, windows)
     },
     giveBack({ key, grants }: Booking): void {
@@ -198,4 +200,9 @@ function newWindows(keysMax: number) {
       if (windows?.size === 0) byKey.delete(key)
     },
   }
+}
+
+/** Until when something of a key counts. */
+function endOf(windows: ReadonlyMap<string, WindowState>): number {
+  return Math.max(...[...windows.values()].map(({ grants }) => grants.at(-1)?.untilAt ?? -Infinity))
 }

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
-import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
+import { memoryLimiter, memoryLimiterDefaults } from '../../../src/adapters/memory/limiter.ts'
 import { ConfigError, OverCapacityError } from '../../../src/kernel/errors.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
@@ -80,6 +80,116 @@ describe('rate limits in memory', () => {
     await expect(limiter.check('c', 'email')).rejects.toThrow(OverCapacityError)
     await clock.advanceBy(1_000)
     expect(await limiter.check('c', 'email')).toMatchObject({ allowed: true })
+  })
+
+  test('keeps no more keys than it may, says so, and drops each as soon as it is over', async () => {
+    const clock = virtualClock()
+    const limiter = memoryLimiter({ limits, keysMax: 2, clock })
+    await limiter.check('a', 'email')
+    await clock.advanceBy(500)
+    await limiter.check('b', ['email', 'alerts'])
+    const refusal: unknown = await limiter.check('c', 'email').catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ bound: 'keysMax', max: 2 })
+    expect(refusal).toHaveProperty('message', expect.stringMatching(/^limits in memory: /) as unknown)
+    expect(await limiter.check('b', 'email')).toMatchObject({ allowed: true, limits: [{ remaining: 1 }] })
+    await clock.advanceBy(499)
+    await expect(limiter.check('c', 'email')).rejects.toThrow(OverCapacityError)
+    expect(await limiter.peek('c', 'email')).toMatchObject({ allowed: true })
+    await clock.advanceBy(1)
+    expect(await limiter.check('c', 'email')).toMatchObject({ allowed: true })
+    await clock.advanceBy(1_000)
+    expect(await limiter.check('d', 'email')).toMatchObject({ allowed: true })
+    await expect(limiter.check('e', 'email')).rejects.toThrow(OverCapacityError)
+    expect(await limiter.peek('b', 'alerts')).toMatchObject({ limits: [{ remaining: 999 }] })
+  })
+
+  test('keeps 100,000 keys unless told otherwise', () => expect(memoryLimiterDefaults).toEqual({ keysMax: 100_000 }))
+
+  test('overrides limits of no more keys than it may keep, but of those again and again', async () => {
+    const limiter = memoryLimiter({ limits, keysMax: 1, clock: virtualClock() })
+    const other = { email: { limit: 1, windowMs: 1_000 } }
+    await limiter.override('acme', other)
+    await limiter.override('acme', { alerts: { limit: 2, windowMs: 1_000 } })
+    expect(await limiter.peek('acme', ['email', 'alerts'])).toMatchObject({ limits: [{ limit: 1 }, { limit: 2 }] })
+    const refusal: unknown = await limiter.override('globex', other).catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ bound: 'keysMax', max: 1 })
+    expect(refusal).toHaveProperty('message', expect.stringMatching(/^overrides of limits in memory: /) as unknown)
+    await limiter.override('acme', { email: null, alerts: null })
+    expect(await limiter.peek('acme', 'email')).toMatchObject({ limits: [{ limit: 3 }] })
+    await limiter.override('globex', other)
+    expect(await limiter.peek('globex', 'email')).toMatchObject({ limits: [{ limit: 1 }] })
+    await expect(limiter.override('', other)).rejects.toThrow(ConfigError)
+  })
+
+  test('forgets what is named and nothing else, which makes room when nothing is left', async () => {
+    const limiter = memoryLimiter({ limits, keysMax: 1, clock: virtualClock() })
+    await limiter.check('acme', ['email', 'alerts'])
+    await limiter.reset('globex', 'email')
+    await limiter.reset('acme', 'email')
+    expect(await limiter.peek('acme', ['email', 'alerts'])).toMatchObject({
+      limits: [{ remaining: 3 }, { remaining: 999 }],
+    })
+    await expect(limiter.check('globex', 'email')).rejects.toThrow(OverCapacityError)
+    await limiter.reset('acme', 'alerts')
+    expect(await limiter.check('globex', 'email')).toMatchObject({ allowed: true })
+    await expect(limiter.reset('')).rejects.toThrow(ConfigError)
+  })
+
+  test('takes back all that it booked, also after it has forgotten some of it', async () => {
+    const limiter = memoryLimiter({ limits, clock: virtualClock() })
+    const decision = await limiter.check('acme', [{ name: 'email', cost: 2 }, 'alerts'])
+    await limiter.reset('acme', 'alerts')
+    await limiter.refund(decision)
+    expect(await limiter.peek('acme', ['email', 'alerts'])).toMatchObject({
+      limits: [{ remaining: 3 }, { remaining: 1_000 }],
+    })
+    const other = await limiter.check('acme', 'email')
+    await limiter.reset('acme')
+    await limiter.refund(other)
+    expect(await limiter.peek('acme', 'email')).toMatchObject({ limits: [{ remaining: 3 }] })
+  })
+
+  test('says of each limit how it stands, and which one refused', async () => {
+    const clock = virtualClock()
+    const limiter = memoryLimiter({ limits, clock })
+    const granted = await limiter.check('acme', [{ name: 'email', cost: 3 }, 'alerts'])
+    expect({ ...granted }).toEqual({
+      allowed: true,
+      degraded: false,
+      retryAfterMs: 0,
+      limits: [
+        { name: 'email', limit: 3, remaining: 0, resetMs: 1_000, windowMs: 1_000, exceeded: false },
+        {
+          name: 'alerts',
+          limit: 1_000,
+          remaining: 999,
+          resetMs: expect.any(Number) as unknown,
+          windowMs: 60_000,
+          exceeded: false,
+        },
+      ],
+    })
+    await clock.advanceBy(100)
+    expect(await limiter.check('acme', ['email', 'alerts'])).toMatchObject({
+      allowed: false,
+      retryAfterMs: 900,
+      limits: [
+        { name: 'email', remaining: 0, resetMs: 900, exceeded: true },
+        { name: 'alerts', remaining: 999, exceeded: false },
+      ],
+    })
+  })
+
+  test.each<[object, string, string]>([
+    [{ limits: 1 }, 'memoryLimiter.limits', 'expected limits by name'],
+    [{ limits: null }, 'memoryLimiter.limits', 'expected limits by name'],
+    [{ keysMax: 0 }, 'memoryLimiter.keysMax', '0'],
+    [{ clock: {} }, 'memoryLimiter.clock', 'expected a clock'],
+    [{ random: 1 }, 'memoryLimiter.random', 'expected a source of chance'],
+    [{ keys: 1 }, 'memoryLimiter.keys', 'is not a known option'],
+  ])('is not made of %j', (options, path, rule) => {
+    expect(() => memoryLimiter(options)).toThrow(expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }))
+    expect(() => memoryLimiter(options)).toThrow(rule)
   })
 
   test('refuses for ever what costs more than the limit', async () => {
