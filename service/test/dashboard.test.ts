@@ -117,6 +117,10 @@ describe('the dashboard, in a browser', { timeout: 60_000 }, () => {
       .click()
     await page.locator('.letters button').last().click()
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+    await expectText(page.locator('#alerts'), /\d+ alerts kept/)
+    const [kept = ''] = /\d+ alerts kept/.exec((await page.locator('#alerts').textContent()) ?? '') ?? []
+    await post('globex', 'one more')
+    await expectText(page.locator('#alerts'), new RegExp(`(?<!\\d)${Number.parseInt(kept, 10) + 1} alerts kept`))
     await page.getByRole('searchbox', { name: 'Search alerts' }).fill('onerror')
     await page.getByRole('button', { name: 'Search' }).click()
     await page.locator('.alerts button').first().click()

@@ -13,7 +13,7 @@ interface AlertPage {
 }
 
 /** Alerts of one organization: how many there are, and those that hold a text. */
-export function alertSection(board: Board): { update(): void } {
+export function alertSection(board: Board): { update(): void; refresh(): Promise<void> } {
   const organization = h('select', { 'aria-label': 'Organization', change: () => void load() })
   const text = h('input', {
     type: 'search',
@@ -35,6 +35,9 @@ export function alertSection(board: Board): { update(): void } {
   const openAlert = alertDialog(board)
   let next: string | undefined
   let known = ''
+  /** What was asked for last: an answer to what was asked before is not shown. */
+  let asked = 0
+  let isSearch = false
   sectionOf('alerts').append(form, said, list, more)
   return {
     update() {
@@ -45,6 +48,10 @@ export function alertSection(board: Board): { update(): void } {
       show(organization, names.length > 1)
       void load()
     },
+    /** How many there are now; what was found stays. */
+    async refresh() {
+      if (organization.value !== '' && !isSearch) await tellCounts()
+    },
   }
 
   function search(event: Event): void {
@@ -54,32 +61,30 @@ export function alertSection(board: Board): { update(): void } {
 
   async function load(): Promise<void> {
     if (organization.value === '') return
-    if (text.value.trim() !== '') return find(undefined)
-    await attempt(async () => {
-      const path = withQuery('/v1/stats/overview', { organization: organization.value })
-      const { total, firing, resolved } = await ask<{
-        readonly total: number
-        readonly firing: number
-        readonly resolved: number
-      }>('GET', path)
-      setText(
-        said,
-        `${count(total)} alerts kept: ${count(firing)} firing, ${count(resolved)} resolved. Search for some of them.`,
-      )
-      fill(list)
-      show(more, false)
-    })
+    isSearch = text.value.trim() !== ''
+    if (isSearch) return find(undefined)
+    fill(list)
+    show(more, false)
+    await attempt(tellCounts)
+  }
+
+  async function tellCounts(): Promise<void> {
+    const answer = await latest<{ readonly total: number; readonly firing: number; readonly resolved: number }>(
+      withQuery('/v1/stats/overview', { organization: organization.value }),
+    )
+    if (answer === undefined) return
+    const { total, firing, resolved } = answer
+    setText(
+      said,
+      `${count(total)} alerts kept: ${count(firing)} firing, ${count(resolved)} resolved. Search for some of them.`,
+    )
   }
 
   async function find(cursor: string | undefined): Promise<void> {
     await attempt(async () => {
-      const path = withQuery('/v1/search', {
-        organization: organization.value,
-        q: text.value.trim(),
-        limit: 20,
-        cursor,
-      })
-      const page = await ask<AlertPage>('GET', path)
+      const query = { organization: organization.value, q: text.value.trim(), limit: 20, cursor }
+      const page = await latest<AlertPage>(withQuery('/v1/search', query))
+      if (page === undefined) return
       if (cursor === undefined) fill(list)
       list.append(...page.items.map(alertRow))
       next = page.next
@@ -91,6 +96,13 @@ export function alertSection(board: Board): { update(): void } {
           : `The newest ${count(list.childElementCount)} that hold it.`,
       )
     })
+  }
+
+  /** `undefined` when something else was asked for meanwhile. */
+  async function latest<T>(path: string): Promise<T | undefined> {
+    const own = (asked += 1)
+    const answer = await ask<T>('GET', path)
+    return own === asked ? answer : undefined
   }
 
   function alertRow(alert: Alert): HTMLElement {

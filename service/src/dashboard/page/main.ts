@@ -25,6 +25,7 @@ const refreshMs = 10_000
 const board = createBoard()
 const letters = letterSection(board)
 const outbox = outboxSection(board)
+const alerts = alertSection(board)
 const sections = [
   headline(board, () => letters.stats),
   breakerSection(board),
@@ -33,7 +34,7 @@ const sections = [
   limitSection(board),
   cacheSection(board),
   letters,
-  alertSection(board),
+  alerts,
 ]
 const askForToken = tokenDialog(start)
 let following = new AbortController()
@@ -99,7 +100,7 @@ async function refresh(): Promise<void> {
   if (document.hidden || board.view === undefined || following.signal.aborted) return
   await asked(async () => {
     board.onView(await ask<DashboardView>('GET', '/v1/dashboard'))
-    await Promise.all([letters.load(), outbox.load()])
+    await Promise.all([letters.load(), outbox.load(), alerts.refresh()])
   })
 }
 
