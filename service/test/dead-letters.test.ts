@@ -21,11 +21,15 @@ const names = [
   'moved',
   'rated',
   'limited',
+  'counted',
   'poison',
   'sick',
   'gone',
   'fragile',
 ]
+
+/** The limit of one organization for webhooks. */
+const [countedMax, countedMs] = [4, 2_000]
 
 /** What each organization's endpoint answers, by its path; 200 unless told. */
 const status = new Map<string, number>()
@@ -58,6 +62,7 @@ describe('dead letters over HTTP', () => {
         name,
         {
           maxAgeMs: name === 'fragile' ? 1_000 : 3_600_000,
+          ...(name === 'counted' ? { limits: { webhook: { limit: countedMax, windowMs: countedMs } } } : {}),
           receivers: [
             {
               name: 'hook',
@@ -366,6 +371,18 @@ describe('dead letters over HTTP', () => {
       .slice(before)
       .map(({ at }) => at)
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(900)
+  })
+
+  it('counts under the limit of its channel as what is sent the first time, waits for it, and spends no redrive', async () => {
+    const since = Date.now()
+    await deadLetters('counted', countedMax)
+    status.set('counted', 200)
+    const id = await operator.redrive({ filter: { organization: 'counted' } })
+    expect(await settled(operator, id)).toMatchObject({ delivered: countedMax, failed: 0 })
+    const times = requestsOf('counted').map(({ at }) => at)
+    expect(times).toHaveLength(2 * countedMax)
+    // None was counted before it was posted, and each is counted before it is sent.
+    expect(times[countedMax]).toBeGreaterThanOrEqual(since + countedMs)
   })
 
   it('waits while the breaker is open, goes on when it is closed, and spends no redrive', async () => {

@@ -20,12 +20,12 @@ export function guardDestination(
     },
     async run(work, options) {
       const heldMs = holds.leftMs(destination)
-      if (heldMs > 0) throw waiting(destination, heldMs)
+      if (heldMs > 0) throw notNow(destination, heldMs, askedToWait)
       try {
         return await breaker.run(work, options)
       } catch (error) {
         const waitMs = askedToWaitMs(error) > 0 ? holds.leftMs(destination) : 0
-        throw waitMs > 0 ? waiting(destination, waitMs) : error
+        throw waitMs > 0 ? notNow(destination, waitMs, askedToWait) : error
       }
     },
   }
@@ -36,7 +36,9 @@ export const unguarded: RedriveBreaker = {
   run: async (work, { signal = new AbortController().signal } = {}) => work({ signal }),
 }
 
-function waiting(breaker: string, retryAfterMs: number): BreakerOpenError {
-  const because = 'it asked to be left alone'
+const askedToWait = 'it asked to be left alone'
+
+/** Tells a redrive that a letter has to wait, as an open breaker does: nothing is spent, and others go on. */
+export function notNow(breaker: string, retryAfterMs: number, because: string): BreakerOpenError {
   return new BreakerOpenError({ breaker, mode: 'open', retryAfterMs, retryAt: Date.now() + retryAfterMs, because })
 }

@@ -1,16 +1,16 @@
-import type { DeadLetters, Letter, Logger, RedriveWorkOptions, RetryPolicy, Switchgear } from 'switchgear'
+import type { DeadLetters, Decision, Letter, Logger, RedriveWorkOptions, RetryPolicy, Switchgear } from 'switchgear'
 import { outboxMessage } from '../channels/outbox.ts'
 import { classifyDelivery } from '../delivery/judge-delivery.ts'
 import { recorder } from '../delivery/outcome-recorder.ts'
 import { sendMessage, type SendParts } from '../delivery/send-message.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { Redriven } from '../store/record-redriven.ts'
-import { guardDestination, unguarded } from './guard-destination.ts'
+import { guardDestination, notNow, unguarded } from './guard-destination.ts'
 import { type LetterToSend, letterToSend } from './letter-to-send.ts'
 import { underWay } from './under-way.ts'
 
 export interface ResenderOptions extends SendParts {
-  readonly gear: Pick<Switchgear, 'breaker'>
+  readonly gear: Pick<Switchgear, 'breaker' | 'limiter'>
   readonly deadLetters: Pick<DeadLetters, 'edit'>
   /** How `engine.retry` says to try again. */
   readonly retry: RetryPolicy
@@ -35,6 +35,10 @@ interface Turn {
   readonly refused: Map<string, string>
   /** Whether its message had arrived before it was sent. */
   arrived?: boolean
+  /** What it counts under the limit of its channel: once, however often it is tried. */
+  booked?: Decision
+  /** Whether an attempt was begun. */
+  begun: boolean
   /** What is to be written down of the last attempt. */
   recording: Promise<void>
   version: number
@@ -71,6 +75,7 @@ export function resender(options: ResenderOptions): Resender {
     const { alert, to } = turn.send
     const at = Date.now()
     const { reached, refused } = turn
+    turn.begun = true
     const sizes = [reached.size, refused.size]
     try {
       await sendMessage(options, to, { messageId: letter.messageId, alert, reached, refused, signal })
@@ -91,10 +96,12 @@ export function resender(options: ResenderOptions): Resender {
         return {
           refusedForMs: () => guard.refusedForMs?.(),
           async run(sending, given) {
-            turn.arrived ??= await hasArrived(options, letter)
+            await book(options, turn)
             try {
+              turn.arrived ??= await hasArrived(options, letter)
               return await (turn.arrived ? unguarded : guard).run(sending, given)
             } finally {
+              if (!turn.begun) await giveBack(options, turn)
               // The letter goes only when it is written that its message has arrived.
               await turn.recording
             }
@@ -121,7 +128,27 @@ export function resender(options: ResenderOptions): Resender {
 
 /** Who was refused before is asked again: somebody thinks that it is worth it. */
 function newTurn({ version }: Letter, send: LetterToSend): Turn {
-  return { send, reached: new Set(send.reached), refused: new Map(), recording: Promise.resolve(), version }
+  const recording = Promise.resolve()
+  return { send, reached: new Set(send.reached), refused: new Map(), begun: false, recording, version }
+}
+
+/** A letter counts as a message does that is sent for the first time. @throws BreakerOpenError: the limit is reached */
+async function book({ gear }: ResenderOptions, turn: Turn): Promise<void> {
+  if (turn.booked !== undefined) return
+  const { alert, to } = turn.send
+  const decision = await gear.limiter.check(alert.organization, to.channel)
+  if (!decision.allowed)
+    throw notNow(
+      to.destination,
+      decision.retryAfterMs,
+      `the limit "${to.channel}" of "${alert.organization}" is reached`,
+    )
+  turn.booked = decision
+}
+
+async function giveBack({ gear }: ResenderOptions, turn: Turn): Promise<void> {
+  if (turn.booked !== undefined) await gear.limiter.refund(turn.booked)
+  delete turn.booked
 }
 
 /**
