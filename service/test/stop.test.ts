@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { diskDeadLetters } from 'switchgear'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { drainDeadlineMs } from '../src/delivery/deliver-messages.ts'
-import { postAlerts, seeAlert, settledAlerts } from './servers/client.ts'
+import { type PostedAlert, postAlerts, seeAlert, settledAlerts } from './servers/client.ts'
 import { deadPort, type HttpEndpoint, startHttpEndpoint } from './servers/http-endpoint.ts'
-import { runService, startService } from './servers/service-process.ts'
+import { runService, type ServiceProcess, startService } from './servers/service-process.ts'
+import { prepareData } from './store/prepare-data.ts'
 
 const plenty = { limit: 1_000_000, windowMs: 60_000 }
 const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
@@ -22,107 +23,99 @@ function makeFolder(): string {
   return folder
 }
 
-function configured(
-  urls: readonly string[],
-  engine: object = {},
-): { folder: string; settings: Record<string, string> } {
-  const folder = makeFolder()
-  const receivers = urls.map((url, index) => ({ name: `hook-${index}`, channel: 'webhook', url, secret }))
-  const file = join(folder, 'switchgear.config.json')
-  writeFileSync(
-    file,
-    JSON.stringify({ organizations: { acme: { receivers, limits: { alerts: plenty, webhook: plenty } } }, engine }),
-  )
-  return { folder, settings: { SWITCHGEAR_CONFIG: file, WEBHOOK_ALLOW_PRIVATE: '1' } }
-}
-
 async function slowEndpoint(answerMs: number): Promise<HttpEndpoint> {
-  const endpoint = await startHttpEndpoint(
-    (_request, response) => void setTimeout(() => response.end('ok'), answerMs).unref(),
-  )
-  ends.push(() => endpoint.close())
-  return endpoint
+  return startHttpEndpoint((_request, response) => void setTimeout(() => response.end('ok'), answerMs).unref())
 }
 
-const alertsNamed = (prefix: string, count: number) =>
-  Array.from({ length: count }, (_, index) => ({ organization: 'acme', id: `${prefix}-${index}` }))
+const alertsOf = (organization: string, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ organization, id: `${organization}-${index}` }))
 
-describe('SIGTERM', { timeout: 120_000 }, () => {
-  it('finishes what is being sent, hands back the rest, and loses and repeats nothing', async () => {
-    const endpoint = await slowEndpoint(200)
-    const { folder, settings } = configured([endpoint.url])
-    const service = await startService(folder, settings)
-    const alerts = alertsNamed('a', 100)
-    expect(await postAlerts(service.url, alerts)).toBe(202)
-    await until('some to be sent', () => (endpoint.requests.length >= 10 ? true : undefined))
-    const startedAt = Date.now()
-    expect(await service.terminate()).toBe(0)
-    process.stdout.write(
-      `SIGTERM: ${endpoint.requests.length} of 100 sent, ended by itself in ${Date.now() - startedAt} ms\n`,
-    )
-    expect(endpoint.requests.length).toBeLessThan(100)
-    expect(service.logs.filter(({ level }) => level === 'error')).toEqual([])
+/** One service, which is stopped and started again: each test finds it as the one before left it. */
+describe('SIGTERM', { timeout: 240_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'switchgear-sigterm-'))
+  const file = join(folder, 'switchgear.config.json')
+  const settings = { SWITCHGEAR_CONFIG: file, WEBHOOK_ALLOW_PRIVATE: '1' }
+  const alerts = alertsOf('slow', 100)
+  const [waiting, hanging] = [...alertsOf('refused', 1), ...alertsOf('hanging', 1)] as [PostedAlert, PostedAlert]
+  let slow: HttpEndpoint
+  let silent: HttpEndpoint
+  let service: ServiceProcess
 
-    const next = await startService(folder, settings)
-    const seen = await settledAlerts(next.url, alerts, 30_000)
-    expect(seen.every(({ receivers }) => receivers.every(({ state }) => state === 'delivered'))).toBe(true)
-    const ids = endpoint.requests.map(({ headers }) => headers['webhook-id'])
-    expect(ids).toHaveLength(100)
-    expect(new Set(ids).size).toBe(100)
-    expect(await next.terminate()).toBe(0)
+  beforeAll(async () => {
+    slow = await slowEndpoint(200)
+    silent = await slowEndpoint(600_000)
+    const urls = { slow: slow.url, refused: `http://127.0.0.1:${await deadPort()}`, hanging: silent.url }
+    const organizations = Object.entries(urls).map(([name, url]) => {
+      const receivers = [{ name: 'hook', channel: 'webhook', url, secret }]
+      return [name, { receivers, limits: { alerts: plenty, webhook: plenty } }] as const
+    })
+    const engine = {
+      retry: { baseDelayMs: 60_000, maxDelayMs: 60_000 },
+      breakers: { default: { timeoutMs: 120_000 } },
+    }
+    writeFileSync(file, JSON.stringify({ organizations: Object.fromEntries(organizations), engine }))
+    service = await startService(folder, settings)
+  })
+  afterAll(async () => {
+    await service.kill()
+    await Promise.all([slow.close(), silent.close()])
+    rmSync(folder, { recursive: true, force: true })
   })
 
-  it('does not wait for messages that wait for their next attempt', async () => {
-    const { folder, settings } = configured([`http://127.0.0.1:${await deadPort()}`], {
-      retry: { baseDelayMs: 60_000, maxDelayMs: 60_000 },
-    })
-    const service = await startService(folder, settings)
-    const [alert] = alertsNamed('waiting', 1) as [{ organization: string; id: string }]
-    await postAlerts(service.url, [alert])
+  it('finishes what is being sent, hands back the rest, and does not wait for what waits for its next attempt', async () => {
+    await postAlerts(service.url, [waiting])
     // Its first attempt is over at once; the next one is a minute away.
-    await until(
-      'the breaker to have counted it',
-      async () => {
-        const { breakers } = (await (await fetch(`${service.url}/v1/breakers`)).json()) as {
-          breakers: { counts?: { failures: number } }[]
-        }
-        return breakers.some(({ counts }) => (counts?.failures ?? 0) > 0) ? true : undefined
-      },
-      30_000,
-    )
+    await until('the breaker to have counted it', async () => {
+      const { breakers } = (await (await fetch(`${service.url}/v1/breakers`)).json()) as {
+        breakers: { counts?: { failures: number } }[]
+      }
+      return breakers.some(({ counts }) => (counts?.failures ?? 0) > 0) || undefined
+    })
+    expect(await postAlerts(service.url, alerts)).toBe(202)
+    await until('some to be sent', () => slow.requests.length >= 10 || undefined)
     const startedAt = Date.now()
     expect(await service.terminate()).toBe(0)
+    const tookMs = Date.now() - startedAt
+    process.stdout.write(`SIGTERM: ${slow.requests.length} of 100 sent, ended by itself in ${tookMs} ms\n`)
+    expect(slow.requests.length).toBeLessThan(100)
     // Less than is waited for what is being sent, and much less than a minute.
-    expect(Date.now() - startedAt).toBeLessThan(drainDeadlineMs)
-    const next = await startService(folder, settings)
-    const { receivers } = await seeAlert(next.url, alert)
+    expect(tookMs).toBeLessThan(drainDeadlineMs)
+    expect(service.logs.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  it('has lost and repeated nothing when the service is started again', async () => {
+    service = await startService(folder, settings)
+    const { receivers } = await seeAlert(service.url, waiting)
     expect(receivers).toMatchObject([{ state: 'pending' }])
     expect(receivers[0]?.attempts.length).toBeGreaterThan(0)
     expect(receivers[0]?.attempts[0]?.error).toContain('ECONNREFUSED')
-    expect(await next.terminate()).toBe(0)
+    const seen = await settledAlerts(service.url, alerts, 60_000)
+    expect(seen.every((alert) => alert.receivers.every(({ state }) => state === 'delivered'))).toBe(true)
+    const ids = slow.requests.map(({ headers }) => headers['webhook-id'])
+    expect(ids).toHaveLength(100)
+    expect(new Set(ids).size).toBe(100)
   })
 
   it('hands back, when its deadline is over, what hangs', async () => {
-    const endpoint = await slowEndpoint(600_000)
-    const { folder, settings } = configured([endpoint.url], { breakers: { default: { timeoutMs: 120_000 } } })
-    const service = await startService(folder, settings)
-    const [alert] = alertsNamed('hanging', 1) as [{ organization: string; id: string }]
-    await postAlerts(service.url, [alert])
-    await until('it to be sent', () => (endpoint.requests.length > 0 ? true : undefined))
+    await postAlerts(service.url, [hanging])
+    await until('it to be sent', () => silent.requests.length > 0 || undefined)
     expect(await service.terminate()).toBe(0)
-    const next = await startService(folder, settings)
-    await until('it to be sent again, under the same id', () => (endpoint.requests.length > 1 ? true : undefined))
-    expect(new Set(endpoint.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
-    await next.kill()
+    service = await startService(folder, settings)
+    await until('it to be sent again, under the same id', () => silent.requests.length > 1 || undefined)
+    expect(new Set(silent.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
   })
+})
 
-  it('ends an idle service at once', async () => {
-    const service = await startService(makeFolder(), {})
-    await until('it to say what to try', () => (service.output().includes('curl') ? true : undefined))
-    const startedAt = Date.now()
-    expect(await service.terminate()).toBe(0)
-    expect(Date.now() - startedAt).toBeLessThan(drainDeadlineMs)
-  })
+it('ends an idle service at once, which lets nobody else have its folder', async () => {
+  const folder = makeFolder()
+  const service = await startService(folder, {})
+  await until('it to say what to try', () => service.output().includes('curl') || undefined)
+  const { code, output } = await runService(folder, ['serve'])
+  expect(output).toContain(`DATA_DIR: ${folder} is in use by process ${service.pid}`)
+  expect(code).toBe(1)
+  const startedAt = Date.now()
+  expect(await service.terminate()).toBe(0)
+  expect(Date.now() - startedAt).toBeLessThan(drainDeadlineMs)
 })
 
 describe('a service that cannot start', () => {
@@ -148,20 +141,12 @@ describe('a service that cannot start', () => {
 
   it('does not share letters on disk with another process, and says what to do', async () => {
     const folder = makeFolder()
+    await prepareData(folder)
     const letters = diskDeadLetters({ directory: join(folder, 'dead-letters') })
     await letters.count()
     const { code, output } = await runService(folder, ['serve'])
     await letters.close?.()
     expect(output).toContain(`DATA_DIR: ${folder} has the dead letters of another process; give each process`)
     expect(code).toBe(1)
-  })
-
-  it('does not touch a folder that another one has', async () => {
-    const folder = makeFolder()
-    const service = await startService(folder, {})
-    const { code, output } = await runService(folder, ['serve'])
-    expect(output).toContain(`DATA_DIR: ${folder} is in use by process ${service.pid}`)
-    expect(code).toBe(1)
-    expect(await service.terminate()).toBe(0)
   })
 })
