@@ -47,6 +47,7 @@ export {
 } from './streams/pipeline/deliver.ts'
 export { deliverDefaults } from './streams/pipeline/deliver-options.ts'
 export { destinationHolds, type DestinationHolds } from './streams/pipeline/destination-holds.ts'
+export { pipelineGauge, type PipelineCounts, type PipelineGauge } from './streams/pipeline/pipeline-gauge.ts'
 export type { Description, LetterSink } from './streams/dead-letters/write-dead-letter.ts'
 export { fromAsyncIterable } from './streams/pipeline/from-async-iterable.ts'
 export { deadLetter, deadLetterDefaults, type DeadLetterOptions } from './streams/pipeline/dead-letter.ts'

@@ -104,8 +104,8 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => http.close())
   const channels = shared?.channels ?? openChannels(settings, http)
   opened.add(() => Promise.all(Object.values(channels).map((channel) => channel.close())))
-  const parts = { store, engine, organizations, channels, holds: sharedHolds({ store, logger }), logger, opened }
-  const deliveries = startDelivery(parts)
+  const parts = { store, engine, organizations, channels, holds: sharedHolds({ store, logger }), logger }
+  const deliveries = startDelivery({ ...parts, gauge: metrics.delivery, opened })
   const redrives = startRedrives(parts)
   opened.add(() => Promise.all([deliveries.drain(), redrives.drain(drainDeadlineMs)]))
   const onStored = (destinations: ReadonlySet<string>): void => deliveries.wake(destinations)

@@ -1,4 +1,4 @@
-import { type DeadLetters, type ItemSource, memoryDeadLetters, UnavailableError } from 'switchgear'
+import { type DeadLetters, type ItemSource, memoryDeadLetters, UnavailableError, pipelineGauge } from 'switchgear'
 import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import type { Sending } from '../src/channels/channel.ts'
@@ -84,7 +84,7 @@ function pipeline({ send = async () => {}, deadLetters = memoryDeadLetters(), br
     },
   }
   const ended = deliverMessages(source, {
-    ...{ gear, retry, organizations, holds, letters, signal: stop.signal },
+    ...{ gear, retry, organizations, holds, letters, gauge: pipelineGauge(), signal: stop.signal },
     channels: { webhook: { send, close: async () => {} } },
   })
   const drain = async (): Promise<void> => {

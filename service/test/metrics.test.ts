@@ -61,6 +61,7 @@ describe('GET /metrics', () => {
     expect(rows.get('switchgear_messages_total{channel="webhook",state="deadLettered",reason="server_error"}')).toBe(1)
     expect(rows.get('switchgear_dead_letters{channel="webhook"}')).toBe(1)
     expect(rows.get('switchgear_messages_pending')).toBe(0)
+    expect(rows.get('switchgear_pipeline_items{pipeline="delivery",state="inFlight"}')).toBe(0)
     expect(rows.get('switchgear_messages_overdue_seconds')).toBe(0)
     expect(sumOf(rows, 'switchgear_limit_decisions_total')).toBeGreaterThan(0)
     expect(rows.get('switchgear_store_duration_seconds_count{operation="query"}')).toBeGreaterThan(0)

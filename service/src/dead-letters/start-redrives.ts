@@ -3,7 +3,7 @@ import { type RedriveDesk, redriveDesk } from './redrive-desk.ts'
 import { resender } from './resender.ts'
 
 /** Starts working on redrives, those also that were left behind. The desk is its starter's to drain. */
-export function startRedrives({ engine, ...parts }: Omit<DeliveryParts, 'opened'>): RedriveDesk {
+export function startRedrives({ engine, ...parts }: Omit<DeliveryParts, 'gauge' | 'opened'>): RedriveDesk {
   const { organizations, logger } = parts
   const { gear, retry } = engine
   const { deadLetters } = gear

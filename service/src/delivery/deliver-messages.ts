@@ -1,4 +1,12 @@
-import { classify, deliver, fromItemSource, type ItemSource, type RetryPolicy, type Switchgear } from 'switchgear'
+import {
+  classify,
+  deliver,
+  fromItemSource,
+  type ItemSource,
+  type PipelineGauge,
+  type RetryPolicy,
+  type Switchgear,
+} from 'switchgear'
 import { outboxMessage } from '../channels/outbox.ts'
 import { isOutbox } from '../config/destination.ts'
 import { letterOf, type MessageLetters } from '../dead-letters/message-letters.ts'
@@ -19,6 +27,8 @@ export interface DeliverMessagesOptions extends SendParts {
   /** How `engine.retry` says to try again. */
   readonly retry: RetryPolicy
   readonly letters: Pick<MessageLetters, 'queue'>
+  /** Says what is in hand. */
+  readonly gauge: PipelineGauge
   /** Drains: what waits is handed back, what is being sent has `drainDeadlineMs`. */
   readonly signal: AbortSignal
 }
@@ -34,7 +44,7 @@ export interface Sent {
  * when it was drained and everything that was in hand is settled.
  */
 export function deliverMessages(messages: ItemSource<MessageInHand>, options: DeliverMessagesOptions): Promise<void> {
-  const { gear, retry, letters, holds, signal } = options
+  const { gear, retry, letters, gauge, holds, signal } = options
   const delivered$ = fromItemSource(messages).pipe(
     deliver<MessageInHand, Sent>({
       through: (item) => breakerOf(options, item),
@@ -47,7 +57,7 @@ export function deliverMessages(messages: ItemSource<MessageInHand>, options: De
       waitInHandMs: 0,
       maxAgeMs: ({ message }) => message.leftMs,
       deadLetter: { queue: letters.queue, describe: letterOf },
-      ...{ holds, signal, drainMs: drainDeadlineMs },
+      ...{ gauge, holds, signal, drainMs: drainDeadlineMs },
     }),
   )
   return new Promise((resolve, reject) => void delivered$.subscribe({ complete: resolve, error: reject }))

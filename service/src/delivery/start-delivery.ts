@@ -1,4 +1,4 @@
-import type { Logger } from 'switchgear'
+import type { Logger, PipelineGauge } from 'switchgear'
 import { messageLetters } from '../dead-letters/message-letters.ts'
 import type { Opened } from '../opened.ts'
 import type { AlertStore } from '../store/alert-store.ts'
@@ -13,6 +13,8 @@ import { watchStore } from './store-watch.ts'
 export interface DeliveryParts extends SendParts {
   readonly store: AlertStore
   readonly engine: Engine
+  /** Says what is in hand. */
+  readonly gauge: PipelineGauge
   readonly logger: Logger
   /** Gets what is started here, to stop it. */
   readonly opened: Opened
@@ -30,7 +32,7 @@ export interface Deliveries {
 }
 
 /** Starts sending what stands in the store, and seeing to what is too old. It is its starter's to drain. */
-export function startDelivery({ store, engine, logger, opened, ...parts }: DeliveryParts): Deliveries {
+export function startDelivery({ store, engine, gauge, logger, opened, ...parts }: DeliveryParts): Deliveries {
   const { gear, retry } = engine
   const { holds, organizations } = parts
   const recorder = outcomeRecorder(store, logger)
@@ -40,7 +42,7 @@ export function startDelivery({ store, engine, logger, opened, ...parts }: Deliv
     ...{ store, gear, organizations, holds, recorder, logger },
     settle: (item, outcome) => settleMessage({ recorder, letters, logger }, item, outcome),
   })
-  const delivered = deliverMessages(source, { ...parts, gear, retry, letters, signal: stopping.signal })
+  const delivered = deliverMessages(source, { ...parts, gear, retry, letters, gauge, signal: stopping.signal })
   const watch = watchStore({ store, source, holds, logger })
   opened.add(() => watch.stop())
   return {

@@ -1,6 +1,6 @@
 import { metrics, trace } from '@opentelemetry/api'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import type { Switchgear } from 'switchgear'
+import { type PipelineGauge, pipelineGauge, type Switchgear } from 'switchgear'
 import { openTelemetry, prometheus } from 'switchgear/telemetry'
 import type { AlertIntake } from '../intake/accept-alerts.ts'
 import type { Database } from '../store/database.ts'
@@ -17,6 +17,8 @@ export interface Metrics {
   database(database: Database): Database
   /** The same intake, with what becomes of alerts that come by this door. */
   intake(intake: AlertIntake, door: Door): AlertIntake
+  /** For the pipeline that delivers. */
+  readonly delivery: PipelineGauge
   /** Hears what became of messages. */
   readonly settled: (settled: readonly Settled[]) => void
   /** All of it, in Prometheus' text format, and the type of that. */
@@ -29,13 +31,16 @@ export interface Metrics {
 export function createMetrics(gear: Switchgear): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const engine = prometheus(registry, { gear })
+  const delivery = pipelineGauge()
+  const pipelines = { delivery: delivery.counts }
+  const engine = prometheus(registry, { gear, pipelines })
   // Where no OpenTelemetry SDK is registered in the process, this does nothing.
-  const traced = openTelemetry(metrics.getMeter('switchgear'), trace.getTracer('switchgear'), { gear })
+  const traced = openTelemetry(metrics.getMeter('switchgear'), trace.getTracer('switchgear'), { gear, pipelines })
   return {
     http: httpMeter(registry),
     database: storeMeter(registry),
     intake: intakeMeter(registry),
+    delivery,
     settled: settledMeter(registry),
     contentType: registry.contentType,
     read: () => registry.metrics(),

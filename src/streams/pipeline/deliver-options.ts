@@ -12,6 +12,7 @@ import type { Description, LetterSink } from '../dead-letters/write-dead-letter.
 import { planRetry, type RetryPlan, type RetryPolicy } from '../retry/retry-policy.ts'
 import { type TimeAndChance, timeAndChanceFields } from '../time-and-chance.ts'
 import { type DestinationHolds, destinationHolds, quietHolds } from './destination-holds.ts'
+import type { PipelineGauge } from './pipeline-gauge.ts'
 
 /** What became of an item, and the item. */
 export type Delivered<T, R> = Outcome<R> & { readonly item: T }
@@ -88,6 +89,8 @@ export interface DeliverOptions<T, R> extends TimeAndChance {
   readonly drainMs?: number | undefined
   /** Who asked to be left alone by `Retry-After`. Where it throws, nobody did. Default: known to this pipeline alone. */
   readonly holds?: DestinationHolds | undefined
+  /** Says what is in hand; `pipelineGauge()`, which several pipelines may share. Default: nobody asks. */
+  readonly gauge?: PipelineGauge | undefined
   /** Hears of letters that could not be written and limiters that failed. Default: nobody. */
   readonly logger?: Logger | undefined
 }
@@ -103,7 +106,7 @@ type Options = DeliverOptions<unknown, unknown>
 /** The options, checked, with their defaults. */
 export interface DeliverPlan extends Pick<
   Options,
-  'to' | 'timeoutMs' | 'key' | 'limit' | 'acceptedAt' | 'deadLetter' | 'signalOf' | 'signal'
+  'to' | 'timeoutMs' | 'key' | 'limit' | 'acceptedAt' | 'deadLetter' | 'signalOf' | 'signal' | 'gauge'
 > {
   /** What gives the breaker of an item; `undefined` where all have the same, or none. */
   readonly breakerOf: ((item: unknown) => DeliverBreaker | undefined) | undefined
@@ -124,7 +127,7 @@ export interface DeliverPlan extends Pick<
 /** @throws ConfigError */
 export function planDeliver(options: unknown, surroundings: TimeAndChance): DeliverPlan {
   const given = parseOptions(schema, options, 'deliver')
-  const { to, timeoutMs, key, limit, acceptedAt, deadLetter, signalOf, signal } = given
+  const { to, timeoutMs, key, limit, acceptedAt, deadLetter, signalOf, signal, gauge } = given
   const { through, maxAgeMs, whenOpen = 'wait' } = given
   if (whenOpen === 'deadLetter' && deadLetter === undefined)
     throw new ConfigError('deliver.whenOpen', "'deadLetter' needs deadLetter: { queue, describe }")
@@ -133,7 +136,7 @@ export function planDeliver(options: unknown, surroundings: TimeAndChance): Deli
   const clock = surroundings.clock ?? given.clock ?? systemClock
   const random = surroundings.random ?? given.random
   return {
-    ...{ to, timeoutMs, key, limit, acceptedAt, deadLetter, signalOf, signal, whenOpen, clock },
+    ...{ to, timeoutMs, key, limit, acceptedAt, deadLetter, signalOf, signal, gauge, whenOpen, clock },
     breakerOf: typeof through === 'function' ? through : undefined,
     breaker: typeof through === 'function' ? undefined : through,
     retry: planRetry(given.retry, { clock, random }, 'deliver.retry'),
@@ -190,5 +193,6 @@ const schema: z.ZodType<Options> = z.strictObject({
   signal: z.instanceof(AbortSignal, { error: 'expected an AbortSignal' }).optional(),
   drainMs: z.number().min(0).max(durationMsMax).optional(),
   holds: z.custom<DestinationHolds>(anyOf('hold', 'leftMs'), 'expected destinationHolds()').optional(),
+  gauge: z.custom<PipelineGauge>(anyOf('add', 'counts'), 'expected pipelineGauge()').optional(),
   logger: z.custom<Logger>(anyOf('info', 'warn', 'error'), 'expected info, warn and error').optional(),
 })

@@ -15,6 +15,7 @@ import type { Destination } from './destination.ts'
 import { Destinations } from './destinations.ts'
 import { FairLanes } from './fair-lanes.ts'
 import { type LimitGates, limitGates } from './limit-gates.ts'
+import type { PipelineCounts } from './pipeline-gauge.ts'
 import { placeDelivery } from './place-delivery.ts'
 
 /** Where outcomes go. */
@@ -77,6 +78,10 @@ export class DeliverRun implements LimitHost {
       plan.signal?.removeEventListener('abort', onDrain)
       plan.retry.signal?.removeEventListener('abort', onAbort)
     }
+  }
+
+  get counts(): PipelineCounts {
+    return { inFlight: this.#inFlight.size, waiting: this.#lanes.size }
   }
 
   /** The source is there. */

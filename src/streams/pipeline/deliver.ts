@@ -51,6 +51,7 @@ export function deliver<T, R>(
         error: (error) => subscriber.error(error),
       })
       subscriber.add(() => run.abandon())
+      subscriber.add(plan.gauge?.add(() => run.counts))
       if (plan.signal?.aborted) return run.drain()
       if (source instanceof SourceObservable) run.open(asked(source as SourceObservable<T>, run))
       else pushed(source, run)
