@@ -5,7 +5,8 @@ import type { AlertStore } from '../store/alert-store.ts'
 import type { OutcomeRecord } from '../store/record-outcomes.ts'
 
 /** How long is waited between two tries to write, in ms: at first, and at most. */
-const waitMs = { first: 100, max: 5_000 }
+const recordAgainMs = 100
+export const recordAgainMsMax = 5_000
 
 /** The least time between two writes, in ms: a statement costs much the same for one outcome and for fifty. */
 const writeEveryMs = 10
@@ -44,7 +45,7 @@ export function recorder<T extends { readonly id: string }>(
   })
   return {
     async record(outcome) {
-      for (let delayMs = waitMs.first; ; delayMs = Math.min(delayMs * 2, waitMs.max)) {
+      for (let delayMs = recordAgainMs; ; delayMs = Math.min(delayMs * 2, recordAgainMsMax)) {
         try {
           await commits.submit(outcome)
           return

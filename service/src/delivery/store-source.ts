@@ -1,7 +1,7 @@
 import type { ItemSink, ItemSource, Logger, Outcome, Switchgear } from 'switchgear'
 import { type Organizations, receiverOf } from '../config/organizations.ts'
 import { createPace } from '../intake/pace.ts'
-import type { AlertStore } from '../store/alert-store.ts'
+import { type AlertStore, leaseMsDefault } from '../store/alert-store.ts'
 import type { Wanted } from '../store/claim-messages.ts'
 import type { OutcomeRecord } from '../store/record-outcomes.ts'
 import type { Claimed } from '../store/stored-alert.ts'
@@ -9,7 +9,7 @@ import { type Alarms, createAlarms } from './alarms.ts'
 import type { Sent } from './deliver-messages.ts'
 import type { Holds } from './holds.ts'
 import { type MessageInHand, messageInHand } from './message-in-hand.ts'
-import type { Recorder } from './outcome-recorder.ts'
+import { recordAgainMsMax, type Recorder } from './outcome-recorder.ts'
 import { createShares } from './shares.ts'
 
 /** The least time between two claims, in ms: a statement costs much the same for one message and for fifty. */
@@ -23,6 +23,13 @@ const tooOld = 'too old'
 
 /** How long a message waits whose receiver has moved, in ms: while instances are replaced they disagree on where it is. */
 const movedWaitMs = 1_000
+
+/**
+ * After the store was away for longer than that, in ms, claims are over that others could not renew; what they have sent
+ * meanwhile they write down at their next try, which is to come before anybody claims it.
+ */
+const awayMsMax = leaseMsDefault / 2
+const restMs = 2 * recordAgainMsMax
 
 export interface StoreSourceOptions {
   readonly store: Pick<AlertStore, 'claim' | 'claimExpired'>
@@ -44,7 +51,7 @@ export interface StoreSource extends ItemSource<MessageInHand> {
   wake(destinations: Iterable<string>): void
   /** There will be messages for this destination in so many ms. */
   wakeIn(destination: string, inMs: number): void
-  /** There may be messages that have waited too long. They go to whoever asks, wherever they were to go. */
+  /** The store has answered, and there may be messages that have waited too long. They go to whoever asks, wherever they were to go. */
   expire(): void
   /** The ids of what was claimed and is not settled. */
   inHand(): readonly string[]
@@ -68,6 +75,9 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
   let expiring = false
   let pumping = false
   let closed = false
+  /** When the store has last answered, and until when nothing is claimed. */
+  let answeredAt = performance.now()
+  let restUntil = -Infinity
   let onIdle = (): void => {}
 
   return {
@@ -87,6 +97,7 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     wake,
     wakeIn: (destination, inMs) => alarms.set(destination, inMs),
     expire() {
+      answered()
       expiring = true
       void pump()
     },
@@ -112,7 +123,7 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     pumping = true
     try {
       do await turn()
-      while (!closed && ((await claimExpired()) || (await claimDue())))
+      while (!closed && !isResting() && ((await claimExpired()) || (await claimDue())))
     } catch (error) {
       // The store is away; the regular look into it will wake us again.
       logger.error({ error }, 'messages could not be claimed')
@@ -122,12 +133,24 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     }
   }
 
+  function isResting(): boolean {
+    const now = performance.now()
+    if (now - answeredAt > awayMsMax) restUntil = now + restMs
+    return now < restUntil
+  }
+
+  function answered(): void {
+    isResting()
+    answeredAt = performance.now()
+  }
+
   /** Whether it is worth asking again. */
   async function claimExpired(): Promise<boolean> {
     const count = expiring ? shares.free(tooOld, wanted) : 0
     if (count === 0) return false
     expiring = false
     const messages = await store.claimExpired(count)
+    answeredAt = performance.now()
     for (const message of messages) give({ ...message, leftMs: 0 }, tooOld)
     if (messages.length > 0) logger.warn({ messages: messages.length }, 'messages had waited too long')
     expiring ||= messages.length === count
@@ -139,6 +162,7 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
     if (plan.length === 0) return false
     woken.clear()
     const claimed = await store.claim(plan)
+    answeredAt = performance.now()
     for (const { destination, count } of plan) {
       const came = claimed.filter((message) => message.destination === destination).length
       if (came < count && !woken.has(destination)) active.delete(destination)
