@@ -40,9 +40,10 @@ export function rememberedRefusals(clock: Clock): RememberedRefusals {
     },
     get(key, asked) {
       const ofKey = byKey.get(key)
-      const request = ofKey && requestOf(asked)
-      const refusal = request === undefined ? undefined : ofKey?.get(request)
-      if (ofKey === undefined || request === undefined || refusal === undefined) return undefined
+      if (ofKey === undefined) return undefined
+      const request = requestOf(asked)
+      const refusal = ofKey.get(request)
+      if (refusal === undefined) return undefined
       const sinceMs = clock.monotonic() - refusal.at
       if (sinceMs < Math.min(refusal.decision.retryAfterMs, rememberedMsMax)) return later(refusal.decision, sinceMs)
       ofKey.delete(request)
@@ -51,10 +52,12 @@ export function rememberedRefusals(clock: Clock): RememberedRefusals {
       return undefined
     },
     add(key, asked, decision) {
-      makeRoom()
-      const ofKey = byKey.get(key) ?? new Map<string, Refusal>()
       const request = requestOf(asked)
-      if (!ofKey.has(request)) remembered += 1
+      if (byKey.get(key)?.has(request) !== true) {
+        makeRoom()
+        remembered += 1
+      }
+      const ofKey = byKey.get(key) ?? new Map<string, Refusal>()
       ofKey.set(request, { decision, at: clock.monotonic() })
       byKey.set(key, ofKey)
     },

@@ -50,13 +50,15 @@ test('an error about one key is answered as the policy says, said once in a whil
     if (key === 'sick') throw new Error('WRONGTYPE')
     return inner.check(key, names)
   }
-  const logger = { ...silentLogger, warn: (facts: object) => void said.push(facts) }
+  const logger = { ...silentLogger, warn: (...words: unknown[]) => void said.push(words) }
   const isOutage = (error: unknown): boolean => !(error instanceof Error && error.message === 'WRONGTYPE')
   const limiter = limiterOver({ ...inner, check }, { clock, logger, isOutage, onUnavailable: 'closed' })
   for (let call = 0; call < 10; call += 1)
     expect(await limiter.check('sick', 'email')).toMatchObject({ allowed: false, degraded: true })
   expect(await limiter.check('acme', 'email')).toMatchObject({ allowed: true, degraded: false })
-  expect(said).toEqual([{ err: new Error('WRONGTYPE'), key: 'sick' }])
+  expect(said).toEqual([
+    [{ err: new Error('WRONGTYPE'), key: 'sick' }, 'the store of the limiter answers, and not about this key'],
+  ])
   await clock.advanceBy(60_000)
   await limiter.check('sick', 'email')
   expect(said).toHaveLength(2)

@@ -4,24 +4,28 @@ import { UnavailableError } from '../../../src/kernel/errors.ts'
 import { addUses, type LimitUse, type UsageBatch, type UsageStore } from '../../../src/ports/limit-use.ts'
 import { checkLimits } from '../../../src/ports/limits.ts'
 import { silentLogger } from '../../../src/ports/logger.ts'
+import type { Random } from '../../../src/ports/random.ts'
 import { guardedLimiter } from '../../../src/streams/limiter/guarded-limiter.ts'
 import { seededRandom } from '../../../src/testing/seeded-random.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { limiterOver } from './guarded-limiter-rig.ts'
 
 const limits = { email: { limit: 100, windowMs: 60_000 } }
 
 /** An instance, and a store of use that does as it is told. */
-function rig() {
+function rig(random: Random = seededRandom(3)) {
   const clock = virtualClock()
   const batches: UsageBatch[] = []
   const taken = new Map<string, UsageBatch>()
-  const state = { does: 'answer' as 'answer' | 'hang' | 'fail' | 'take and fail' }
+  const said: unknown[] = []
+  const state = { does: 'answer' as 'answer' | 'slow' | 'hang' | 'fail' | 'take and fail' }
   const usage: UsageStore = {
     async add(batch) {
       batches.push(batch)
       if (state.does === 'hang') return new Promise<never>(() => {})
+      if (state.does === 'slow') await clock.sleep(30)
       if (state.does !== 'fail') taken.set(batch.id, batch)
-      if (state.does !== 'answer') throw new UnavailableError('Redis', 'it is gone')
+      if (state.does !== 'answer' && state.does !== 'slow') throw new UnavailableError('Redis', 'it is gone')
       return undefined
     },
     async read() {
@@ -36,11 +40,11 @@ function rig() {
     onUnavailable: 'open',
     local: memoryWindows({ limits, clock }),
     clock,
-    random: seededRandom(3),
-    logger: silentLogger,
+    random,
+    logger: { ...silentLogger, warn: (...words: unknown[]): void => void said.push(words) },
     usage,
   })
-  return { clock, batches, state, limiter, check: () => limiter.check('acme', 'email') }
+  return { clock, batches, said, state, limiter, check: () => limiter.check('acme', 'email') }
 }
 
 describe('what limits are used for', () => {
@@ -108,4 +112,58 @@ describe('what limits are used for', () => {
     expect(other.clock.monotonic() - startedAt).toBeLessThanOrEqual(100)
     expect(other.clock.pendingTimers).toBe(0)
   })
+
+  test('is told half of 10 s after something new, or up to all of it, as chance will have it', async () => {
+    const { clock, batches, check } = rig({ next: () => 0.5 })
+    await check()
+    await clock.advanceBy(7_499)
+    expect(batches).toEqual([])
+    await clock.advanceBy(1)
+    expect(batches).toHaveLength(1)
+  })
+
+  test('is told again, and at close, though there is nothing new; that it cannot be shared is said', async () => {
+    const { clock, batches, said, state, limiter, check } = rig()
+    state.does = 'fail'
+    await check()
+    await clock.advanceBy(20_000)
+    expect(batches.length).toBeGreaterThanOrEqual(2)
+    expect(said).toEqual([
+      [{ err: new UnavailableError('Redis', 'it is gone') }, 'what limits are used for cannot be shared'],
+    ])
+    const before = batches.length
+    state.does = 'answer'
+    await limiter.close?.()
+    expect(batches.length).toBe(before + 1)
+    expect(new Set(batches.map(({ id }) => id)).size).toBe(1)
+  })
+
+  test('is not told where there is nothing to tell, nor after close', async () => {
+    const { clock, batches, limiter, check } = rig()
+    expect(await limiter.suggest()).toMatchObject([{ scope: 'fleet', asked: 0 }])
+    await limiter.close?.()
+    await check()
+    expect([batches, clock.pendingTimers]).toEqual([[], 0])
+  })
+
+  test('is read with what came while it was being told', async () => {
+    let draws = -1
+    const { clock, batches, state, limiter, check } = rig({ next: () => (draws += 1) / 1_000 })
+    state.does = 'slow'
+    await check()
+    await clock.advanceBy(5_000)
+    expect(batches).toHaveLength(1)
+    await check()
+    expect(await clock.runUntil(limiter.suggest())).toMatchObject([{ scope: 'fleet', asked: 2 }])
+  })
+})
+
+test('a limiter whose use nobody shares has no timer', async () => {
+  const clock = virtualClock()
+  const limiter = limiterOver(memoryWindows({ limits, clock }), { clock, limits: checkLimits(limits) })
+  await limiter.check('acme', 'email')
+  expect(clock.pendingTimers).toBe(0)
+  await clock.advanceBy(10_000)
+  expect(await limiter.suggest()).toMatchObject([{ scope: 'instance', asked: 1 }])
+  await limiter.close?.()
 })
