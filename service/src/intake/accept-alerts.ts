@@ -42,7 +42,7 @@ export interface AlertIntakeOptions {
   readonly organizations: Organizations
   readonly store: Pick<AlertStore, 'insert' | 'findKnown'>
   readonly limiter: Pick<Limiter, 'check' | 'peek' | 'refund'>
-  /** Hears of the destinations for which something was stored. */
+  /** Hears of the destinations for which something was stored that is to be sent. */
   readonly onStored: (destinations: ReadonlySet<string>) => void
 }
 
@@ -119,8 +119,15 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
     })
     // Only who asked alone can meet another alert of the same id.
     if (intakes.some(({ status }) => status !== 'accepted')) await booking.refund()
-    else onStored(destinationsOf(requests.flat()))
+    else tellWhereToSend(requests.flat())
     return intakes.map((intake) => (intake.status === 'accepted' ? { ...intake, decision: booking.decision } : intake))
+  }
+
+  function tellWhereToSend(alerts: readonly NewAlert[]): void {
+    const destinations = new Set<string>()
+    for (const { receivers } of alerts)
+      for (const { destination, silenced } of receivers) if (silenced === undefined) destinations.add(destination)
+    if (destinations.size > 0) onStored(destinations)
   }
 
   /** How many of them each organization has not stored yet. */
@@ -149,12 +156,6 @@ function isNamed({ fingerprint: own }: NewAlert): boolean {
 
 function keyOf({ organization, id }: NewAlert): string {
   return alertKey(organization, id)
-}
-
-function destinationsOf(alerts: readonly NewAlert[]): ReadonlySet<string> {
-  const destinations = new Set<string>()
-  for (const { receivers } of alerts) for (const { destination } of receivers) destinations.add(destination)
-  return destinations
 }
 
 interface Drafted {

@@ -1,8 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { RateLimitedError } from 'switchgear'
+import { type Decision, RateLimitedError } from 'switchgear'
 import { rateLimitHeaders } from 'switchgear/http'
 import { z } from 'zod'
-import { type AlertDraft, alertDraftSchema, alertDraftsSchema, alertsInRequestMax } from '../intake/alert-schema.ts'
+import {
+  type AlertDraft,
+  alertDraftSchema,
+  alertDraftsSchema,
+  alertsInRequestMax,
+  isAlertDraft,
+} from '../intake/alert-schema.ts'
 import { nameText, plainText } from '../intake/plain-text.ts'
 import type { AlertView } from '../store/find-alert.ts'
 import { alertViewSchema } from './alert-view-schema.ts'
@@ -17,6 +23,7 @@ import { readTraceparent } from '../telemetry/traceparent.ts'
 /** `POST /v1/alerts` and `GET /v1/alerts/:id`. */
 export function alertRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { intake, store, isStopping } = options
+  const headersOf = rememberedHeaders()
   app.post('/v1/alerts', { schema: postSchema }, async (request, reply) => {
     const caller = callerOf(request)
     if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
@@ -26,7 +33,7 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
     const placeOf = (index: number): string => (Array.isArray(request.body) ? `${index}.` : '')
     switch (acceptance.status) {
       case 'accepted':
-        if (acceptance.decision !== undefined) reply.headers(rateLimitHeaders(acceptance.decision))
+        if (acceptance.decision !== undefined) reply.headers(headersOf(acceptance.decision))
         return reply.code(202).send({ alerts: acceptance.alerts })
       case 'limited':
         throw new RateLimitedError(`"${acceptance.organization}"`, acceptance.decision)
@@ -59,10 +66,21 @@ export function alertRoutes(app: FastifyInstance, options: ServerOptions): void 
   )
 }
 
+/** Requests that were booked together share their decision. */
+function rememberedHeaders(): (decision: Decision) => Record<string, string> {
+  const known = new WeakMap<Decision, Record<string, string>>()
+  return (decision) => {
+    const headers = known.get(decision) ?? rateLimitHeaders(decision)
+    known.set(decision, headers)
+    return headers
+  }
+}
+
 function checkDrafts(request: FastifyRequest): readonly AlertDraft[] {
-  const body = request.body
-  if (Array.isArray(body)) return check(alertDraftsSchema, body)
-  return [checkBody(alertDraftSchema, request)]
+  const body: unknown = request.body
+  if (!Array.isArray(body)) return [isAlertDraft(body) ? body : checkBody(alertDraftSchema, request)]
+  const isInBounds = body.length > 0 && body.length <= alertsInRequestMax
+  return isInBounds && body.every(isAlertDraft) ? body : check(alertDraftsSchema, body)
 }
 
 /** Short enough that the place of an alert can be added to it. */

@@ -7,6 +7,7 @@ import { onlooking } from './event-scope.ts'
 import { callerOf } from './guard-routes.ts'
 import { Problem } from './problem.ts'
 import { problemSchema } from './problem-schema.ts'
+import { securityHeaders } from './security-headers.ts'
 import type { ServerOptions } from './server-options.ts'
 
 /** `GET /v1/events`: what happens, as it happens, to whom it belongs. */
@@ -20,6 +21,8 @@ export function eventRoutes(app: FastifyInstance, { live, organizations, isStopp
     const header = request.headers['last-event-id']
     if (isStopping()) throw new Problem(503, 'the service is stopping', { retryAfterMs: 1_000 })
     if (streams.isFull) throw new Problem(503, 'too many clients listen already', { retryAfterMs: 5_000 })
+    // Who writes to the answer itself writes these, too.
+    for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)
     reply.hijack()
     streams.open(reply.raw, {
       ...onlooking(caller, organizations),

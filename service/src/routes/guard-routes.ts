@@ -6,8 +6,9 @@ const decorator = 'caller'
 /** Asks who is there before anything of the body is read. */
 export function guardRoutes(app: FastifyInstance, access: Access): void {
   app.decorateRequest(decorator, null)
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     request.setDecorator<Caller | null>(decorator, access(request))
+    done()
   })
 }
 

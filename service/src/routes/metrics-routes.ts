@@ -8,8 +8,9 @@ import type { ServerOptions } from './server-options.ts'
 
 /** Measures every request. To be called before there are routes: hooks are for what comes after them. */
 export function measureRequests(app: FastifyInstance, http: HttpMeter): void {
-  app.addHook('onResponse', async ({ method, routeOptions }, reply) => {
+  app.addHook('onResponse', ({ method, routeOptions }, reply, done) => {
     http.answered({ method, route: routeOptions.url, status: reply.statusCode, tookMs: reply.elapsedTime })
+    done()
   })
 }
 

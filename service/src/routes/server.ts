@@ -57,19 +57,20 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
   })
   closeUnusedConnections(app)
-  app.addHook('onRequest', async (request, reply) => {
-    // On the answer itself, so that streams that write to it have them, too.
-    for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)
+  // What every request meets gives no promise: it would cost a turn of the queue each.
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.headers(securityHeaders)
     if (request.raw.rawHeaders.length > 2 * headersMax)
       throw new Problem(431, `a request may have at most ${headersMax} headers`)
+    done()
   })
   app.addHook('preClose', async () => {
     // Node looks for slow clients no more from here on: one that sends nothing would keep the service from ending.
     setTimeout(() => app.server.closeAllConnections(), goodbyeMs).unref()
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, body: string) =>
-    withoutPrototypes(body, parseJson(body)),
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, withoutPrototypes(String(body), parseJson(String(body)))),
   )
   // Schemas describe, in the OpenAPI document; the routes check for themselves, to name every wrong place.
   app.setValidatorCompiler(() => (value: unknown) => ({ value }))
