@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'switchgear'
 import { groupCommit } from '../intake/group-commit.ts'
@@ -32,6 +33,8 @@ export function recorder<T extends { readonly id: string }>(
   logger: Logger,
 ): Recorder<T> {
   const stop = new AbortController()
+  // Each outcome that waits listens, which is more than Node takes for a mistake.
+  setMaxListeners(0, stop.signal)
   const commits = groupCommit<T, true>({
     async commit(records) {
       await write(records)
