@@ -103,8 +103,8 @@ describe.each([
           const total = path.startsWith('/v1/search') ? (body['items'] as object[]).length : body['total']
           return total === stored || undefined
         })
-      // A second, and what a busy machine takes.
-      expect(performance.now() - storedAt).toBeLessThan(3_000)
+      // A second, and what a busy machine takes; what nobody invalidates is shown for 30 s and more.
+      expect(performance.now() - storedAt).toBeLessThan(15_000)
     }
   })
 

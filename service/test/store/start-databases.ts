@@ -8,6 +8,7 @@ import { until } from '../../../test/servers/until.ts'
 import type { Database } from '../../src/store/database.ts'
 import { openPglite } from '../../src/store/pglite.ts'
 import { openPostgres } from '../../src/store/postgres.ts'
+import { madeOnce } from './made-once.ts'
 import { prepareData } from './prepare-data.ts'
 
 export interface TestDatabase {
@@ -49,7 +50,16 @@ async function startServer(bin: string): Promise<TestDatabase & { readonly url: 
   const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'], ...owner }
   if (owner.uid !== undefined && owner.gid !== undefined) chownSync(folder, owner.uid, owner.gid)
   const data = join(folder, 'data')
-  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'switchgear', '-A', 'trust', '-E', 'UTF8', '--no-sync'], options)
+  // To copy what initdb makes takes a third of its CPU. Who may be in the temporary folder may not be in ours, so that it is made there.
+  const made = await madeOnce('postgres', bin.replaceAll('/', '-'), async (empty) => {
+    execFileSync(
+      join(bin, 'initdb'),
+      ['-D', data, '-U', 'switchgear', '-A', 'trust', '-E', 'UTF8', '--no-sync'],
+      options,
+    )
+    execFileSync('cp', ['-a', data, empty])
+  })
+  if (!existsSync(data)) execFileSync('cp', ['-a', join(made, 'data'), folder])
   mkdirSync(join(folder, 's'))
   if (owner.uid !== undefined && owner.gid !== undefined) chownSync(join(folder, 's'), owner.uid, owner.gid)
   const child = spawn(
