@@ -65,7 +65,7 @@ it('A service whose connections to PostgreSQL are cut again and again lives, and
   process.stdout.write(`${cuts} connections were cut while ${rounds * 5} alerts came in: ${[...statuses].join(', ')}\n`)
   expect(cuts).toBeGreaterThan(0)
   expect([...statuses].filter((status) => status !== 202 && status !== 503)).toEqual([])
-  const { length: receivers = 0 } = service.organizations.get('demo')?.receivers ?? []
+  const { length: receivers } = service.organizations.get('demo')?.receivers ?? []
   const settled = async (): Promise<readonly unknown[]> =>
     database.database.query(
       `SELECT alert_id FROM receivers WHERE state = 'delivered' AND reason = 'outbox' AND alert_id LIKE $1`,

@@ -111,8 +111,10 @@ describe.each([
 
   it('tells whose alerts are new, and of whose messages there is an outcome', async () => {
     const told: string[] = []
+    const outcomes: object[] = []
     const onChange = (organization: string, change: string): void => void told.push(`${change} ${organization}`)
-    const telling = await openAlertStore(server.database, { worker: 'worker-1', onChange })
+    const onSettled = (settled: readonly object[]): void => void outcomes.push(...settled)
+    const telling = await openAlertStore(server.database, { worker: 'worker-1', onChange, onSettled })
     const here = receiver()
     const given = [alert({ receivers: [here] }), alert(), alert({ organization: 'globex' })]
     await telling.insert([given])
@@ -124,6 +126,8 @@ describe.each([
     // Who writes it again does not know whether it was written: it is told again.
     for (let time = 0; time < 2; time += 1) await telling.record([{ ...record, state: 'delivered' }])
     expect(told.splice(0)).toEqual(['settled acme', 'settled acme'])
+    // What has become of it is counted once.
+    expect(outcomes).toMatchObject([{ alertId: given[0]?.id, receiver: here.name, state: 'delivered' }])
     expect(await telling.insert([[{ ...alert(), id: given[0]?.id ?? '' }]]).catch(() => 'failed')).toBe('failed')
     expect(told.splice(0)).toEqual(['stored acme'])
     const { id, name, channel } = here
@@ -435,8 +439,38 @@ describe.each([
   it('tidies up, and everything that counts is still there', async () => {
     const given = alert()
     await store.insert([[given]])
+    const ages = [
+      ['over', -1],
+      ['not-yet', 60_000],
+    ] as const
+    for (const [key, leftMs] of ages)
+      await server.database.query('INSERT INTO groups VALUES ($1, $2, $2, $3::bigint)', [
+        'acme',
+        key,
+        Date.now() + leftMs,
+      ])
     await store.tidy()
     expect(await stateOf(given.id)).toEqual(['pending'])
+    const kept = await server.database.query(`SELECT group_key FROM groups WHERE group_key IN ('over', 'not-yet')`)
+    expect(kept).toEqual([{ group_key: 'not-yet' }])
+  })
+
+  it('sends what waits along where its receiver is now, and leaves what somebody is sending', async () => {
+    const old = unique('email:old')
+    const given = [alert(), alert()].map((each) => ({
+      ...each,
+      receivers: [receiver({ name: 'moving', destination: old })],
+    }))
+    await store.insert([given])
+    const [taken] = await store.claim([{ destination: old, count: 1 }])
+    const now = unique('email:new')
+    await store.redirect((_organization, name) => (name === 'moving' ? now : undefined))
+    const moved = await store.claim([{ destination: now, count: 10 }])
+    const waiting = given.flatMap(({ receivers }) => receivers.map(({ id }) => id)).filter((id) => id !== taken?.id)
+    expect(waiting).toHaveLength(1)
+    expect(moved.map(({ id }) => id)).toEqual(waiting)
+    const left = await server.database.query('SELECT destination FROM receivers WHERE id = $1', [taken?.id])
+    expect(left).toEqual([{ destination: old }])
   })
 
   it('forgets alerts that ended more than 30 days ago, and none that waits or has ended since', async () => {
