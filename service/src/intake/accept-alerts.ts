@@ -1,5 +1,4 @@
 import type { Decision, Limiter } from 'switchgear'
-import { monotonicFactory } from 'ulid'
 import type { Organization, Organizations } from '../config/organizations.ts'
 import { route } from '../routing/route.ts'
 import type { AlertStore } from '../store/alert-store.ts'
@@ -8,9 +7,9 @@ import type { NewAlert } from '../store/new-alert.ts'
 import type { AlertDraft } from './alert-schema.ts'
 import { bookAlerts } from './book-alerts.ts'
 import { type BookedTogether, bookTogether, type Request } from './book-together.ts'
-import { bufferedRandom } from './buffered-random.ts'
 import { fingerprint } from './fingerprint.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
+import { ulids } from './ulids.ts'
 import { withKey } from './with-key.ts'
 
 /** The door that every way in leads to: what it resolved for is stored. */
@@ -54,7 +53,7 @@ const bookingEveryMs = 2
  * ids are the callers' ask for themselves, since they may turn out to be there already.
  */
 export function alertIntake({ organizations, store, limiter, onStored }: AlertIntakeOptions): AlertIntake {
-  const nextId = monotonicFactory(bufferedRandom())
+  const nextId = ulids()
   const commits: GroupCommit<readonly Request[], readonly Intake[]> = groupCommit({
     async commit(entries) {
       const intakes = await store.insert(entries.flat())
@@ -122,8 +121,10 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       throw error
     })
     // Only who asked alone can meet another alert of the same id.
-    if (intakes.some(({ status }) => status !== 'accepted')) await booking.refund()
-    else tellWhereToSend(requests.flat())
+    const isStored = intakes.every(({ status }) => status === 'accepted')
+    // What was there after all was stored by another request at the same moment, and has been counted for that.
+    if (!isStored || intakes.every((intake) => intake.status === 'accepted' && intake.isKnown)) await booking.refund()
+    if (isStored) tellWhereToSend(requests.flat())
     return intakes.map((intake) => (intake.status === 'accepted' ? { ...intake, decision: booking.decision } : intake))
   }
 
