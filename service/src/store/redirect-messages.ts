@@ -17,11 +17,23 @@ export async function redirectMessages(database: Queryable, destinationOf: Desti
     return now === undefined || now === row['destination'] ? [] : [{ organization, name, old: row['destination'], now }]
   })
   if (moved.length === 0) return
-  await database.query(
-    `UPDATE receivers r SET destination = moved.now, due_at = least(r.due_at, ${nowMs})
-     FROM jsonb_to_recordset($1::jsonb) AS moved(organization text, name text, old text, now text)
-     WHERE r.state = 'pending' AND r.leader_id IS NULL AND r.claimed_by IS NULL
-       AND r.destination = moved.old AND r.organization = moved.organization AND r.name = moved.name`,
-    [JSON.stringify(moved)],
-  )
+  // Some at a time: all in one statement take longer than one may, where hundreds of thousands wait.
+  while ((await database.query(moveStatement, [JSON.stringify(moved)])).length === movedMax);
 }
+
+/** Messages that one statement moves. */
+const movedMax = 5_000
+
+const moveStatement = `
+  UPDATE receivers r SET destination = due.now, due_at = least(r.due_at, ${nowMs})
+  FROM (
+    SELECT waiting.id, moved.now
+    FROM jsonb_to_recordset($1::jsonb) AS moved(organization text, name text, old text, now text)
+    CROSS JOIN LATERAL (
+      SELECT w.id FROM receivers w
+      WHERE w.state = 'pending' AND w.leader_id IS NULL AND w.claimed_by IS NULL
+        AND w.destination = moved.old AND w.organization = moved.organization AND w.name = moved.name
+      LIMIT ${movedMax} FOR UPDATE SKIP LOCKED) waiting
+    LIMIT ${movedMax}) due
+  WHERE r.id = due.id
+  RETURNING 1 AS moved`

@@ -47,6 +47,20 @@ it('closes its database when the tables cannot be brought up to date', async () 
   expect(closed).toBe(1)
 })
 
+it('sends along what waits where a receiver has moved, however many they are', async () => {
+  const server = await startPostgres()
+  const { database } = server
+  const store = await openAlertStore(database, { worker: 'worker-1' })
+  await database.query(`INSERT INTO receivers
+      (id, organization, alert_id, position, name, channel, destination, state, due_at, expires_at)
+    SELECT 'm-' || i, 'acme', 'a-' || i, 0, 'ops', 'email', 'email:old', 'pending', 1, 9e12::bigint
+    FROM generate_series(1, 11000) AS i`)
+  await store.redirect(() => 'email:new')
+  const left = await database.query('SELECT destination, count(*) AS n FROM receivers GROUP BY destination')
+  expect(left).toEqual([{ destination: 'email:new', n: 11_000 }])
+  await server.end()
+})
+
 it('looks again when another instance stored the same id between its look and its insert', async () => {
   const server = await startPostgres()
   const { database } = server
@@ -65,7 +79,7 @@ it('looks again when another instance stored the same id between its look and it
       return rows.length > 0 || undefined
     })
   })
-  expect(await raced).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+  expect(await raced).toEqual([{ status: 'accepted', alerts: [{ id: given.id }], isKnown: true }])
   await server.end()
 })
 
@@ -150,11 +164,11 @@ describe.each([
     expect(await store.find(given.id, undefined)).toHaveLength(1)
   })
 
-  it('takes the same id with the same fingerprint once, and answers as before', async () => {
+  it('takes the same id with the same fingerprint once, and says that it was there', async () => {
     const given = alert({ id: unique('own'), fingerprint: 'f' })
     const again = { ...given, receivers: [receiver()] }
     expect(await store.insert([[given]])).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
-    expect(await store.insert([[again]])).toEqual([{ status: 'accepted', alerts: [{ id: given.id }] }])
+    expect(await store.insert([[again]])).toEqual([{ status: 'accepted', alerts: [{ id: given.id }], isKnown: true }])
     expect(await stateOf(given.id)).toEqual(['pending'])
   })
 
@@ -212,7 +226,9 @@ describe.each([
     const id = unique('own')
     const race = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? store : other))
     const same = await Promise.all(race.map((by) => by.insert([[alert({ id, fingerprint: 'f' })]])))
-    expect(new Set(same.map((answer) => JSON.stringify(answer))).size).toBe(1)
+    const answers = same.flat().map((answer) => (answer.status === 'accepted' ? answer : undefined))
+    expect(answers.map((answer) => answer?.alerts)).toEqual(race.map(() => [{ id }]))
+    expect(answers.filter((answer) => answer?.isKnown !== true)).toHaveLength(1)
     const keyed = await Promise.all(race.map((by) => by.insert([[alert({ dedupKey })]])))
     const originals = keyed.flat().flatMap((answer) => (answer.status === 'accepted' ? answer.alerts : []))
     expect(originals.filter(({ duplicateOf }) => duplicateOf === undefined)).toHaveLength(1)
