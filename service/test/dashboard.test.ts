@@ -2,6 +2,7 @@ import { createSwitchgear, type Switchgear } from 'switchgear'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
+import { sized } from '../../test/sized.ts'
 import { readAssets } from '../src/dashboard/assets.ts'
 import { keepPicture, startBrowser, type TestBrowser } from './servers/browser.ts'
 import { hookAt, type SharedService, startSharedService } from './servers/shared-service.ts'
@@ -36,7 +37,7 @@ afterAll(async () => {
   await service?.stop()
 })
 
-describe('the dashboard, in a browser', { timeout: 60_000 }, () => {
+describe('the dashboard, in a browser', () => {
   it('asks for a token, and shows nothing before', async () => {
     const page = await browser.openAnonymously(service.url)
     await expectText(page.getByRole('dialog'), /expected Authorization: Bearer and a token/)
@@ -55,10 +56,11 @@ describe('the dashboard, in a browser', { timeout: 60_000 }, () => {
     await post('acme', 'lost-1', 'lost-2')
     await opened
     const openedAt = performance.now()
-    await row(page, acme).and(page.locator('.is-open')).waitFor({ timeout: 10_000 })
+    await row(page, acme).and(page.locator('.is-open')).waitFor()
     const shownMs = Math.round(performance.now() - openedAt)
     console.info(`a breaker that opens is shown after ${shownMs} ms`)
-    expect(shownMs).toBeLessThan(2_000)
+    // Two seconds where nothing else is done; the suite's machine may be busy with other tests.
+    expect(shownMs).toBeLessThan(sized(10_000, 2_000))
     await row(page, acme).getByRole('button', { expanded: false }).click()
     const details = row(page, acme).locator('.breaker-details')
     await expectText(details, /Open for the whole fleet since .*: 2 consecutive failures, seen by one/)

@@ -64,7 +64,7 @@ async function outcomeOf(service: ServiceProcess, id: string): Promise<SeenRecei
   )
 }
 
-describe('dead letters in Redis', { timeout: 120_000 }, () => {
+describe('dead letters in Redis', () => {
   it('are those of all instances: any of them sends them again, also for a redrive that another one left', async () => {
     const [endpoint, redis] = [await brokenEndpoint(), await ownRedis()]
     const one = await startWith(endpoint, redis)
@@ -113,7 +113,7 @@ describe('dead letters in Redis', { timeout: 120_000 }, () => {
 })
 
 /** One service and its Redis, which fails in one way after another. */
-describe('dead letters of a Redis that fails', { timeout: 120_000 }, () => {
+describe('dead letters of a Redis that fails', () => {
   let folder: string
   let endpoint: HttpEndpoint
   let redis: Server

@@ -31,7 +31,7 @@ const alertsOf = (organization: string, count: number) =>
   Array.from({ length: count }, (_, index) => ({ organization, id: `${organization}-${index}` }))
 
 /** One service, which is stopped and started again: each test finds it as the one before left it. */
-describe('SIGTERM', { timeout: 240_000 }, () => {
+describe('SIGTERM', () => {
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-sigterm-'))
   const file = join(folder, 'switchgear.config.json')
   const settings = { SWITCHGEAR_CONFIG: file, WEBHOOK_ALLOW_PRIVATE: '1' }
