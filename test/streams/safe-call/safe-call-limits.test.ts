@@ -145,8 +145,12 @@ describe('safeCall', () => {
       })
       expect(outcome).toMatchObject({ status: 'failed', attempts: 2, durationMs: 2_000, error: { type: 'timeout' } })
       expect(outcome).toMatchObject({
-        error: { cause: expect.any(TimeoutError) as unknown, message: /breaker "smtp" did not finish within 500 ms/ },
+        error: { cause: expect.any(TimeoutError) as unknown },
       })
+      expect(outcome).toHaveProperty(
+        'error.message',
+        'the work of a call through breaker "smtp" did not finish within 500 ms',
+      )
       expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
       expect(gear.breaker('smtp').state.counts.consecutiveFailures).toBe(2)
       expect(clock.pendingTimers).toBe(0)
@@ -154,6 +158,7 @@ describe('safeCall', () => {
 
     test('of the whole call ends an attempt too, and the breaker counts that as well', async () => {
       const { call, clock, gear } = await rig({ deadlineMs: 1_200 })
+      await clock.advanceBy(10_000)
       const outcome = await call({}, never)
       expect(outcome).toMatchObject({
         status: 'failed',

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, test } from 'vitest'
+import { ClosedError, OverCapacityError } from '../../../src/kernel/errors.ts'
 import { memoryDeadLetters } from '../../../src/factories/memory-dead-letters.ts'
 import { retryBudget } from '../../../src/streams/retry/retry-budget.ts'
 import type { SafeCallOptions } from '../../../src/streams/safe-call/safe-call-options.ts'
@@ -130,6 +131,40 @@ describe('bad options', () => {
   )
 })
 
+describe('good options', () => {
+  test.each<Partial<SafeCallOptions<unknown>>>([
+    {},
+    { retry: once },
+    { retry: undefined, timeoutMs: undefined, deadLetter: undefined, fallback: undefined, signal: undefined },
+    { timeoutMs: 1 },
+    { timeoutMs: 86_400_000 },
+    { deadLetter: () => draft },
+    { fallback: 'instead' },
+    { signal: new AbortController().signal },
+  ])('%j are read once, and not asked about twice', async (options) => {
+    const { safeCall } = await rig()
+    const reads: string[] = []
+    const watched = new Proxy(
+      { breaker: 'smtp', ...options },
+      {
+        get(target, key) {
+          if (typeof key === 'string') reads.push(key)
+          return Reflect.get(target, key) as unknown
+        },
+      },
+    )
+    expect(await safeCall(watched, () => 'sent')).toMatchObject({ status: 'delivered' })
+    expect(reads).toEqual(['breaker', ...Object.keys(options)])
+  })
+})
+
+test('work without a bound has no timer, and what it is told of its call is the breaker’s word', async () => {
+  const { call, clock } = await rig()
+  const look = (given: object) => [clock.pendingTimers, 'probe' in given]
+  expect(await call({}, look)).toMatchObject({ value: [0, false] })
+  expect(await call({ timeoutMs: 100 }, look)).toMatchObject({ value: [1, false] })
+})
+
 describe('a policy of the call', () => {
   test('is read once, however often it is used', async () => {
     const { call } = await rig()
@@ -191,4 +226,35 @@ test('behind an open breaker a letter that cannot be written makes the call fail
     attempts: 0,
     error: { type: 'circuit_open' },
   })
+})
+
+test('nothing is given back that nobody booked', async () => {
+  const asked: unknown[] = []
+  const subject = await rig({ limiter: limiterThat({}, asked) })
+  await trip(subject)
+  expect(await subject.call({ deadLetter: () => draft }, () => 'sent')).toMatchObject({ status: 'deadLettered' })
+  expect(asked).toEqual([])
+})
+
+test.each([
+  [new ClosedError('breaker "smtp"'), 'closing'],
+  [new OverCapacityError('breakers', 'breakersMax', 1), 'overCapacity'],
+])('a breaker that says %s before the work begins makes it %s', async (error, reason) => {
+  const breaker = { name: 'smtp', run: () => Promise.reject(error), refusedForMs: () => undefined }
+  const { call } = await rig({ breakerOf: () => breaker })
+  expect(await call({ deadLetter: () => draft }, () => 'sent')).toEqual({ status: 'refused', reason })
+})
+
+test('a breaker that opens between attempts ends the call with what the work said last', async () => {
+  const subject = await rig({}, { breakers: { smtp: { failureThreshold: 3 } } })
+  let calls = 0
+  const outcome = await subject.call({ retry: { maxAttempts: 5, jitter: 'none' } }, () =>
+    Promise.reject(new Error(`attempt ${(calls += 1)}`)),
+  )
+  expect(outcome).toMatchObject({ status: 'failed', attempts: 3, error: { message: 'attempt 3', gaveUp: 'final' } })
+})
+
+test('a limit without a limiter is refused by its path', async () => {
+  const { call } = await rig()
+  expect(await call({ limit }, () => 'sent')).toMatchObject({ error: { cause: { path: 'safeCall.limit' } } })
 })

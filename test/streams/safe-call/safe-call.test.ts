@@ -22,10 +22,8 @@ describe('safeCall', () => {
 
     test('gives the work its call: a signal, and no probe while the breaker is closed', async () => {
       const { call } = await rig()
-      await call({ timeoutMs: 100 }, ({ signal, probe }) => {
-        expect(signal.aborted).toBe(false)
-        expect(probe).toBe(undefined)
-      })
+      const outcome = await call({ timeoutMs: 100 }, ({ signal, probe }) => [signal.aborted, probe])
+      expect(outcome).toMatchObject({ value: [false, undefined] })
     })
   })
 
