@@ -21,6 +21,7 @@ const config = {
     globex: limited({ alerts: { limit: 2, windowMs: minute } }),
     hooli: limited({ email: { limit: 2, windowMs: minute } }),
     initech: limited({ alerts: { limit: 4, windowMs: minute } }),
+    umbrella: limited({ alerts: { limit: 20, windowMs: minute } }),
     plain: { receivers: [] },
     hooked: { receivers: [{ name: 'hook', channel: 'webhook', url: 'https://hooks.example/alerts', secret }] },
   },
@@ -110,6 +111,12 @@ describe('the limit of alerts', () => {
     expect((await post([{ organization: 'initech' }, ...mixed])).status).toBe(429)
     expect(await left('initech')).toBe(4)
     expect(await left('globex')).toBe(2)
+  })
+
+  it('counts an alert once that is posted several times at one moment', async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => post({ organization: 'umbrella', id: 'race' })))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 202))
+    expect(await left('umbrella')).toBe(19)
   })
 
   it('counts an alert once, however often it is posted, and answers it also when nothing is left', async () => {

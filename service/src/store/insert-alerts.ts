@@ -6,7 +6,12 @@ import { RacedError } from './store-error.ts'
 
 /** What became of the alerts of one request: all are in the store, or none. */
 export type Intake =
-  | { readonly status: 'accepted'; readonly alerts: readonly AcceptedAlert[] }
+  | {
+      readonly status: 'accepted'
+      readonly alerts: readonly AcceptedAlert[]
+      /** All were there before. */
+      readonly isKnown?: true
+    }
   | { readonly status: 'conflict'; readonly index: number; readonly id: string }
 
 export interface AcceptedAlert {
@@ -207,5 +212,5 @@ function answer(
       there === undefined ? originals.get(firstOf.get(key) ?? alert) : (there.duplicateOf ?? undefined)
     return duplicateOf === undefined ? { id: alert.id } : { id: alert.id, duplicateOf }
   })
-  return { status: 'accepted', alerts }
+  return { status: 'accepted', alerts, ...(decision.fresh.length === 0 ? { isKnown: true } : {}) }
 }
