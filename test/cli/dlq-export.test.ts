@@ -26,9 +26,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
+/** Thousands of letters take their time where others want the processor, too. */
+const patiently = ['--deadline', '60s']
 const environment = (fleet: string): Record<string, string> => ({ REDIS_URL: node.url, FLEET: fleet })
 const run = (fleet: string, args: readonly string[], input?: string): Promise<Ended> =>
-  runCommandHere(['dlq', ...args], environment(fleet), input)
+  runCommandHere(['dlq', ...args, ...patiently], environment(fleet), input)
 
 test('letters go from one fleet to another as they are, whatever is in them and has happened to them', async () => {
   const [from, to] = [queueOf('from'), queueOf('to')]
@@ -51,7 +53,7 @@ test('letters go from one fleet to another as they are, whatever is in them and 
     if (n % 2 === 0) await from.park([id])
     if (n === 0) await from.edit(id, { payload: 'new', channel: 'sms' })
   }
-  const exported = await runCommand(['dlq', 'export'], environment('from'))
+  const exported = await runCommand(['dlq', 'export', ...patiently], environment('from'))
   expect(exported).toMatchObject({ code: 0, stderr: '' })
   const imported = await run('to', ['import', fileOf(exported.stdout)])
   expect(imported).toEqual({ code: 0, stdout: 'took in 6 letters; there already: 0', stderr: '' })
@@ -80,7 +82,9 @@ test('all pages are exported, of a filter too, and an import that was cut off is
   expect((await run('copy', ['import'], lines.slice(0, 700).join('\n'))).stdout).toMatch(
     /^took in 700 letters; there already: 0$/,
   )
-  const rest = await runCommand(['dlq', 'import', '-', '--json'], environment('copy'), `${stdout}\n\n`)
+  const again = ['dlq', 'import', '-', '--json', ...patiently]
+  const rest = await runCommand(again, environment('copy'), `${stdout}\n\n`)
+  expect(rest.stderr).toBe('')
   expect(JSON.parse(rest.stdout)).toEqual({ fleet: 'copy', added: 1_300, present: 700, gone: 0 })
   expect(await all(to)).toEqual((await all(from)).filter(({ organization }) => organization === 'acme'))
 })

@@ -33,6 +33,9 @@ export function queueOver(
   return queue(store, { clock, random: seededRandom(seed), sweepEveryMs: 0, ...options })
 }
 
+/** One for all: to read the stack of an error is most of what it costs to write a letter. */
+const down = new Error('down')
+
 export function draftOf(n: number, changes: Partial<LetterDraft> = {}): LetterDraft {
   const messageId = `m${n}`
   return {
@@ -40,7 +43,7 @@ export function draftOf(n: number, changes: Partial<LetterDraft> = {}): LetterDr
     channel: 'email',
     messageId,
     payload: n,
-    error: new Error('down'),
+    error: down,
     id: `${n}`,
     ...changes,
   }
