@@ -12,7 +12,7 @@ const run = `${process.pid}-${Date.now()}`
 const fleetName = `fleet-${run}`
 const organizations = ['acme', 'globex', 'initech'].map((name) => `${name}-${run}`)
 
-const perSecond = sized(100, 200)
+const perSecond = sized(60, 200)
 const trafficMs = sized(12_000, 60_000)
 /** One in so many comes over NATS. */
 const overNats = 10
@@ -27,6 +27,8 @@ const faults = {
 const answerMsMax = sized(15_000, 1_000)
 /** What may lie between the sending of a message and its record, in ms; likewise. */
 const recordMsMax = sized(15_000, 1_000)
+/** How late a request that came before the kill may be noticed, in ms: who counts is this process, which is busy, too. */
+const noticedMsMax = sized(5_000, 50)
 /** Longer than a claim lasts whose worker was killed. */
 const settledWithinMs = 120_000
 
@@ -98,7 +100,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
       const [first, second, ...more] = receipts
       expect(more).toEqual([])
       expect(first?.at).toBeGreaterThan(seen.killedAt - recordMsMax)
-      expect(first?.at).toBeLessThanOrEqual(seen.killedAt + 50)
+      expect(first?.at).toBeLessThanOrEqual(seen.killedAt + noticedMsMax)
       expect(second?.at).toBeGreaterThan(seen.killedAt)
     }
     expect(Math.max(...report.answeredMs)).toBeLessThan(answerMsMax)
@@ -242,7 +244,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
         const agree = others.every((other) => JSON.stringify(other) === JSON.stringify(first))
         return (isClosed && agree) || undefined
       },
-      30_000,
+      120_000,
     )
     return performance.now() - askedAt
   }
