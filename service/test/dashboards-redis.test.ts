@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import type { Server } from '../../test/servers/server-process.ts'
 import { startRedis } from '../../test/servers/start-redis.ts'
@@ -10,71 +10,82 @@ import { dashboardAlert, dashboardClient, type DashboardClient } from './servers
 import { type ServiceProcess, startService } from './servers/service-process.ts'
 import { startPostgres } from './store/start-databases.ts'
 
-const ends: (() => Promise<unknown> | void)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end()
-})
-
 interface Instance {
   readonly service: ServiceProcess
-  readonly client: DashboardClient
+  /** Who asks it in the name of an organization. */
+  as(organization: string): DashboardClient
 }
 
-/** Instances of one fleet, over one PostgreSQL and one Redis, whose organization has no receivers. */
-async function startFleet(): Promise<{ redis: Server; organization: string; one: Instance; other: Instance }> {
-  const folder = mkdtempSync(join(tmpdir(), 'switchgear-fleet-'))
-  ends.push(() => rmSync(folder, { recursive: true, force: true }))
-  const database = await startPostgres()
-  ends.push(() => database.end())
-  const redis = await startRedis()
-  ends.push(() => redis.stop())
+const run = `${process.pid}-${Date.now()}`
+const organizations = [`acme-${run}`, `globex-${run}`] as const
+
+/** Instances of one fleet, over one PostgreSQL and one Redis, whose organizations have no receivers. */
+let folder: string
+let database: Awaited<ReturnType<typeof startPostgres>>
+let redis: Server
+let one: Instance
+let other: Instance
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'switchgear-fleet-'))
+  database = await startPostgres()
+  redis = await startRedis()
   const file = join(folder, 'switchgear.config.json')
-  const organization = `acme-${process.pid}-${Date.now()}`
-  writeFileSync(file, JSON.stringify({ organizations: { [organization]: { receivers: [] } } }))
+  const configured = organizations.map((name) => [name, { receivers: [] }] as const)
+  writeFileSync(file, JSON.stringify({ organizations: Object.fromEntries(configured) }))
   const start = async (instance: string): Promise<Instance> => {
     const service = await startService(folder, {
       SWITCHGEAR_CONFIG: file,
-      SWITCHGEAR_TOKENS: `${organization}:secret`,
+      SWITCHGEAR_TOKENS: organizations.map((name) => `${name}:secret-${name}`).join(','),
       DATABASE_URL: database.url,
       REDIS_URL: redis.url,
       INSTANCE: instance,
     })
-    ends.push(() => service.kill())
-    return { service, client: dashboardClient(service.url, 'secret') }
+    return { service, as: (organization) => dashboardClient(service.url, `secret-${organization}`) }
   }
-  const [one, other] = [await start('one'), await start('other')]
-  return { redis, organization, one, other }
-}
+  one = await start('one')
+  other = await start('other')
+})
+afterAll(async () => {
+  expect(await Promise.all([one.service.terminate(), other.service.terminate()])).toEqual([0, 0])
+  await Promise.all([database.end(), redis.stop()])
+  rmSync(folder, { recursive: true, force: true })
+})
 
 const counts = '/v1/stats/counts'
 
-async function showsTotal({ client }: Instance, total: number): Promise<void> {
+async function showsTotal(client: DashboardClient, total: number): Promise<void> {
   await until(`the total of ${total}`, async () => (await client.get(counts)).body['total'] === total || undefined)
 }
 
-describe('two instances that share a Redis', { timeout: 120_000 }, () => {
+describe('two instances that share a Redis', () => {
   it('share what is cached, and what one stores or invalidates the other does not show any more', async () => {
-    const { redis, organization, one, other } = await startFleet()
+    const [organization] = organizations
+    const [first, second] = [one.as(organization), other.as(organization)]
     await until('both to hear of each other', async () => {
-      await one.client.get(counts)
-      return (await other.client.get(counts)).xCache === 'hit' || undefined
+      await first.get(counts)
+      return (await second.get(counts)).xCache === 'hit' || undefined
     })
     for (let total = 1; total <= 5; total += 1) {
-      const [here, there] = total % 2 === 0 ? [one, other] : [other, one]
-      expect((await there.client.get(counts)).body['total']).toBe(total - 1)
-      expect((await here.client.post('/v1/alerts', dashboardAlert(organization))).status).toBe(202)
+      const [here, there] = total % 2 === 0 ? [first, second] : [second, first]
+      expect((await there.get(counts)).body['total']).toBe(total - 1)
+      expect((await here.post('/v1/alerts', dashboardAlert(organization))).status).toBe(202)
       const storedAt = performance.now()
       await Promise.all([showsTotal(here, total), showsTotal(there, total)])
-      expect(performance.now() - storedAt).toBeLessThan(3_000)
+      // A second, and what a busy machine takes; who hears nothing shows the old total for 30 s.
+      expect(performance.now() - storedAt).toBeLessThan(15_000)
     }
 
-    const search = '/v1/search?q=disk'
-    expect((await one.client.get(search)).body['items']).toHaveLength(5)
-    expect((await other.client.get(search)).xCache).toBe('hit')
-    expect((await other.client.get(search)).xCache).toBe('hit')
-    expect((await one.client.post('/v1/cache/invalidate', { scope: 'search' })).status).toBe(200)
-    await until('the other to have heard', async () => (await other.client.get(search)).xCache === 'miss' || undefined)
-    expect((await one.client.get(search)).xCache).toBe('hit')
+    // What one has looked up may be written after its answer; each time another question, of which the other knows nothing.
+    let limit = 10
+    const search = await until('the other to have what the first one looked up', async () => {
+      const question = `/v1/search?q=disk&limit=${(limit += 1)}`
+      expect((await first.get(question)).body['items']).toHaveLength(5)
+      return (await second.get(question)).xCache === 'hit' ? question : undefined
+    })
+    expect((await second.get(search)).xCache).toBe('hit')
+    expect((await first.post('/v1/cache/invalidate', { scope: 'search' })).status).toBe(200)
+    await until('the other to have heard', async () => (await second.get(search)).xCache === 'miss' || undefined)
+    await until('the first to have it again', async () => (await first.get(search)).xCache === 'hit' || undefined)
 
     const observer = new Redis(redis.url)
     const clients = Number(/connected_clients:(\d+)/.exec(await observer.info('clients'))?.[1])
@@ -84,25 +95,23 @@ describe('two instances that share a Redis', { timeout: 120_000 }, () => {
   })
 
   it('answer while Redis is away, each from what it has itself, and agree when it is back', async () => {
-    const { redis, organization, one, other } = await startFleet()
-    await Promise.all([showsTotal(one, 0), showsTotal(other, 0)])
+    const [, organization] = organizations
+    const [first, second] = [one.as(organization), other.as(organization)]
+    await Promise.all([showsTotal(first, 0), showsTotal(second, 0)])
     const { port } = new URL(redis.url)
     await redis.kill()
-    expect((await one.client.post('/v1/alerts', dashboardAlert(organization))).status).toBe(202)
-    await showsTotal(one, 1)
-    const refused = await one.client.post('/v1/cache/invalidate', { scope: 'all' })
+    expect((await first.post('/v1/alerts', dashboardAlert(organization))).status).toBe(202)
+    await showsTotal(first, 1)
+    const refused = await first.post('/v1/cache/invalidate', { scope: 'all' })
     expect(refused).toMatchObject({
       status: 503,
       body: { detail: 'the other instances cannot be told; here it is invalidated' },
     })
-    const back = await startRedis({ port: Number(port) })
-    ends.push(() => back.stop())
-    await showsTotal(other, 1)
+    redis = await startRedis({ port: Number(port) })
+    await showsTotal(second, 1)
     await until(
       'the first to say that it works again',
       () => one.service.logs.some(({ msg }) => msg === 'the cache can be invalidated again') || undefined,
     )
-    expect(await one.service.terminate()).toBe(0)
-    expect(await other.service.terminate()).toBe(0)
   })
 })
