@@ -111,7 +111,8 @@ export function configFor({ slack, hook, hanging, refusingPort }: OutsideWorld, 
     },
     engine: {
       breakers: {
-        default: { ...impatient, timeoutMs: 5_000 },
+        // Who answers may be late on a busy machine: what arrived and was given up would arrive again.
+        default: { ...impatient, timeoutMs: 30_000 },
         [`webhook:127.0.0.1:${hanging.port}`]: impatient,
       },
       retry: { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 500 },
