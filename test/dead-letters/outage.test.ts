@@ -119,7 +119,7 @@ test(`${letters} letters of 4 processes are there once each, while Redis is kill
   third.start()
   await until('all to be done', () => (processes.every(({ isDone }) => isDone) ? true : undefined), 60_000)
 
-  const queue = redisDeadLetters({ url, deadlineMs: 5_000 })
+  const queue = redisDeadLetters({ url, deadlineMs: 60_000 })
   onTestFinished(() => queue.close?.())
   const kept = await all(queue)
   const expected = names.flatMap((name) => Array.from({ length: perProcess }, (_, n) => draftOf(name, n)))

@@ -20,13 +20,16 @@ test('a redrive waits for a Redis that is frozen, and for one that is killed and
   const args = ['--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always']
   let server = await startRedis({ args })
   const queue = redisDeadLetters({ url: server.url, deadlineMs: 500 })
+  /** For what is no matter of an outage: a busy machine may take longer than half a second. */
+  const patient = redisDeadLetters({ url: server.url, deadlineMs: 60_000 })
   onTestFinished(async () => {
     await queue.close?.()
+    await patient.close?.()
     await server.stop()
     rmSync(folder, { recursive: true })
   })
   for (let n = 0; n < letters; n += 1)
-    await queue.enqueue({
+    await patient.enqueue({
       organization: 'acme',
       channel: 'email',
       messageId: `m${n}`,
@@ -55,8 +58,8 @@ test('a redrive waits for a Redis that is frozen, and for one that is killed and
   expect(whileFrozen - beforeFrozen).toBeLessThanOrEqual(10)
   expect(new Set(sent).size).toBe(letters)
   expect(sent.length - letters).toBeLessThanOrEqual(10)
-  expect(await queue.count()).toBe(0)
-  expect(await queue.redrives.list('acme')).toMatchObject([{ state: 'done', done: letters, delivered: letters }])
+  expect(await patient.count()).toBe(0)
+  expect(await patient.redrives.list('acme')).toMatchObject([{ state: 'done', done: letters, delivered: letters }])
   const told = events.flatMap((event) => ('letterId' in event ? [event.letterId] : []))
   expect(new Set(told).size).toBe(told.length)
   process.stdout.write(`${sent.length} sendings of ${letters} letters, ${told.length} told of\n`)

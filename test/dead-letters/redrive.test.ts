@@ -14,7 +14,7 @@ const poisoned = letters / 10
 
 test('1,000 letters are redriven by three processes, one of which is killed halfway, each once and at the rate', async () => {
   const [server, sink] = await Promise.all([startRedis(), startSink(isPoison)])
-  const queue = redisDeadLetters({ url: server.url, deadlineMs: 2_000 })
+  const queue = redisDeadLetters({ url: server.url, deadlineMs: 60_000 })
   onTestFinished(async () => {
     await queue.close?.()
     await Promise.all([server.stop(), sink.close()])
