@@ -24,7 +24,7 @@ export const streamPlants: readonly Plant[] = [
   {
     name: 'an attempt starts after the deadline',
     file: retry,
-    find: "if (run.deadlineAt !== Infinity && plan.clock.monotonic() + delayMs >= run.deadlineAt) return 'deadline'",
+    find: "if (plan.clock.monotonic() + delayMs >= run.deadlineAt) return 'deadline'",
     replace: '',
     law: 'retry.deadline',
   },
