@@ -153,7 +153,7 @@ describe('good options', () => {
         },
       },
     )
-    expect(await safeCall(watched, () => 'sent')).toMatchObject({ status: 'delivered' })
+    expect(await safeCall<unknown>(watched, () => 'sent')).toMatchObject({ status: 'delivered' })
     expect(reads).toEqual(['breaker', ...Object.keys(options)])
   })
 })
