@@ -213,6 +213,20 @@ describe('the instances of a fleet', () => {
   })
 })
 
+it('Who comes back for more than is kept is told so, and not what is left of it', () => {
+  const hub = createEventHub()
+  const [process] = hub.lastId.split('-')
+  for (let index = 0; index < 4_000; index++) hub.publish('letter', letterEvent(index))
+  // 2,000 are kept at least: the oldest of 4,000 have just been let go of.
+  expect(hub.after(`${process}-1999`)).toBeUndefined()
+  expect(
+    hub
+      .after(`${process}-2000`)
+      ?.map(({ id }) => id)
+      .slice(0, 1),
+  ).toEqual([`${process}-2001`])
+})
+
 describe('what is counted', () => {
   it('is of each organization its own, by channel and state, for 15 minutes', () => {
     let now = 1_000_000
