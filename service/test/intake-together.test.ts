@@ -85,6 +85,13 @@ describe('requests that come together', () => {
     expect(await Promise.all([remaining('acme'), remaining('globex')])).toEqual([0, 4])
   })
 
+  it('do not ask together for what was just said not to be there', async () => {
+    const { intake, costs } = intakeWith(3)
+    await intake.accept([draftOf('acme')])
+    await Promise.all([1, 2, 3].map(() => intake.accept([draftOf('acme')])))
+    expect(costs).toEqual([1, 2, 3, 4].map(() => [{ name: 'alerts', cost: 1 }]))
+  })
+
   it('of several organizations are let in whole or not at all, and take nothing from those beside them', async () => {
     const { intake, remaining } = intakeWith(2)
     const both = [draftOf('globex'), draftOf('acme'), draftOf('acme'), draftOf('acme')]

@@ -6,7 +6,7 @@ import { type AcceptedAlert, alertKey, type Intake } from '../store/insert-alert
 import type { NewAlert } from '../store/new-alert.ts'
 import type { AlertDraft } from './alert-schema.ts'
 import { bookAlerts } from './book-alerts.ts'
-import { type BookedTogether, bookTogether, type Request } from './book-together.ts'
+import { type BookedTogether, bookingTogether, type Request } from './book-together.ts'
 import { fingerprint } from './fingerprint.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
 import { ulids } from './ulids.ts'
@@ -71,10 +71,11 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
     sizeOf: (alerts) => alerts.length,
     keysOf: () => [],
   })
+  const bookTogether = bookingTogether(limiter)
   const bookings: GroupCommit<Request, Place> = groupCommit({
     async commit(requests) {
       const places = new Map<Request, Place>()
-      for (const together of await bookTogether(limiter, requests)) {
+      for (const together of await bookTogether(requests)) {
         // Not waited for here: the next are booked while these are stored.
         const kept = keep(together)
         for (const [index, request] of together.requests.entries()) places.set(request, { kept, index })

@@ -1,4 +1,4 @@
-import type { Limiter } from 'switchgear'
+import type { Decision, Limiter } from 'switchgear'
 import type { NewAlert } from '../store/new-alert.ts'
 import { bookAlerts, type Booking } from './book-alerts.ts'
 
@@ -15,22 +15,35 @@ export interface BookedTogether {
  * Books for requests that came at the same time and whose alerts are all new: those of an organization ask together, and each
  * by itself where there is no room for all of them. One that names several organizations asks for itself.
  */
-export async function bookTogether(
+export function bookingTogether(
   limiter: Pick<Limiter, 'check' | 'peek' | 'refund'>,
-  requests: readonly Request[],
-): Promise<readonly BookedTogether[]> {
-  const booked = await Promise.all(alike(requests).map((group) => book(limiter, group)))
-  return booked.flat()
-}
+): (requests: readonly Request[]) => Promise<readonly BookedTogether[]> {
+  /** Of organizations, as it was last heard: a question whose answer is clear would count as refused. */
+  const left = new Map<string, number>()
 
-async function book(
-  limiter: Pick<Limiter, 'check' | 'peek' | 'refund'>,
-  requests: readonly Request[],
-): Promise<readonly BookedTogether[]> {
-  const booking = await bookAlerts(limiter, countsOf(requests.flat()))
-  if (booking.status === 'booked' || requests.length === 1) return [{ requests, booking }]
-  const alone = await Promise.all(requests.map((request) => book(limiter, [request])))
-  return alone.flat()
+  async function book(requests: readonly Request[]): Promise<readonly BookedTogether[]> {
+    const counts = countsOf(requests.flat())
+    if (requests.length > 1 && !mayHaveRoom(counts)) return alone(requests)
+    const booking = await bookAlerts(limiter, counts)
+    remember(counts, booking.decision)
+    return booking.status === 'booked' || requests.length === 1 ? [{ requests, booking }] : alone(requests)
+  }
+
+  async function alone(requests: readonly Request[]): Promise<readonly BookedTogether[]> {
+    return (await Promise.all(requests.map((request) => book([request])))).flat()
+  }
+
+  function remember(counts: ReadonlyMap<string, number>, decision: Decision | undefined): void {
+    const [organization, another] = counts.keys()
+    if (organization === undefined || another !== undefined) return
+    for (const { remaining } of decision?.limits ?? []) left.set(organization, remaining)
+  }
+
+  function mayHaveRoom(counts: ReadonlyMap<string, number>): boolean {
+    return [...counts].every(([organization, count]) => count <= (left.get(organization) ?? Infinity))
+  }
+
+  return async (requests) => (await Promise.all(alike(requests).map(book))).flat()
 }
 
 /** In groups of which each is of one organization, but for requests that are of several. */
