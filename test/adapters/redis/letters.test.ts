@@ -44,7 +44,7 @@ function lettersOf(fleet: string): LetterStore {
 describe('the contract of the port', () => {
   // The machine may be busy: what these tests are about is what Redis keeps.
   portContracts.deadLetters(test, (bounds) =>
-    redisDeadLetters({ url: redis.url, fleet: freshFleet(), deadlineMs: 5_000, ...bounds }),
+    redisDeadLetters({ url: redis.url, fleet: freshFleet(), deadlineMs: 60_000, ...bounds }),
   )
   portContracts.letterStore(test, () => lettersOf(freshFleet()))
 })
@@ -56,7 +56,7 @@ describe('dead letters in Redis', () => {
     options: Omit<RedisDeadLettersOptions, 'url' | 'fleet'> = {},
   ): Promise<void> => {
     const fleet = freshFleet()
-    const queue = redisDeadLetters({ url: redis.url, fleet, deadlineMs: 5_000, ...options })
+    const queue = redisDeadLetters({ url: redis.url, fleet, deadlineMs: 60_000, ...options })
     try {
       await use(queue, fleet)
     } finally {
@@ -229,7 +229,7 @@ describe('dead letters in Redis', () => {
   test('are sent again, and redrives ended, while Redis has no room for more', async () => {
     const full = await startRedis()
     const admin = new Redis(full.url)
-    const queue = redisDeadLetters({ url: full.url, deadlineMs: 5_000 })
+    const queue = redisDeadLetters({ url: full.url, deadlineMs: 60_000 })
     for (let nth = 0; nth < 20; nth += 1) await queue.enqueue({ ...draft('m'), id: `${nth}` })
     const [other] = await queue.redrives.start({ organization: 'acme' })
     await admin.config('SET', 'maxmemory', 1)
@@ -248,7 +248,7 @@ describe('dead letters in Redis', () => {
 
   test('are there through a connection of the caller, with a prefix of its own, which stays open', async () => {
     const connection = new Redis(redis.url, { keyPrefix: 'own:' })
-    const queue = redisDeadLetters({ connection, fleet: freshFleet(), deadlineMs: 5_000 })
+    const queue = redisDeadLetters({ connection, fleet: freshFleet(), deadlineMs: 60_000 })
     await queue.enqueue({ ...draft('m'), id: 'one' })
     expect(await queue.get('acme.one')).toMatchObject({ messageId: 'm' })
     expect((await queue.list({ text: 'failed' })).items).toHaveLength(1)
@@ -328,7 +328,7 @@ describe('all stores in Redis', () => {
     const { limiter, deadLetters, cache } = redisStores({
       url: node.url,
       fleet: 'one',
-      deadlineMs: 5_000,
+      deadlineMs: 60_000,
       instance: 'a',
       kinds: { slow: { ttlMs: 1_000, scope: 'stats' } },
       maxRedrives: 3,

@@ -29,7 +29,7 @@ afterAll(async () => {
 })
 
 function instance(options: RedisLimiterOptions): Limiter {
-  const limiter = redisLimiter({ url: node.url, limits, deadlineMs: 5_000, ...options })
+  const limiter = redisLimiter({ url: node.url, limits, deadlineMs: 60_000, ...options })
   limiters.push(limiter)
   return limiter
 }
