@@ -86,53 +86,82 @@ export interface AgeScenario {
   readonly seed: number
   readonly ttlMs: number
   readonly staleMs: number | undefined
-  readonly reads: readonly { readonly afterMs: number; readonly instance: 0 | 1; readonly loadMs: number }[]
+  readonly steps: readonly {
+    readonly afterMs: number
+    readonly instance: 0 | 1
+    /** How long the loader of a read takes; `invalidate` for an invalidation instead. */
+    readonly does: number | 'invalidate'
+  }[]
 }
 
 /** `cache.bounded-staleness` */
 export function boundedStalenessLaw(subject: CacheSubject): Law<AgeScenario> {
   return {
     name: 'cache.bounded-staleness',
-    says: 'no value is older than its time to live, with what is asked of the shared tier under way',
+    says: 'no value is older than its time to live, nor than an invalidation that has had time to be told',
     cases: fc.record({
       seed: fc.integer(),
       ttlMs: fc.integer({ min: 50, max: 500 }),
       staleMs: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
-      reads: fc.array(
+      steps: fc.array(
         fc.record({
           afterMs: fc.integer({ min: 0, max: 150 }),
           instance: fc.constantFrom(0 as const, 1 as const),
-          loadMs: fc.integer({ min: 0, max: 30 }),
+          does: fc.oneof(
+            { weight: 7, arbitrary: fc.integer({ min: 0, max: 30 }) },
+            { weight: 1, arbitrary: fc.constant('invalidate' as const) },
+          ),
         }),
         { minLength: 5, maxLength: 40, size: 'max' },
       ),
     }),
-    async holds({ seed, ttlMs, staleMs, reads }) {
+    async holds({ seed, ttlMs, staleMs, steps }) {
       const clock = virtualClock()
       const shared = subject.shared(clock)
       const parts = { subject, clock, kinds: { stats: { ttlMs, scope: 'stats', staleMs } } as const }
       const caches = [0, 1].map((index) => cacheInstance(shared, { ...parts, seed: seed + index }).cache)
       const address = { organization: 'acme', kind: 'stats', key: 'day' }
-      const most = ttlMs + (staleMs ?? 0) + 2 * delayMsMax
-      const ages: Promise<number>[] = []
-      for (const { afterMs, instance, loadMs } of reads) {
+      const most = ttlMs + (staleMs ?? 0) + toldWithinMs
+      const reads: Promise<AgedRead>[] = []
+      const invalidatedAt: number[] = []
+      for (const { afterMs, instance, does } of steps) {
         await clock.advanceBy(afterMs)
-        const began = clock.monotonic()
+        const [cache, began] = [caches[instance], clock.monotonic()]
+        if (cache === undefined) continue
+        if (does === 'invalidate') {
+          invalidatedAt.push(began)
+          // It rejects where the answer takes too long; it is done and told all the same.
+          cache.invalidate({ organization: address.organization, scope: 'stats' }).catch(() => {})
+          continue
+        }
         const load = async (): Promise<number> => {
-          await clock.sleep(loadMs)
+          await clock.sleep(does)
           return clock.monotonic()
         }
-        const ageOf = (loadedAt: number): number => began - loadedAt
-        const read = caches[instance]?.wrap(address, load)
-        if (read !== undefined) ages.push(read.then(ageOf))
+        // Of those that have had time to be told, the last.
+        const toldAt = invalidatedAt.findLast((at) => at + toldWithinMs < began) ?? -Infinity
+        reads.push(cache.wrap(address, load).then((loadedAt) => ({ began, loadedAt, toldAt })))
       }
       let oldest = 0
-      for (const age of await clock.runUntil(Promise.all(ages))) oldest = Math.max(oldest, age)
+      for (const { began, loadedAt, toldAt } of await clock.runUntil(Promise.all(reads))) {
+        assert.ok(loadedAt >= toldAt, `a value was served ${began - toldAt} ms after it was invalidated`)
+        oldest = Math.max(oldest, began - loadedAt)
+      }
       assert.ok(oldest <= most, `a value was ${oldest} ms old, ${most} ms is the most`)
       return oldest > ttlMs / 2 ? 'held' : 'notExercised'
     },
   }
 }
+
+interface AgedRead {
+  readonly began: number
+  readonly loadedAt: number
+  /** When the last invalidation was asked for that everybody should have heard of as it began; -Infinity for none. */
+  readonly toldAt: number
+}
+
+/** What is asked of the shared tier gets there, and what it tells gets everywhere. */
+const toldWithinMs = 2 * delayMsMax
 
 /** Any but the halves of pairs. fast-check's own, `unit: 'binary'`, takes more than a second to make, of every import. */
 const character: fc.Arbitrary<string> = fc

@@ -23,7 +23,7 @@ export interface KillScenario {
 export function killLaw(subject: DeadLettersSubject): Law<KillScenario> {
   return {
     name: 'deadLetters.kill',
-    says: 'killed anywhere, each message is delivered at least once, and once when told apart by id; none is left',
+    says: 'killed anywhere, each message is delivered at least once, and once when told apart by id; none is left, nor comes back',
     cases: fc.record({
       seed: fc.nat(),
       messages: fc.integer({ min: 1, max: 8 }),
@@ -59,6 +59,10 @@ export function killLaw(subject: DeadLettersSubject): Law<KillScenario> {
       )
       assert.ok(Math.max(...delivered.values()) <= died + 1, 'a letter was delivered more often than somebody died')
       assert.equal((await letters.count({})).count, 0, 'a letter is left')
+      // Whoever did not hear that it was taken sends it again.
+      const late = queueOver(subject, letters, { clock, seed })
+      for (let n = 0; n < messages; n++) await late.enqueue(draftOf(n))
+      assert.equal((await letters.count({})).count, 0, 'a delivered letter is added again')
       return died > 0 ? 'held' : 'notExercised'
     },
   }

@@ -5,7 +5,7 @@ import { redisLetters } from '../../../src/adapters/redis/letters.ts'
 import { natsLog } from '../../../src/nats.ts'
 import { systemClock } from '../../../src/ports/clock.ts'
 import { systemRandom } from '../../../src/ports/random.ts'
-import { redisLimiter } from '../../../src/redis.ts'
+import { redisCache, redisLimiter } from '../../../src/redis.ts'
 import type { TestFunction } from '../../../src/testing/port-contracts/contract.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import type { Broken } from './all-laws.ts'
@@ -31,6 +31,8 @@ const contracts: Readonly<Record<string, (test: TestFunction, servers: Servers) 
     }),
   'portContracts.limiter on Redis': (test, { redis }) =>
     portContracts.limiter(test, (limits) => redisLimiter({ url: redis, limits, ...patient })),
+  'portContracts.cache on Redis': (test, { redis }) =>
+    portContracts.cache(test, () => redisCache({ url: redis, fleet: freshFleet(), ...patient })),
   'portContracts.eventLog on NATS': (test, { nats }) => portContracts.eventLog(test, () => natsLog({ servers: nats })),
 }
 

@@ -55,6 +55,13 @@ export const adapterPlants: readonly Plant[] = [
     law: 'deadLetters.kill',
   },
   {
+    name: 'a letter that was delivered is added again',
+    file: letters,
+    find: "if (gone.has(id)) return { status: 'gone' }",
+    replace: '',
+    law: 'deadLetters.kill',
+  },
+  {
     name: 'a count that looks at every second letter',
     file: letters,
     find: 'const count = part.letters.filter((letter) => letterMatches(letter, filter)).length',
@@ -67,6 +74,13 @@ export const adapterPlants: readonly Plant[] = [
     find: 'return JSON.stringify([organization, kind, key])\n}',
     replace: 'return JSON.stringify([kind, key])\n}',
     law: 'cache.isolated',
+  },
+  {
+    name: 'an invalidation that nobody is told of',
+    file: cache,
+    find: 'tokens.delete(JSON.stringify([news.organization, news.scope]))\n      tell(news)',
+    replace: 'tokens.delete(JSON.stringify([news.organization, news.scope]))',
+    law: 'cache.bounded-staleness',
   },
   {
     name: 'a lease for loading is given to everybody',
@@ -149,5 +163,12 @@ export const serverPlants: readonly Plant[] = [
     find: 'return ends <= now or sub(whose, 1, #own) == own',
     replace: 'return true',
     law: 'portContracts.letterStore on Redis',
+  },
+  {
+    name: 'a load in Redis that is kept over an invalidation that came meanwhile',
+    file: 'src/adapters/redis/cache-scripts.ts',
+    find: "if tokensOf(ARGV[1]) ~= ARGV[3] then return 0 end\ncall('SET', KEYS[1], '${entryVersion}' .. ARGV[3] ..",
+    replace: "call('SET', KEYS[1], '${entryVersion}' .. tokensOf(ARGV[1]) ..",
+    law: 'portContracts.cache on Redis',
   },
 ]

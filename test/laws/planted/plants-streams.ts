@@ -127,4 +127,12 @@ export const streamPlants: readonly Plant[] = [
     replace: 'undefined ?',
     law: 'deadLetters.poison',
   },
+  {
+    name: 'an attempt that the breaker refuses counts as a call of the work',
+    file: 'src/streams/safe-call/safe-call.ts',
+    find: '    run.attempts += 1\n',
+    replace: '',
+    and: [{ find: 'run.entered = false\n', replace: 'run.entered = false\n  run.attempts += 1\n' }],
+    law: 'safeCall.never-throws',
+  },
 ]
