@@ -17,10 +17,10 @@ import { onSubject, scriptsOf } from './on-subject.ts'
 const scripts: FleetScriptOptions = { logs: ['sound', 'faulty', 'faulty', 'faulty'] }
 
 /**
- * `autonomy.loosen-by-log`. The fold is that of a reader who has missed nothing, up to the message that the log has
- * delivered to the instance.
+ * What an instance goes by while linked. The fold is that of a reader who has missed nothing, up to the message that the
+ * log has delivered to the instance.
  */
-export const loosenByLog: Law<FleetScript> = onSubject(({ fleets }) => ({
+export const loosenByFold: Law<FleetScript> = onSubject(({ fleets }) => ({
   name: 'autonomy.loosen-by-log',
   says: 'linked, an instance is never looser than the fold of what it was told, and lets nothing through that this forbids',
   cases: fleets(scripts),
@@ -231,7 +231,7 @@ function fleetRetryAt(fleet: FleetState): number {
 }
 
 /** How little a mode lets through. */
-const strictness: Readonly<Record<Mode, number>> = Object.freeze({
+export const strictness: Readonly<Record<Mode, number>> = Object.freeze({
   disabled: 0,
   closed: 1,
   halfOpen: 2,

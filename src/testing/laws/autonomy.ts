@@ -1,6 +1,7 @@
 import type { Law } from '../law.ts'
 import { flaps } from './autonomy-flaps.ts'
-import { loosenByLog, unlinked } from './autonomy-gate.ts'
+import { unlinked } from './autonomy-gate.ts'
+import { loosenByLog } from './autonomy-loosen.ts'
 import { reconcile } from './autonomy-reconcile.ts'
 import { tightenFirst } from './autonomy-tighten.ts'
 

@@ -186,6 +186,13 @@ export const machinePlants: readonly Plant[] = [
     law: 'autonomy.loosen-by-log',
   },
   {
+    name: 'an uncertain reading of the log loosens',
+    file: fold,
+    find: 'provisional ? hold(position) : position.held',
+    replace: 'position.held',
+    law: 'autonomy.loosen-by-log',
+  },
+  {
     name: 'without a link an order does not hold',
     file: 'src/machines/gate.ts',
     find: 'if (ordered && (linked || logNow < orderEnd)) {',

@@ -135,4 +135,11 @@ export const streamPlants: readonly Plant[] = [
     and: [{ find: 'run.entered = false\n', replace: 'run.entered = false\n  run.attempts += 1\n' }],
     law: 'safeCall.never-throws',
   },
+  {
+    name: 'a listener for retries that throws ends the call',
+    file: retry,
+    find: 'unheeded(() => onRetry(notice))',
+    replace: 'Promise.resolve(onRetry(notice)).catch(() => {})',
+    law: 'safeCall.hooks',
+  },
 ]
