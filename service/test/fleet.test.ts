@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import { sized } from '../../test/sized.ts'
 import { messagesAtOnce } from '../src/delivery/deliver-messages.ts'
-import type { PostedAlert } from './servers/client.ts'
+import { type PostedAlert, postAlerts } from './servers/client.ts'
 import { type OutsideWorld, type Receipt, startOutsideWorld } from './servers/outside-world.ts'
 import { type ServiceFleet, startServiceFleet } from './servers/service-fleet.ts'
 import { steadyPublishing, steadyTraffic, type TrafficReport } from './servers/steady-traffic.ts'
@@ -236,9 +236,13 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
   /** How long it took until all instances showed the same breakers, all of them closed. */
   async function agreement(): Promise<number> {
     const askedAt = performance.now()
+    let calls = 0
     await until(
       'all instances to agree',
       async () => {
+        // A breaker that opened last is closed by the next call, which a machine as busy as this may not have seen yet.
+        await postAlerts(fleet.instances[0]?.url ?? '', alertsNamed(`call${(calls += 1)}`, 1))
+        await sleep(500)
         const [first = [], ...others] = await Promise.all(fleet.instances.map(({ url }) => breakersOf(url)))
         const isClosed = first.length >= 2 && first.every(({ mode }) => mode === 'closed')
         const agree = others.every((other) => JSON.stringify(other) === JSON.stringify(first))

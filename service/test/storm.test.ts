@@ -156,9 +156,12 @@ describe('a storm', () => {
     const gone = receiversNamed('gone')
     const rejected = gone.filter(({ reason }) => reason === 'rejected')
     expect(rejected.length).toBeGreaterThan(0)
-    expect(rejected.every((receiver) => receiver.attempts.length === 1)).toBe(true)
+    // A busy machine may lose the connection before; what is refused is refused once.
+    const refusals = ({ attempts }: SeenReceiver): number =>
+      attempts.filter(({ error }) => error?.includes('no such user')).length
+    expect(rejected.filter((receiver) => refusals(receiver) !== 1)).toEqual([])
     const asked = world.mail.asked.filter(({ address }) => address.startsWith('gone@')).length
-    expect(asked).toBe(attempts(gone))
+    expect(asked).toBe(gone.reduce((sum, receiver) => sum + refusals(receiver), 0))
   })
 
   it('delivers mail again when 451 is over, and all of it that comes later', () => {
