@@ -1,13 +1,11 @@
 import fc from 'fast-check'
 import { type Limiter, memoryLimiter } from 'switchgear'
-import { decodeTime, isValid } from 'ulid'
 import { describe, expect, it } from 'vitest'
 import { sized } from '../../test/sized.ts'
 import { parseConfig } from '../src/config/load-config.ts'
 import { organizationsOf } from '../src/config/organizations.ts'
 import { type AlertIntakeOptions, alertIntake } from '../src/intake/accept-alerts.ts'
 import { type AlertDraft, alertDraftSchema, isAlertDraft } from '../src/intake/alert-schema.ts'
-import { ulids } from '../src/intake/ulids.ts'
 
 const receivers = [{ name: 'room', channel: 'slack', url: 'https://hooks.slack.com/services/acme' }]
 const silences = [{ match: { type: 'noise' }, until: '2099-01-01T00:00:00Z', by: 'ada', reason: 'known' }]
@@ -161,30 +159,5 @@ describe('what takes alerts at once', () => {
       { numRuns: runs },
     )
     expect(taken).toBeGreaterThan(runs / 20)
-  })
-})
-
-describe('ids', () => {
-  it('are ULIDs of their time, each greater than the one before, also when the clock stands or steps back', () => {
-    const instant = fc.integer({ min: 0, max: 2 ** 48 - 1 })
-    const clock = fc.array(fc.oneof(instant, fc.constantFrom(1_764_000_000_000, 1_764_000_000_001)), { minLength: 1 })
-    fc.assert(
-      fc.property(clock, (instants) => {
-        const left = instants.values()
-        const next = ulids(() => left.next().value ?? 0)
-        const ids = instants.map(() => next())
-        expect(ids.every(isValid)).toBe(true)
-        expect(ids.toSorted()).toEqual(ids)
-        expect(new Set(ids).size).toBe(ids.length)
-        expect(ids.map((id) => decodeTime(id))).toEqual(
-          instants.map((_at, index) => Math.max(...instants.slice(0, index + 1))),
-        )
-      }),
-    )
-  })
-
-  it('are not the same in two processes', () => {
-    const [one, other] = [ulids(() => 1), ulids(() => 1)]
-    expect(one().slice(10, 18)).not.toBe(other().slice(10, 18))
   })
 })

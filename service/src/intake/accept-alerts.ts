@@ -1,3 +1,4 @@
+import { monotonicFactory } from 'ulid'
 import type { Decision, Limiter } from 'switchgear'
 import type { Organization, Organizations } from '../config/organizations.ts'
 import { route } from '../routing/route.ts'
@@ -9,7 +10,6 @@ import { bookAlerts } from './book-alerts.ts'
 import { type BookedTogether, bookingTogether, type Request } from './book-together.ts'
 import { fingerprint } from './fingerprint.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
-import { ulids } from './ulids.ts'
 import { withKey } from './with-key.ts'
 
 /** The door that every way in leads to: what it resolved for is stored. */
@@ -53,7 +53,7 @@ const bookingEveryMs = 2
  * ids are the callers' ask for themselves, since they may turn out to be there already.
  */
 export function alertIntake({ organizations, store, limiter, onStored }: AlertIntakeOptions): AlertIntake {
-  const nextId = ulids()
+  const nextId = monotonicFactory()
   const commits: GroupCommit<readonly Request[], readonly Intake[]> = groupCommit({
     async commit(entries) {
       const intakes = await store.insert(entries.flat())
