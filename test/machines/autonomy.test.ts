@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createSwitchgear, type BreakerOptions, type Switchgear } from 'switchgear'
-import { simulatedLog } from '../../src/testing/simulated-log.ts'
+import { createSwitchgear, type BreakerOptions, type Clock, type Switchgear } from 'switchgear'
+import { simulatedLog, type SimulatedLog } from '../../src/testing/simulated-log.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { skewedClock } from '../../src/testing/skewed-clock.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -26,6 +26,13 @@ async function fleetOf(...names: string[]) {
   const [a, b, c] = breakers
   if (a === undefined || b === undefined) throw new Error('two instances at least')
   return { clock, log, gears, a, b, c: c ?? b, breakers }
+}
+
+/** The breaker of one who joins with a clock of its own. */
+function joining(log: SimulatedLog, clock: Clock): Breaker {
+  const gear = createSwitchgear({ instance: 'other', log, clock, random: seededRandom(1), breakers: { smtp: options } })
+  opened.push(gear)
+  return gear.breaker('smtp')
 }
 
 type Breaker = ReturnType<Switchgear['breaker']>
@@ -117,20 +124,11 @@ test('relinked, a local trip from before the fleet closed again is dropped', asy
 
 test('what the fleet decides after a trip from before the first link ends that, by whatever wall clock it tripped', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
-  const anHourAhead = skewedClock(clock, { offsetMs: 3_600_000, rate: 1 })
-  const late = createSwitchgear({
-    instance: 'late',
-    log,
-    clock: anHourAhead,
-    random: seededRandom(1),
-    breakers: { smtp: options },
-  })
-  opened.push(late)
-  const tripped = late.breaker('smtp')
+  const tripped = joining(log, skewedClock(clock, { offsetMs: 3_600_000, rate: 1 }))
   await trip(tripped)
   expect(tripped.state).toMatchObject({ mode: 'open', scope: 'local' })
   await clock.advanceBy(500)
-  expect(a.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'late' })
+  expect(a.state).toMatchObject({ mode: 'open', scope: 'fleet', by: 'other' })
   await clock.advanceBy(10_000)
   const probe = succeed(b)
   await clock.advanceBy(500)
@@ -140,20 +138,12 @@ test('what the fleet decides after a trip from before the first link ends that, 
 
 test('an instance whose clock has gained 9 s in a day of being linked claims too early once, not with every call', async () => {
   const { clock, log, a, b } = await fleetOf('a', 'b')
-  const fast = skewedClock(clock, { offsetMs: 0, rate: 1.0001 })
-  const gaining = createSwitchgear({
-    instance: 'fast',
-    log,
-    clock: fast,
-    random: seededRandom(1),
-    breakers: { smtp: options },
-  })
-  opened.push(gaining)
+  const gaining = joining(log, skewedClock(clock, { offsetMs: 0, rate: 1.0001 }))
   await clock.advanceBy(86_400_000)
   await trip(a)
   await clock.advanceBy(100)
   for (let call = 0; call < 100; call++) {
-    expect(await clock.runUntil(refused(gaining.breaker('smtp')))).toBe(true)
+    expect(await clock.runUntil(refused(gaining))).toBe(true)
     await clock.advanceBy(50)
   }
   expect(log.stored('smtp')).toHaveLength(2)
