@@ -1,6 +1,6 @@
 import type { Settings } from '../settings.ts'
 import { destinationOf, destinationOfMail, outboxDestination } from './destination.ts'
-import type { ConfigFile, LimitsConfig, Match, OrganizationConfig, ReceiverConfig, RouteConfig } from './schema.ts'
+import type { ConfigFile, LimitsConfig, Match, OrganizationConfig, ReceiverConfig, RouteConfig, SilenceConfig } from './schema.ts'
 
 /** An organization as the service works with it. */
 export interface Organization {
@@ -19,8 +19,8 @@ export interface Silence {
   readonly match: Match
   /** Milliseconds since the epoch. */
   readonly untilAt: number
-  readonly by: string
-  readonly reason: string
+  /** Who silenced it, until when, and why. */
+  readonly told: string
 }
 
 /** Who gets messages, by which way, and the breaker that guards the way. */
@@ -62,17 +62,17 @@ function organization(
     name,
     receivers: config.receivers.map((receiver) => withTarget(receiver, settings)),
     routes: config.routes ?? [],
-    silences: (config.silences ?? []).map(({ match, until, by, reason }) => ({
-      match,
-      untilAt: Date.parse(until),
-      by,
-      reason,
-    })),
+    silences: (config.silences ?? []).map(silenceOf),
     limits: config.limits ?? {},
     maxAgeMs: config.maxAgeMs,
     dedupWindowMs: config.dedupWindowMs,
     recoveredNotices: config.recoveredNotices ?? false,
   }
+}
+
+function silenceOf({ match, until, by, reason }: SilenceConfig): Silence {
+  const untilAt = Date.parse(until)
+  return { match, untilAt, told: `silenced by ${by} until ${new Date(untilAt).toISOString()}: ${reason}` }
 }
 
 function withTarget(config: ReceiverConfig, settings: Pick<Settings, 'smtp' | 'slackWebhookUrl'>): Receiver {

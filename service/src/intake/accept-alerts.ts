@@ -53,7 +53,8 @@ const bookingEveryMs = 2
  * ids are the callers' ask for themselves, since they may turn out to be there already.
  */
 export function alertIntake({ organizations, store, limiter, onStored }: AlertIntakeOptions): AlertIntake {
-  const nextId = monotonicFactory()
+  // They have to be unique, not secret; the default asks the system for each character.
+  const nextId = monotonicFactory(Math.random)
   const commits: GroupCommit<readonly Request[], readonly Intake[]> = groupCommit({
     async commit(entries) {
       const intakes = await store.insert(entries.flat())

@@ -21,8 +21,7 @@ export function route(organization: Organization, alert: AlertDraft, nowAt: numb
   const silence = organization.silences.find(({ match, untilAt }) => untilAt > nowAt && matches(match, alert))
   const chosen = chosenFor(organization, alert)
   if (silence === undefined) return chosen
-  const silenced = `silenced by ${silence.by} until ${new Date(silence.untilAt).toISOString()}: ${silence.reason}`
-  return chosen.map(({ receiver }) => ({ receiver, silenced }))
+  return chosen.map(({ receiver }) => ({ receiver, silenced: silence.told }))
 }
 
 function chosenFor({ receivers, routes }: Organization, alert: AlertDraft): readonly Routed[] {
