@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type Limiter, memoryLimiter } from 'switchgear'
+import { type Limiter, memoryLimiter, OverCapacityError } from 'switchgear'
 import { describe, expect, it } from 'vitest'
 import { sized } from '../../test/sized.ts'
 import { parseConfig } from '../src/config/load-config.ts'
@@ -114,6 +114,57 @@ describe('requests that come together', () => {
     expect(woken).toEqual([])
     await intake.accept([draftOf('acme')])
     expect(woken).toHaveLength(1)
+  })
+})
+
+describe('alerts that are large', () => {
+  const charactersOf = (alerts: readonly Pick<AlertDraft, 'message' | 'labels'>[]): number =>
+    alerts.flatMap(({ message, labels = {} }) => [message, ...Object.entries(labels).flat()]).join('').length
+  const labels = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`l${n}`.padEnd(128, '.'), 'x'.repeat(1_024)]))
+  const large = [
+    { ...draftOf('acme'), message: 'x'.repeat(20_000) },
+    { ...draftOf('acme'), labels },
+  ]
+
+  /** An intake whose store says how many characters it was given at once. */
+  function intakeOfLarge() {
+    const stored: number[] = []
+    const { intake } = intakeWith(1_000_000, {
+      store: {
+        async insert(requests) {
+          stored.push(charactersOf(requests.flat()))
+          return requests.map((request) => ({ status: 'accepted', alerts: request.map(({ id }) => ({ id })) }))
+        },
+        findKnown: async () => new Set(),
+      },
+    })
+    return { intake, stored }
+  }
+
+  it('are stored in batches of some 4 million characters', async () => {
+    const { intake, stored } = intakeOfLarge()
+    const requests = Array.from({ length: 400 }, (_, index) => large.slice(index % 2, (index % 2) + 1))
+    const answers = await Promise.all(requests.map((drafts) => intake.accept(drafts)))
+    expect(answers.filter(({ status }) => status === 'accepted')).toHaveLength(400)
+    expect(Math.max(...stored)).toBeLessThan(4_096_000 * 1.2)
+    expect(stored.length).toBeLessThan(10)
+  })
+
+  it('are stored, however large a request is', async () => {
+    const { intake, stored } = intakeOfLarge()
+    const answer = await intake.accept(Array.from({ length: 100 }, () => large).flat())
+    expect(answer.status).toBe('accepted')
+    expect(stored).toHaveLength(1)
+  })
+
+  it('are refused when some 80 million characters are waiting', async () => {
+    const { intake } = intakeOfLarge()
+    const answers = await Promise.allSettled(Array.from({ length: 1_200 }, () => intake.accept(large)))
+    const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []))
+    for (const error of refused) expect(error).toBeInstanceOf(OverCapacityError)
+    const taken = (answers.length - refused.length) * charactersOf(large)
+    expect(taken).toBeGreaterThan(78e6)
+    expect(taken).toBeLessThan(88e6)
   })
 })
 

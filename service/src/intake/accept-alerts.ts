@@ -61,7 +61,7 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       let end = 0
       return entries.map((requests) => intakes.slice(end, (end += requests.length)))
     },
-    sizeOf: (requests) => requests.reduce((size, alerts) => size + alerts.length, 0),
+    sizeOf: (requests) => requests.reduce((size, alerts) => size + sizeOf(alerts), 0),
     keysOf: (requests) => requests.flatMap((alerts) => alerts.filter(isNamed).map(keyOf)),
   })
   const looks: GroupCommit<Request, ReadonlySet<string>> = groupCommit({
@@ -69,7 +69,7 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       const known = await store.findKnown(requests.flat())
       return requests.map(() => known)
     },
-    sizeOf: (alerts) => alerts.length,
+    sizeOf,
     keysOf: () => [],
   })
   const bookTogether = bookingTogether(limiter)
@@ -83,7 +83,7 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
       }
       return requests.flatMap((request) => places.get(request) ?? [])
     },
-    sizeOf: (alerts) => alerts.length,
+    sizeOf,
     keysOf: () => [],
     everyMs: bookingEveryMs,
   })
@@ -154,6 +154,20 @@ export function alertIntake({ organizations, store, limiter, onStored }: AlertIn
 interface Place {
   readonly kept: Promise<readonly Acceptance[]>
   readonly index: number
+}
+
+/** Characters that one place of a batch is for. */
+const placeCharacters = 4_096
+
+/** The places that alerts take in a batch: one each, and more for long ones, so that a batch is some 4 million characters at most. */
+function sizeOf(alerts: Request): number {
+  let size = 0
+  for (const { message, labels } of alerts) {
+    let characters = message.length
+    for (const name in labels) characters += name.length + (labels[name]?.length ?? 0)
+    size += 1 + Math.floor(characters / placeCharacters)
+  }
+  return size
 }
 
 /** Its id is the caller's. */

@@ -29,6 +29,7 @@ export interface GroupCommit<Request, Answer> {
 
 interface Waiting<Request, Answer> {
   readonly request: Request
+  readonly size: number
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
 }
@@ -67,10 +68,10 @@ export function groupCommit<Request, Answer>(
     let size = 0
     for (const entry of waiting) {
       const own = keysOf(entry.request)
-      const fits = batch.length === 0 || size + sizeOf(entry.request) <= batchMax
+      const fits = batch.length === 0 || size + entry.size <= batchMax
       if (fits && !own.some((key) => keys.has(key))) {
         batch.push(entry)
-        size += sizeOf(entry.request)
+        size += entry.size
       } else later.push(entry)
       // Also what has to wait keeps its place before others with the same key.
       for (const key of own) keys.add(key)
@@ -87,7 +88,7 @@ export function groupCommit<Request, Answer>(
         return Promise.reject(new OverCapacityError('intake', 'waitingMax', waitingMax))
       waitingSize += size
       return new Promise((resolve, reject) => {
-        waiting.push({ request, resolve, reject })
+        waiting.push({ request, size, resolve, reject })
         running ??= run()
       })
     },
