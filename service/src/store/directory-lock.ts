@@ -104,11 +104,11 @@ async function isAlive({ pid, startedAt }: Holder): Promise<boolean> {
   return startedAt === (await startOf(pid))
 }
 
-/** When a process began, in the kernel's ticks; empty where the system does not say. */
+/** When a process began, in the kernel's ticks; empty where the system does not say, and for one that is dead and unburied. */
 async function startOf(pid: number): Promise<string> {
   try {
     const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ').at(-1)?.split(' ')
-    return fields?.[19] ?? ''
+    return fields?.[0] === 'Z' ? '' : (fields?.[19] ?? '')
   } catch {
     return ''
   }

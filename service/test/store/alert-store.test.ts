@@ -1,7 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { until } from '../../../test/servers/until.ts'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
 import type { Database } from '../../src/store/database.ts'
@@ -558,6 +560,20 @@ describe('the alert store of a single process', () => {
     }
     expect(readdirSync(folder)).toEqual([])
     rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('takes over from one that is dead and not yet buried by its parent', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'])
+    onTestFinished(() => void parent.kill('SIGKILL'))
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+    const pid = Number(line)
+    const state = (): string[] => (readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1] ?? '').split(' ')
+    await until('it to be dead', () => state()[0] === 'Z' || undefined)
+    const folder = mkdtempSync(join(tmpdir(), 'switchgear-lock-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    writeFileSync(join(folder, 'lock.json'), JSON.stringify({ pid, startedAt: state()[19] }))
+    const unlock = await lockDirectory(folder)
+    await unlock()
   })
 
   it('goes to one of several that find the lock of a dead process at the same time', async () => {
