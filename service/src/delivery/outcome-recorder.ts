@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from 'switchgear'
+import { type Logger, UnavailableError } from 'switchgear'
 import { groupCommit } from '../intake/group-commit.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { OutcomeRecord } from '../store/record-outcomes.ts'
@@ -35,11 +35,8 @@ export function recorder<T extends { readonly id: string }>(
   const stop = new AbortController()
   // Each outcome that waits listens, which is more than Node takes for a mistake.
   setMaxListeners(0, stop.signal)
-  const commits = groupCommit<T, true>({
-    async commit(records) {
-      await write(records)
-      return records.map(() => true as const)
-    },
+  const commits = groupCommit<T, Written>({
+    commit: writeAll,
     sizeOf: () => 1,
     keysOf: ({ id }) => [id],
     batchMax: 500,
@@ -49,16 +46,30 @@ export function recorder<T extends { readonly id: string }>(
   return {
     async record(outcome) {
       for (let delayMs = recordAgainMs; ; delayMs = Math.min(delayMs * 2, recordAgainMsMax)) {
-        try {
-          await commits.submit(outcome)
-          return
-        } catch (error) {
-          logger.error({ error, message: outcome.id }, 'an outcome could not be written')
-          if (stop.signal.aborted) return
-          await sleep(delayMs, undefined, { signal: stop.signal }).catch(() => {})
-        }
+        const answer = await commits.submit(outcome)
+        if (answer === written) return
+        logger.error({ error: answer.error, message: outcome.id }, 'an outcome could not be written')
+        if (stop.signal.aborted) return
+        await sleep(delayMs, undefined, { signal: stop.signal }).catch(() => {})
       }
     },
     giveUp: () => stop.abort(),
   }
+
+  /** What the database refuses holds up nobody else: each half of a batch that it refused is written by itself. */
+  async function writeAll(records: readonly T[]): Promise<readonly Written[]> {
+    try {
+      await write(records)
+      return records.map(() => written)
+    } catch (error) {
+      if (error instanceof UnavailableError || records.length === 1) return records.map(() => ({ error }))
+      const middle = records.length >> 1
+      return [...(await writeAll(records.slice(0, middle))), ...(await writeAll(records.slice(middle)))]
+    }
+  }
 }
+
+const written = 'written'
+
+/** What became of an outcome. */
+type Written = typeof written | { readonly error: unknown }
