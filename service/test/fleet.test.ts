@@ -4,13 +4,12 @@ import { until } from '../../test/servers/until.ts'
 import { sized } from '../../test/sized.ts'
 import { messagesAtOnce } from '../src/delivery/deliver-messages.ts'
 import { type PostedAlert, postAlerts } from './servers/client.ts'
-import { type OutsideWorld, type Receipt, startOutsideWorld } from './servers/outside-world.ts'
+import { figures, fleetAlerts, print, receiptsById, tally, wronglyArrived } from './servers/fleet-alerts.ts'
+import { type OutsideWorld, startOutsideWorld } from './servers/outside-world.ts'
 import { type ServiceFleet, startServiceFleet } from './servers/service-fleet.ts'
 import { steadyPublishing, steadyTraffic, type TrafficReport } from './servers/steady-traffic.ts'
 
-const run = `${process.pid}-${Date.now()}`
-const fleetName = `fleet-${run}`
-const organizations = ['acme', 'globex', 'initech'].map((name) => `${name}-${run}`)
+const { fleetName, alertsNamed, messagesOf, configFor, settledOutcomes } = fleetAlerts()
 
 const perSecond = sized(60, 200)
 const trafficMs = sized(12_000, 60_000)
@@ -32,13 +31,6 @@ const noticedMsMax = sized(5_000, 50)
 /** Longer than a claim lasts whose worker was killed. */
 const settledWithinMs = 120_000
 
-interface Outcome {
-  readonly message: string
-  /** `<organization>/<alert>/<receiver>` */
-  readonly of: string
-  readonly state: string
-}
-
 interface SeenBreaker {
   readonly name: string
   readonly mode: string
@@ -50,7 +42,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
   let fleet: ServiceFleet
   beforeAll(async () => {
     world = await startOutsideWorld()
-    fleet = await startServiceFleet(3, fleetName, configFor(world))
+    fleet = await startServiceFleet(3, fleetName, configFor(world, 5_000))
   }, 120_000)
   afterAll(async () => {
     await fleet.end()
@@ -73,11 +65,11 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
       natsRestarts(),
     ])
     const lastAcceptedAt = performance.now()
-    const outcomes = await settledOutcomes(all)
+    const outcomes = await settledOutcomes(fleet.database, all, settledWithinMs)
     const settledAfterMs = performance.now() - lastAcceptedAt
     const agreedAfterMs = await agreement()
 
-    const repeated = [...receiptsById().values()].filter(({ length }) => length > 1)
+    const repeated = [...receiptsById(world.receipts).values()].filter(({ length }) => length > 1)
     print({
       'alerts, of them over NATS': `${all.length}, ${published.length}`,
       outcomes: tally(outcomes.map(({ of, state }) => `${of.split('/')[2]} ${state}`)),
@@ -93,7 +85,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     expect(outcomes.map(({ of }) => of).toSorted()).toEqual(messagesOf(all))
     expect(outcomes.filter(({ state }) => state !== 'delivered' && state !== 'deadLettered')).toEqual([])
     expect(outcomes.filter(({ of, state }) => of.endsWith('/hook') && state !== 'delivered')).toEqual([])
-    expectReceipts(outcomes)
+    expect(wronglyArrived(outcomes, world.receipts)).toEqual([])
     // Only what was between its send and its record when its instance was killed.
     expect(repeated.length).toBeLessThan(messagesAtOnce)
     for (const receipts of repeated) {
@@ -153,7 +145,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     const before = world.receipts.length
     const all = alertsNamed('rolling', (perSecond * trafficMs) / 2_000)
     const [report, codes] = await Promise.all([postAll(all, perSecond), restartAll()])
-    const outcomes = await settledOutcomes(all)
+    const outcomes = await settledOutcomes(fleet.database, all, settledWithinMs)
     const ids = world.receipts.slice(before).map(({ messageId }) => messageId)
     print({
       alerts: all.length,
@@ -168,7 +160,7 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     expect(outcomes.map(({ of }) => of).toSorted()).toEqual(messagesOf(all))
     expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(['delivered']))
     expect(ids.length).toBe(new Set(ids).size)
-    expectReceipts(outcomes)
+    expect(wronglyArrived(outcomes, world.receipts)).toEqual([])
     expect(Math.max(...report.answeredMs)).toBeLessThan(answerMsMax)
 
     async function restartAll(): Promise<readonly (number | undefined)[]> {
@@ -184,48 +176,6 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
   function postAll(alerts: readonly PostedAlert[], rate: number): Promise<TrafficReport> {
     const urls = (): readonly string[] => fleet.instances.map(({ url }) => url)
     return steadyTraffic({ alerts, alertsInPost: 5, perSecond: rate, urls })
-  }
-
-  /** What the store says of the alerts' receivers, once none is pending. */
-  async function settledOutcomes(alerts: readonly PostedAlert[]): Promise<readonly Outcome[]> {
-    const [first = { id: '' }] = alerts
-    const prefix = `${first.id.split('-')[0]}-%`
-    const scope = [JSON.stringify(organizations), prefix]
-    const ofRun = `organization IN (SELECT jsonb_array_elements_text($1::jsonb)) AND alert_id LIKE $2`
-    const settled = async (): Promise<true | undefined> => {
-      const [row] = await fleet.database.query(
-        `SELECT count(*)::integer AS count FROM receivers WHERE ${ofRun} AND state <> 'pending'`,
-        scope,
-      )
-      await sleep(200)
-      return Number(row?.['count']) >= 2 * alerts.length || undefined
-    }
-    await until('every message to have an outcome', settled, settledWithinMs)
-    const rows = await fleet.database.query(
-      `SELECT id, organization, alert_id, name, state FROM receivers WHERE ${ofRun}`,
-      scope,
-    )
-    return rows.map((row) => ({
-      message: String(row['id']),
-      of: `${String(row['organization'])}/${String(row['alert_id'])}/${String(row['name'])}`,
-      state: String(row['state']),
-    }))
-  }
-
-  function receiptsById(): ReadonlyMap<string, readonly Receipt[]> {
-    const byId = new Map<string, Receipt[]>()
-    for (const receipt of world.receipts) byId.set(receipt.messageId, [...(byId.get(receipt.messageId) ?? []), receipt])
-    return byId
-  }
-
-  /** What is delivered has arrived, under its id, and what is not has not. */
-  function expectReceipts(outcomes: readonly Outcome[]): void {
-    // Slack has it as `switchgear:<id>`.
-    const arrived = new Set(world.receipts.map(({ messageId, for: of }) => `${messageId.split(':').at(-1)} ${of}`))
-    const wrong = outcomes.filter(
-      ({ message, of, state }) => arrived.has(`${message} ${of}`) !== (state === 'delivered'),
-    )
-    expect(wrong).toEqual([])
   }
 
   async function breakersOf(url: string): Promise<readonly SeenBreaker[]> {
@@ -281,52 +231,3 @@ describe('three instances on one PostgreSQL, Redis and NATS', () => {
     }
   }
 })
-
-function alertsNamed(prefix: string, count: number): readonly PostedAlert[] {
-  return Array.from({ length: count }, (_, index) => ({
-    organization: organizations[index % organizations.length] ?? '',
-    id: `${prefix}-${index}`,
-  }))
-}
-
-function messagesOf(alerts: readonly PostedAlert[]): readonly string[] {
-  return alerts
-    .flatMap(({ organization, id }) => ['hook', 'room'].map((name) => `${organization}/${id}/${name}`))
-    .toSorted()
-}
-
-function configFor({ hook, slack }: OutsideWorld): object {
-  const plenty = { limit: 1_000_000, windowMs: 60_000 }
-  const secret = `whsec_${Buffer.from('a secret of thirty-two bytes, yes').toString('base64')}`
-  const of = (name: string): object => ({
-    receivers: [
-      { name: 'hook', channel: 'webhook', url: `${hook.url}/${name}`, secret },
-      { name: 'room', channel: 'slack', url: `${slack.url}/services/${name}` },
-    ],
-    limits: { alerts: plenty, slack: plenty, webhook: plenty },
-  })
-  return {
-    organizations: Object.fromEntries(organizations.map((name) => [name, of(name)])),
-    engine: {
-      breakers: { default: { recoveryTimeoutMs: 500, recoveryBackoff: { maxMs: 2_000 }, timeoutMs: 5_000 } },
-      retry: { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 500 },
-    },
-  }
-}
-
-function tally(values: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1
-  return counts
-}
-
-function figures(values: readonly number[]): Record<string, number> {
-  const sorted = values.toSorted((a, b) => a - b)
-  const share = (part: number): number => Math.round(sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN)
-  return { count: sorted.length, median: share(0.5), p99: share(0.99), max: share(1) }
-}
-
-function print(facts: Readonly<Record<string, unknown>>): void {
-  const lines = Object.entries(facts).map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)
-  process.stdout.write(`${lines.join('\n')}\n`)
-}

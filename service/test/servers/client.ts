@@ -24,6 +24,11 @@ export interface SeenReceiver {
 }
 
 export async function postAlerts(url: string, alerts: readonly PostedAlert[]): Promise<number> {
+  return (await answerTo(url, alerts)).status
+}
+
+/** What the service says to alerts that are posted; its body is read. */
+export async function answerTo(url: string, alerts: readonly PostedAlert[]): Promise<Response> {
   const body = alerts.map((alert) => ({
     ...alert,
     severity: 'high',
@@ -38,7 +43,7 @@ export async function postAlerts(url: string, alerts: readonly PostedAlert[]): P
     body: JSON.stringify(body),
   })
   await response.text()
-  return response.status
+  return response
 }
 
 export async function seeAlert(url: string, { organization, id }: PostedAlert): Promise<SeenAlert> {

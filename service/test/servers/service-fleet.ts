@@ -3,15 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type NatsNode, startNatsNode } from '../../../test/servers/nats-node.ts'
 import { type RedisNode, startRedisNode } from '../../../test/servers/redis-node.ts'
-import { startPostgres } from '../store/start-databases.ts'
-import type { TestDatabase } from '../store/start-databases.ts'
+import type { Database } from '../../src/store/database.ts'
+import { type PostgresNode, startPostgresNode } from '../store/postgres-node.ts'
 import { type ServiceProcess, startService } from './service-process.ts'
 
 /** Service processes that share servers of our own, which can fail. */
 export interface ServiceFleet {
   /** In the order of their names; one that was started again stands where it stood. */
   readonly instances: readonly ServiceProcess[]
-  readonly database: TestDatabase['database']
+  readonly database: Database
+  readonly postgres: PostgresNode
   readonly redis: RedisNode
   readonly nats: NatsNode
   /** Starts an instance, which has ended, under the name that it had. */
@@ -24,7 +25,7 @@ export async function startServiceFleet(count: number, fleet: string, config: ob
   const folder = mkdtempSync(join(tmpdir(), 'switchgear-fleet-'))
   const file = join(folder, 'switchgear.config.json')
   writeFileSync(file, JSON.stringify(config))
-  const [postgres, redis, nats] = await Promise.all([startPostgres(), startRedisNode(), startNatsNode()])
+  const [postgres, redis, nats] = await Promise.all([startPostgresNode(), startRedisNode(), startNatsNode()])
   const start = (index: number): Promise<ServiceProcess> =>
     startService(mkdtempSync(join(folder, `${index}-`)), {
       FLEET: fleet,
@@ -40,6 +41,7 @@ export async function startServiceFleet(count: number, fleet: string, config: ob
   return {
     instances,
     database: postgres.database,
+    postgres,
     redis,
     nats,
     async startAgain(index) {

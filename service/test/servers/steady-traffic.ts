@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstream } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
-import { type PostedAlert, postAlerts } from './client.ts'
+import { answerTo, type PostedAlert } from './client.ts'
 
 /** What became of requests, as their senders saw it. */
 export interface TrafficReport {
   /** From each accepted request to its answer, in ms. */
   readonly answeredMs: readonly number[]
-  /** Requests that were answered otherwise, by status, or not at all (`none`); each was made again until it was accepted. */
+  /**
+   * Requests that were answered otherwise, by status and `Retry-After`, or not at all (`none`); each was made again until it
+   * was accepted.
+   */
   readonly otherwise: Readonly<Record<string, number>>
+  /** From each of those to its answer, in ms. */
+  readonly otherwiseMs: readonly number[]
 }
 
 export interface TrafficOptions {
@@ -26,6 +31,7 @@ const againMs = 100
 export async function steadyTraffic({ alerts, alertsInPost, perSecond, urls }: TrafficOptions): Promise<TrafficReport> {
   const answeredMs: number[] = []
   const otherwise: Record<string, number> = {}
+  const otherwiseMs: number[] = []
   const posts: Promise<void>[] = []
   const startedAt = performance.now()
   for (let first = 0; first < alerts.length; first += alertsInPost) {
@@ -33,14 +39,18 @@ export async function steadyTraffic({ alerts, alertsInPost, perSecond, urls }: T
     posts.push(untilAccepted(alerts.slice(first, first + alertsInPost), first / alertsInPost))
   }
   await Promise.all(posts)
-  return { answeredMs, otherwise }
+  return { answeredMs, otherwise, otherwiseMs }
 
   async function untilAccepted(some: readonly PostedAlert[], turn: number): Promise<void> {
     const all = urls()
     const askedAt = performance.now()
-    const status = await postAlerts(all[turn % all.length] ?? '', some).catch(() => 'none' as const)
-    if (status === 202) return void answeredMs.push(performance.now() - askedAt)
-    otherwise[status] = (otherwise[status] ?? 0) + 1
+    const answer = await answerTo(all[turn % all.length] ?? '', some).catch(() => undefined)
+    const ms = performance.now() - askedAt
+    if (answer?.status === 202) return void answeredMs.push(ms)
+    const how =
+      answer === undefined ? 'none' : `${answer.status}, ${answer.headers.get('retry-after') ?? 'no Retry-After'}`
+    otherwise[how] = (otherwise[how] ?? 0) + 1
+    otherwiseMs.push(ms)
     await sleep(againMs)
     return untilAccepted(some, turn + 1)
   }
