@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { leaseGraceMs } from '../../src/machines/breaker-decide.ts'
 import { freshName } from '../../src/testing/port-contracts/contract.ts'
-import type { Server } from '../servers/server-process.ts'
-import { startNats } from '../servers/start-nats.ts'
 import { until } from '../servers/until.ts'
-import { type Dependency, startDependency } from './dependency.ts'
-import { type FleetProcesses, startFleet } from './fleet-processes.ts'
+import { type CallingFleet, startCallingFleet } from './calling-fleet.ts'
 import { acceptedOf, readLog } from './read-log.ts'
 
 const recoveryTimeoutMs = 2_000
@@ -13,49 +10,37 @@ const leaseMs = 3_000
 const options = { recoveryTimeoutMs, recoveryBackoff: { jitter: 'none' } } as const
 const name = freshName('probing')
 
-let server: Server
-let dependency: Dependency
-let fleet: FleetProcesses
+let calling: CallingFleet
 beforeAll(async () => {
-  server = await startNats()
-  dependency = await startDependency()
-  fleet = await startFleet({
-    processes: 4,
-    instances: 50,
-    servers: server.url,
-    fleet: name,
-    dependency: dependency.url,
-    breakers: { smtp: { ...options, probe: { leaseMs: 20_000 } }, slack: { ...options, probe: { leaseMs } } },
+  calling = await startCallingFleet(name, {
+    smtp: { ...options, probe: { leaseMs: 20_000 } },
+    slack: { ...options, probe: { leaseMs } },
   })
 })
-afterAll(async () => {
-  await fleet.end()
-  await dependency.end()
-  await server.stop()
-})
+afterAll(() => calling.end())
 
 describe('50 instances in 4 processes, each with calls all the time', () => {
   test('let one call through after the recovery time: it fails and all open for longer, it passes and all close', async () => {
     const breaker = 'smtp'
     const before = await untilAllOpen(breaker)
     const refused = await untilOneProbes(breaker, before + 1)
-    dependency.behave('fails')
+    calling.dependency.behave('fails')
     await untilAll(breaker, 'open')
-    dependency.behave('hangs')
+    calling.dependency.behave('hangs')
     const refusedAgain = await untilOneProbes(breaker, before + 2)
-    dependency.behave('works')
+    calling.dependency.behave('works')
     await untilAll(breaker, 'closed')
     await untilAllHave('admitted', 1)
-    await fleet.ask('endTraffic')
+    await calling.fleet.ask('endTraffic')
 
-    const events = acceptedOf(await readLog(server.url, name, breaker))
+    const events = acceptedOf(await readLog(calling.server.url, name, breaker))
     expect(events.map((event) => event.name)).toEqual(['opened', 'probeClaimed', 'reopened', 'probeClaimed', 'closed'])
     const [opened, claimed, reopened, claimedAgain] = events
     expect(reopened?.state.retryAt).toBe((reopened?.at ?? 0) + 2 * recoveryTimeoutMs)
     expect(claimed?.at).toBeGreaterThanOrEqual((opened?.at ?? 0) + recoveryTimeoutMs)
     expect(claimedAgain?.at).toBeGreaterThanOrEqual((reopened?.at ?? 0) + 2 * recoveryTimeoutMs)
     console.info(
-      `${fleet.instances.length} instances with calls all the time: 1 call reached the dependency after a recovery time of ` +
+      `${calling.fleet.instances.length} instances with calls all the time: 1 call reached the dependency after a recovery time of ` +
         `${recoveryTimeoutMs} ms (claimed ${(claimed?.at ?? 0) - (opened?.at ?? 0)} ms after the opening), 1 after that of ` +
         `${2 * recoveryTimeoutMs} ms (${(claimedAgain?.at ?? 0) - (reopened?.at ?? 0)} ms), while ${refused} and ${refusedAgain} others were refused`,
     )
@@ -64,16 +49,16 @@ describe('50 instances in 4 processes, each with calls all the time', () => {
   test('probe anew, once, when the process of the lease holder was killed in the middle', async () => {
     const breaker = 'slack'
     const before = await untilAllOpen(breaker)
-    await until('the probe', () => dependency.arrivals.length > before || undefined)
-    const first = dependency.arrivals[before]
-    await fleet.of(first?.instance ?? '').kill()
+    await until('the probe', () => calling.dependency.arrivals.length > before || undefined)
+    const first = calling.dependency.arrivals[before]
+    await calling.fleet.of(first?.instance ?? '').kill()
     await untilOneProbes(breaker, before + 2)
-    const second = dependency.arrivals[before + 1]
-    dependency.behave('works')
+    const second = calling.dependency.arrivals[before + 1]
+    calling.dependency.behave('works')
     await untilAll(breaker, 'closed')
-    await fleet.ask('endTraffic')
+    await calling.fleet.ask('endTraffic')
 
-    const events = acceptedOf(await readLog(server.url, name, breaker))
+    const events = acceptedOf(await readLog(calling.server.url, name, breaker))
     expect(events.map((event) => event.name)).toEqual(['opened', 'probeClaimed', 'probeClaimed', 'closed'])
     const [, claimed, takenOver, closed] = events
     expect([claimed?.by, takenOver?.by, closed?.by]).toEqual([first?.instance, second?.instance, second?.instance])
@@ -89,20 +74,20 @@ describe('50 instances in 4 processes, each with calls all the time', () => {
 
 /** Starts the calls, lets the dependency fail until all are open, and then hang. Gives how many calls have reached it. */
 async function untilAllOpen(breaker: string): Promise<number> {
-  dependency.behave('works')
-  await fleet.ask('traffic', { breakers: [breaker], everyMs: 50 })
+  calling.dependency.behave('works')
+  await calling.fleet.ask('traffic', { breakers: [breaker], everyMs: 50 })
   await untilAllHave('admitted', 1)
-  dependency.behave('fails')
+  calling.dependency.behave('fails')
   await untilAll(breaker, 'open')
   await until('calls that were admitted before to end', async () => {
-    const tallies = (await fleet.ask('tallies')).flat()
+    const tallies = (await calling.fleet.ask('tallies')).flat()
     return tallies.every(({ underWay }) => underWay === 0) || undefined
   })
-  dependency.behave('hangs')
-  const states = (await fleet.ask('states', breaker)).flat()
+  calling.dependency.behave('hangs')
+  const states = (await calling.fleet.ask('states', breaker)).flat()
   // Else a probe may have come before anybody looked.
   expect(new Set(states.map(({ mode, agreed }) => `${mode} ${agreed}`)).size).toBe(1)
-  return dependency.arrivals.length
+  return calling.dependency.arrivals.length
 }
 
 /**
@@ -110,27 +95,27 @@ async function untilAllOpen(breaker: string): Promise<number> {
  * many were refused meanwhile.
  */
 async function untilOneProbes(breaker: string, arrivals: number): Promise<number> {
-  await until('the probe', () => dependency.arrivals.length >= arrivals || undefined)
+  await until('the probe', () => calling.dependency.arrivals.length >= arrivals || undefined)
   await untilAll(breaker, 'halfOpen')
   const refused = await untilAllHave('refused', 5)
-  expect(dependency.arrivals).toHaveLength(arrivals)
-  expect(dependency.waiting).toBe(1)
+  expect(calling.dependency.arrivals).toHaveLength(arrivals)
+  expect(calling.dependency.waiting).toBe(1)
   return refused
 }
 
 async function untilAll(breaker: string, mode: string): Promise<void> {
   await until(`all to be ${mode}`, async () => {
-    const states = (await fleet.ask('states', breaker)).flat()
+    const states = (await calling.fleet.ask('states', breaker)).flat()
     return states.every((state) => state.mode === mode && state.scope === 'fleet') || undefined
   })
 }
 
 /** From now on each instance has so many calls refused or admitted. Gives how many all have. */
 async function untilAllHave(what: 'refused' | 'admitted', times: number): Promise<number> {
-  await fleet.ask('tallies')
+  await calling.fleet.ask('tallies')
   const counts = new Map<string, number>()
   await until(`every instance's calls to be ${what}`, async () => {
-    for (const tally of (await fleet.ask('tallies')).flat())
+    for (const tally of (await calling.fleet.ask('tallies')).flat())
       counts.set(tally.instance, (counts.get(tally.instance) ?? 0) + tally[what])
     return [...counts.values()].every((count) => count >= times) || undefined
   })

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshName } from '../../src/testing/port-contracts/contract.ts'
-import type { Server } from '../servers/server-process.ts'
-import { startNats } from '../servers/start-nats.ts'
 import { until } from '../servers/until.ts'
 import { commonNow } from './common-clock.ts'
-import { type Dependency, startDependency } from './dependency.ts'
-import { type FleetProcesses, startFleet } from './fleet-processes.ts'
+import { type CallingFleet, startCallingFleet } from './calling-fleet.ts'
 
 const failureRate = { over: { ms: 60_000 }, threshold: 0.5, minimumCalls: 12 }
 const breakers = {
@@ -13,33 +10,20 @@ const breakers = {
   together: { failureThreshold: false, failureRate, sharedEvidence: true },
 } as const
 
-let server: Server
-let dependency: Dependency
-let fleet: FleetProcesses
+let calling: CallingFleet
 beforeAll(async () => {
-  server = await startNats()
-  dependency = await startDependency()
-  const name = freshName('thin')
-  fleet = await startFleet({
-    processes: 4,
-    instances: 50,
-    servers: server.url,
-    fleet: name,
-    dependency: dependency.url,
-    breakers,
-  })
+  calling = await startCallingFleet(freshName('thin'), breakers)
 })
-afterAll(async () => {
-  await fleet.end()
-  await dependency.end()
-  await server.stop()
-})
+afterAll(() => calling.end())
 
 describe('50 instances with one call each a second', () => {
   test('find a dead dependency at least ten times sooner with shared evidence', async () => {
-    await fleet.ask('traffic', { breakers: Object.keys(breakers), everyMs: 1_000 })
-    await until('every instance to have called both', () => callsMade() >= 2 * fleet.instances.length || undefined)
-    dependency.behave('fails')
+    await calling.fleet.ask('traffic', { breakers: Object.keys(breakers), everyMs: 1_000 })
+    await until(
+      'every instance to have called both',
+      () => callsMade() >= 2 * calling.fleet.instances.length || undefined,
+    )
+    calling.dependency.behave('fails')
     const deadMs = commonNow()
     const together = await untilFound('together', deadMs)
     const alone = await untilFound('alone', deadMs)
@@ -63,20 +47,20 @@ async function untilFound(breaker: keyof typeof breakers, deadMs: number): Promi
   await until(
     `all to refuse calls of ${breaker}`,
     async () => {
-      const states = (await fleet.ask('states', breaker)).flat()
+      const states = (await calling.fleet.ask('states', breaker)).flat()
       return states.every(({ mode }) => mode === 'open') || undefined
     },
     40_000,
   )
   const refusing = new Map<string, number>()
-  for (const { instance, refuses, seenMs } of (await fleet.ask('transitions', breaker)).flat())
+  for (const { instance, refuses, seenMs } of (await calling.fleet.ask('transitions', breaker)).flat())
     if (refuses && !refusing.has(instance)) refusing.set(instance, seenMs - deadMs)
-  expect(refusing.size).toBe(fleet.instances.length)
+  expect(refusing.size).toBe(calling.fleet.instances.length)
   return { first: Math.min(...refusing.values()), everywhere: Math.max(...refusing.values()) }
 }
 
 function callsMade(): number {
-  return new Set(dependency.arrivals.map(({ breaker, instance }) => `${breaker} ${instance}`)).size
+  return new Set(calling.dependency.arrivals.map(({ breaker, instance }) => `${breaker} ${instance}`)).size
 }
 
 function seconds({ first, everywhere }: Found): string {
