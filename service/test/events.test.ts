@@ -7,7 +7,7 @@ import { startNats } from '../../test/servers/start-nats.ts'
 import { until } from '../../test/servers/until.ts'
 import { createActivity } from '../src/dashboard/activity.ts'
 import { createEventHub } from '../src/dashboard/event-hub.ts'
-import { createEventStreams, type StreamKind } from '../src/dashboard/event-streams.ts'
+import { createEventStreams, type StreamKind, streamsMax } from '../src/dashboard/event-streams.ts'
 import { fleetView, type HeardInstance } from '../src/dashboard/fleet-view.ts'
 import { startLiveView } from '../src/dashboard/live-view.ts'
 import type { LetterEventView } from '../src/dashboard/page/wire.ts'
@@ -110,6 +110,19 @@ describe('GET /v1/events', { timeout: 60_000 }, () => {
     await service.stop()
     await seen.ended
   })
+})
+
+it('200 listen at the same time, and one more is told to come back, until one of them goes', async () => {
+  const service = await start()
+  ends.push(() => service.stop())
+  const [first] = await Promise.all(Array.from({ length: streamsMax }, () => follow(service, 'acmes-token')))
+  const headers = { authorization: 'Bearer operators-token' }
+  const answer = await fetch(`${service.url}/v1/events`, { headers })
+  expect(answer.status).toBe(503)
+  expect(answer.headers.get('retry-after')).toBe('5')
+  expect(await answer.json()).toMatchObject({ detail: 'too many clients listen already' })
+  await first?.stop()
+  await until('there to be room', () => follow(service, 'operators-token'))
 })
 
 describe('a stream of events', () => {
