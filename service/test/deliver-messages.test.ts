@@ -187,6 +187,27 @@ describe('a message whose destination is not to be asked', () => {
   })
 })
 
+describe('the limit of a channel', () => {
+  it('counts a message when it is first sent: neither when that is tried again, nor when it comes back later', async () => {
+    let times = 0
+    const { gear, outcomeOf } = pipeline({
+      send: () => ((times += 1) === 1 ? Promise.reject(new Error('reset')) : Promise.resolve()),
+    })
+    const counted = async (): Promise<number> => {
+      const [of] = (await gear.limiter.peek(organization, 'webhook')).limits
+      return (of?.limit ?? 0) - (of?.remaining ?? 0)
+    }
+    expect(await outcomeOf(messageNamed('m-1'))).toMatchObject({ state: 'delivered', attempts: [{}, {}] })
+    expect(await counted()).toBe(1)
+    const again = { ...messageNamed('m-2'), attempts: [{ at: 1, error: 'answered 429' }] }
+    expect(await outcomeOf(again)).toMatchObject({ state: 'delivered' })
+    expect(await counted()).toBe(1)
+    await gear.breaker(destination).forceOpen({ by: 'ann', reason: 'maintenance' })
+    expect(await outcomeOf(messageNamed('m-3'))).toMatchObject({ state: 'pending' })
+    expect(await counted()).toBe(1)
+  })
+})
+
 describe('a message that has failed for good', () => {
   const fails = () => Promise.reject(new HttpAnswerError('acme.example', 500, {}, ''))
 
