@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { UnavailableError } from 'switchgear'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../../test/servers/until.ts'
@@ -64,6 +65,24 @@ describe('A connection to PostgreSQL', () => {
     await expect(
       database.transaction((transaction) => transaction.query(sleep), { takesLong: true }),
     ).resolves.toHaveLength(1)
+    await database.close()
+  })
+
+  it('asks for the settings that the role of a PgBouncer is to have, as docs/operations.md has them', async () => {
+    const operations = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+    const documented = [...operations.matchAll(/^ALTER ROLE switchgear SET (.+);$/gm)].map(
+      ([, setting = '']) => setting,
+    )
+    const settings = `SELECT name, setting FROM pg_settings
+      WHERE source = $1 AND name NOT IN ('application_name', 'client_encoding') ORDER BY name`
+    const database = openPostgres(server.url, () => {})
+    const [asked, set] = await database.transaction(async (transaction) => {
+      const ofClient = await transaction.query(settings, ['client'])
+      for (const setting of documented) await transaction.query(`SET LOCAL ${setting}`)
+      return [ofClient, await transaction.query(settings, ['session'])]
+    })
+    expect(asked).not.toEqual([])
+    expect(set).toEqual(asked)
     await database.close()
   })
 })
