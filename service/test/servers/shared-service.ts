@@ -6,6 +6,7 @@ import type { Sending } from '../../src/channels/channel.ts'
 import { HttpAnswerError } from '../../src/channels/http-answer-error.ts'
 import { serve } from '../../src/serve.ts'
 import { readSettings } from '../../src/settings.ts'
+import type { Row } from '../../src/store/database.ts'
 import { startPglite } from '../store/start-databases.ts'
 
 /** An instance of the service in this process, whose log others may join, and whose channels end in a world of ours. */
@@ -16,6 +17,8 @@ export interface SharedService {
   readonly dead: Set<string>
   /** What has arrived, in order. */
   readonly arrived: readonly Sending<'webhook'>[]
+  /** How its database answers; as it does, unless told otherwise. */
+  readonly database: { answer: (ask: () => Promise<readonly Row[]>) => Promise<readonly Row[]> }
   /** Once, however often it is asked. */
   stop(): Promise<void>
 }
@@ -35,6 +38,8 @@ export async function startSharedService(
   const file = join(folder, 'switchgear.config.json')
   writeFileSync(file, JSON.stringify(config))
   const { database, end } = await startPglite()
+  const answering: SharedService['database'] = { answer: (ask) => ask() }
+  const query: typeof database.query = (...asked) => answering.answer(() => database.query(...asked))
   const log = memoryLog()
   const dead = new Set<string>()
   const arrived: Sending<'webhook'>[] = []
@@ -55,7 +60,7 @@ export async function startSharedService(
     }),
     {
       engine: { log, limiter: memoryLimiter(), deadLetters: memoryDeadLetters(), cache: memoryCache() },
-      database,
+      database: { ...database, query },
       channels: { webhook: { send, close: async () => {} } },
     },
   )
@@ -64,6 +69,7 @@ export async function startSharedService(
     log,
     dead,
     arrived,
+    database: answering,
     stop: () => (stopping ??= stop()),
   }
 
