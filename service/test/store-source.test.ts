@@ -4,19 +4,35 @@ import { until } from '../../test/servers/until.ts'
 import type { MessageInHand } from '../src/delivery/message-in-hand.ts'
 import type { Claimed } from '../src/store/stored-alert.ts'
 import { storeSource } from '../src/delivery/store-source.ts'
+import type { Wanted } from '../src/store/claim-messages.ts'
 
 afterEach(() => void vi.useRealTimers())
 
 const destination = 'email:host'
 const logger = { info() {}, warn() {}, error() {} }
 
+function messageOf(id: string, to = destination): Claimed {
+  const alert = { organization: 'acme', id: 'a', severity: 'low', status: 'firing', type: 't', title: 't' } as const
+  return {
+    id,
+    alert: { ...alert, message: 'm', labels: {}, acceptedAt: 0 },
+    receiver: 'ops',
+    channel: 'email',
+    destination: to,
+    attempts: [],
+    reached: [],
+    refused: {},
+    leftMs: 60_000,
+  }
+}
+
 /** A source over a store that is there or away, with how often it was asked, and what was given. */
-function sourceOver(store: { isAway: boolean; messages?: readonly Claimed[] }) {
+function sourceOver(store: { isAway: boolean; due?: (wanted: readonly Wanted[]) => readonly Claimed[] }) {
   let claims = 0
-  const claim = async (): Promise<readonly Claimed[]> => {
+  const claim = async (wanted: readonly Wanted[]): Promise<readonly Claimed[]> => {
     if (store.isAway) throw new UnavailableError('PostgreSQL', 'it is away')
     claims += 1
-    return store.messages ?? []
+    return store.due?.(wanted) ?? []
   }
   const source = storeSource({
     store: { claim, claimExpired: async () => [] },
@@ -28,7 +44,8 @@ function sourceOver(store: { isAway: boolean; messages?: readonly Claimed[] }) {
     logger,
   })
   const given: TakenItem<MessageInHand>[] = []
-  source.open({ item: (taken) => void given.push(taken), end() {} }).request(10)
+  const { request } = source.open({ item: (taken) => void given.push(taken), end() {} })
+  request(10)
   /** What a look into the store that was answered says; gives how many claims come of it. */
   const look = async (): Promise<number> => {
     const before = claims
@@ -37,7 +54,7 @@ function sourceOver(store: { isAway: boolean; messages?: readonly Claimed[] }) {
     await source.idle()
     return claims - before
   }
-  return { source, look, given, claimed: () => claims }
+  return { source, look, given, request, claimed: () => claims }
 }
 
 it('A store that was away for longer than claims last is claimed from only when others could write what they have sent', async () => {
@@ -71,19 +88,7 @@ it('A store that was away for a moment is claimed from at once', async () => {
 })
 
 it('A message that comes again while it is in hand, since its lease was over, is not sent by the same process again', async () => {
-  const alert = { organization: 'acme', id: 'a', severity: 'low', status: 'firing', type: 't', title: 't' } as const
-  const message: Claimed = {
-    id: 'm',
-    alert: { ...alert, message: 'm', labels: {}, acceptedAt: 0 },
-    receiver: 'ops',
-    channel: 'email',
-    destination,
-    attempts: [],
-    reached: [],
-    refused: {},
-    leftMs: 60_000,
-  }
-  const { source, given, claimed } = sourceOver({ isAway: false, messages: [message] })
+  const { source, given, claimed } = sourceOver({ isAway: false, due: () => [messageOf('m')] })
   source.wake([destination])
   await until('the message', () => given[0])
   const before = claimed()
@@ -92,4 +97,24 @@ it('A message that comes again while it is in hand, since its lease was over, is
   await until('what is claimed to be given', () => new Promise<true>((resolve) => setImmediate(() => resolve(true))))
   expect(given).toHaveLength(1)
   await given[0]?.settle({ status: 'delivered', value: {}, attempts: 1, durationMs: 1 })
+})
+
+it('Each of more destinations than there are places has its turn, though all have more than can be sent', async () => {
+  const turns = new Map(Array.from({ length: 40 }, (_, n) => [`email:host-${n}`, 0]))
+  const { source, given, request } = sourceOver({
+    isAway: false,
+    due: (wanted) =>
+      wanted.flatMap(({ destination: to, count }) => {
+        const before = turns.get(to) ?? 0
+        turns.set(to, before + count)
+        return Array.from({ length: count }, (_, n) => messageOf(`${to} ${before + n}`, to))
+      }),
+  })
+  source.wake(turns.keys())
+  for (let sent = 0; sent < 800; sent += 1) {
+    const { settle } = await until('a message', () => given.shift())
+    request(1)
+    await settle({ status: 'delivered', value: {}, attempts: 1, durationMs: 1 })
+  }
+  expect(Math.min(...turns.values())).toBeGreaterThanOrEqual(5)
 })

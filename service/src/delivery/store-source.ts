@@ -180,6 +180,11 @@ export function storeSource(options: StoreSourceOptions): StoreSource {
       plan.push({ destination, count })
       left -= count
     }
+    // Who is given something goes to the end: where places are few, all have their turn.
+    for (const { destination } of plan) {
+      active.delete(destination)
+      active.add(destination)
+    }
     return plan
   }
 
