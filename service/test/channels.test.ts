@@ -236,6 +236,13 @@ describe('Slack', () => {
     expect(body.blocks.map(({ block_id }) => block_id)).toContain('switchgear:message-1')
   })
 
+  it('gets what the alert is, whatever its labels are called', () => {
+    const labels = { severity: 'info', status: 'fine', type: 'mine' }
+    const shown = JSON.stringify(slackMessage({ ...alert, severity: 'critical', labels }, 'message-1'))
+    const fields = ['severity*\\ncritical', 'severity*\\ninfo', `type*\\n${alert.type}`, 'type*\\nmine']
+    for (const field of fields) expect(shown).toContain(`*${field}"`)
+  })
+
   it('stays within what Slack takes, whatever the alert holds', () => {
     const long = '🚨'.repeat(20_000)
     const labels = Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`label-${index}`, long]))

@@ -38,13 +38,12 @@ export function slackMessage(alert: StoredAlert, messageId: string): object {
 }
 
 function fields(alert: StoredAlert): object[] {
-  const facts = { severity: alert.severity, status: alert.status, type: alert.type, ...alert.labels }
-  return Object.entries(facts)
-    .slice(0, fieldsMax)
-    .map(([name, value]) => ({
-      type: 'mrkdwn',
-      text: clip(`*${escaped(name)}*\n${escaped(value)}`, fieldCharactersMax),
-    }))
+  const facts = { severity: alert.severity, status: alert.status, type: alert.type }
+  // Labels may have the names of facts: both are shown, as in mails.
+  return [...Object.entries(facts), ...Object.entries(alert.labels)].slice(0, fieldsMax).map(([name, value]) => ({
+    type: 'mrkdwn',
+    text: clip(`*${escaped(name)}*\n${escaped(value)}`, fieldCharactersMax),
+  }))
 }
 
 /** The three characters that mean something in Slack's text: nobody is mentioned by an alert's title. */
