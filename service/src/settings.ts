@@ -157,7 +157,9 @@ function tokens(value: string | undefined): readonly Token[] {
     const colon = text.indexOf(':')
     if (colon < 1 || colon === text.length - 1)
       throw new ConfigError('SWITCHGEAR_TOKENS', `entry ${index + 1}: expected organization:token`)
-    const [organization, secret] = [text.slice(0, colon), text.slice(colon + 1)]
+    const [name, secret] = [text.slice(0, colon), text.slice(colon + 1)]
+    if (!isDecodable(name)) throw new ConfigError('SWITCHGEAR_TOKENS', `entry ${index + 1}: write %25 for % in a name`)
+    const organization = decodeURIComponent(name)
     const owner = owners.get(secret) ?? organization
     if (owner !== organization)
       throw new ConfigError('SWITCHGEAR_TOKENS', `entry ${index + 1}: its token is that of "${owner}", too`)

@@ -254,6 +254,14 @@ describe('the settings', () => {
     expect(settings.natsUrls).toEqual(['nats://x', 'tls://user:pass@y:4223'])
   })
 
+  it('read tokens of organizations whose names have what separates tokens, percent-encoded', () => {
+    const { tokens } = readSettings({ SWITCHGEAR_TOKENS: 'acme%3A eu%2C 100%25:%41, ünï cödé:b' })
+    expect(tokens).toEqual([
+      { organization: 'acme: eu, 100%', secret: '%41' },
+      { organization: 'ünï cödé', secret: 'b' },
+    ])
+  })
+
   it('take one Redis, or several nodes of a Cluster', () => {
     expect(readSettings({ REDIS_URL: 'redis://a:6379' })).toMatchObject({ redisUrls: ['redis://a:6379'] })
     const { redisUrls } = readSettings({ REDIS_URL: 'redis://a:6379, rediss://u:p@b:6380' })
@@ -270,6 +278,7 @@ describe('the settings', () => {
     ['WEBHOOK_ALLOW_PRIVATE', 'yes'],
     ['SWITCHGEAR_TOKENS', 'acme:one,hunter2'],
     ['SWITCHGEAR_TOKENS', 'acme:hunter2,globex:hunter2'],
+    ['SWITCHGEAR_TOKENS', 'acme 100%:hunter2'],
     ['SMTP_URL', 'smtp://us%er:hunter2@relay.example'],
     ['DATABASE_URL', 'postgres://user:hunter2%@h/d'],
     ['MAIL_FROM', 'nobody'],
