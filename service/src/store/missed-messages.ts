@@ -10,6 +10,7 @@ export interface Missing {
 
 /** What a receiver missed. Instants are ms since the epoch. */
 export interface Missed {
+  /** Messages: one that speaks for a group of alerts is one, as its dead letter is. */
   readonly count: number
   readonly firstAt: number
   readonly lastAt: number
@@ -50,8 +51,10 @@ export async function tellMissed(
       `WITH oldest AS (
          SELECT id FROM receivers WHERE organization = $1 AND name = $2 AND ${missed}
          ORDER BY settled_at LIMIT $3::integer FOR UPDATE),
-       told AS (UPDATE receivers SET told = true WHERE id IN (SELECT id FROM oldest) RETURNING settled_at)
-       SELECT count(*) AS count, coalesce(min(settled_at), ${nowMs}) AS first, coalesce(max(settled_at), ${nowMs}) AS last
+       told AS (UPDATE receivers SET told = true WHERE id IN (SELECT id FROM oldest)
+         RETURNING settled_at, coalesce(leader_id, id) AS message)
+       SELECT count(DISTINCT message) AS count,
+         coalesce(min(settled_at), ${nowMs}) AS first, coalesce(max(settled_at), ${nowMs}) AS last
        FROM told`,
       [organization, receiver, most],
     )

@@ -97,6 +97,22 @@ describe.each([
     expect(places).toEqual(places.toSorted((a, b) => a - b))
   })
 
+  it('counts the messages, however many alerts each of them speaks for', async () => {
+    const name = unique('hook')
+    const of = { name, channel: 'webhook', destination: `webhook:${name}`, group: { key: 'disk', waitMs: 0 } } as const
+    const grouped = () => alertFor(name, { receivers: [{ id: unique('message'), ...of }] })
+    await end([grouped(), grouped(), grouped()], 'circuit_open')
+    await end([alertFor(name)], 'expired')
+    const told: number[] = []
+    const notice = alertFor(name, { isToldIfMissed: false })
+    await store.tellMissed({ organization: 'acme', receiver: name }, ({ count }) => {
+      told.push(count)
+      return notice
+    })
+    expect(told).toEqual([2])
+    expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+
   it('is not told where nobody asked for it, and is not told of notices themselves', async () => {
     const name = unique('hook')
     await end([alertFor(name, { isToldIfMissed: false })], 'circuit_open')
