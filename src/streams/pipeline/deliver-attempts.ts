@@ -30,7 +30,7 @@ export interface AttemptHost {
 /** Begins an attempt; whatever comes of it is told to the host. */
 export function attempt(host: AttemptHost, delivery: Delivery): void {
   const { place } = delivery
-  if (delivery.expiresAt !== Infinity && delivery.expiresAt <= host.plan.clock.monotonic()) return host.expire(delivery)
+  if (isTooOld(host, delivery)) return host.expire(delivery)
   const late = delivery.retry === undefined ? undefined : overdue(delivery.retry)
   if (late !== undefined) return host.giveUp(delivery, late)
   delivery.isTrial = place.begin() || delivery.isTrial
@@ -41,6 +41,10 @@ export function attempt(host: AttemptHost, delivery: Delivery): void {
     (value) => succeeded(host, delivery, value),
     (error: unknown) => failed(host, delivery, error),
   )
+}
+
+export function isTooOld({ plan }: Pick<AttemptHost, 'plan'>, { expiresAt }: Delivery): boolean {
+  return expiresAt !== Infinity && expiresAt <= plan.clock.monotonic()
 }
 
 /** The error to give up with, where the wait took longer than it was to, and the deadline has passed. */

@@ -3,7 +3,7 @@ import { unheeded } from '../../kernel/unheeded.ts'
 import type { Decision } from '../../ports/limiter.ts'
 import { askLimiter } from '../safe-call/ask-limiter.ts'
 import { rateLimited } from '../safe-call/refusals.ts'
-import { attempt, type AttemptHost } from './deliver-attempts.ts'
+import { attempt, isTooOld, type AttemptHost } from './deliver-attempts.ts'
 import type { AskedFor, Delivery } from './delivery.ts'
 import type { LimitGates } from './limit-gates.ts'
 
@@ -15,6 +15,8 @@ export interface LimitHost extends AttemptHost {
 export async function attemptWithinLimit(host: LimitHost, delivery: Delivery, limit: AskedFor): Promise<void> {
   const { plan, limits } = host
   if (plan.limit === undefined) return
+  // The limit is for what is sent: it says nothing of this one, and counts none of it.
+  if (isTooOld(host, delivery)) return host.expire(delivery)
   delivery.isTrial = delivery.place.begin() || delivery.isTrial
   limits.ask(limit.id)
   const { clock, logger } = plan

@@ -210,6 +210,8 @@ export class DeliverRun implements LimitHost {
   }
 
   expire(delivery: Delivery): void {
+    // Not only when its letter is written: others are within the limit meanwhile.
+    this.giveBack(delivery)
     const last = delivery.retry?.last
     const message = `it waited longer than maxAgeMs${last === undefined ? '' : `; before, it failed: ${last.error.message}`}`
     this.giveUp(delivery, { type: 'expired', retryable: false, name: 'ExpiredError', message, cause: last?.thrown })

@@ -435,6 +435,38 @@ describe('a limit', () => {
     expect(wrong.outcomes).toMatchObject([{ status: 'failed', attempts: 0, error: { name: 'ConfigError' } }])
   })
 
+  test('is not asked for an item that is too old, and gets back what it booked for one that grew too old, before its letter', async () => {
+    const clock = virtualClock()
+    const memory = memoryLimiter({ clock, limits: { email: { limit: 1, windowMs: 60_000 } } })
+    const check: Limiter['check'] = async (key, names) => {
+      const decision = await memory.check(key, names)
+      await clock.sleep(20)
+      return decision
+    }
+    const letterOf = { organization: 'acme', channel: 'email', payload: {} }
+    const left = async () => (await memory.peek('acme', 'email')).limits.map(({ remaining }) => remaining)
+    // Its letters take for ever.
+    const queue = { enqueue: () => new Promise<never>(() => {}) }
+    const { push, said } = line(
+      {
+        maxAgeMs: ({ id }) => (id === 1 ? 0 : 10),
+        limit: { limiter: { ...memory, check }, names: 'email', key: () => 'acme', onLimited: 'refuse' },
+        deadLetter: { queue, describe: ({ id }) => ({ ...letterOf, messageId: String(id) }) },
+        to: async () => 1,
+      },
+      clock,
+    )
+    push(1)
+    await clock.settle()
+    expect(await left()).toEqual([1])
+    push(2)
+    await clock.settle()
+    expect(await left()).toEqual([0])
+    await clock.advanceBy(30)
+    expect(await left()).toEqual([1])
+    expect(said()).toEqual([])
+  })
+
   test('gets back what it booked for an item that its breaker did not let begin, or that was called off', async () => {
     const clock = virtualClock()
     const gear = await gearOn(clock)
