@@ -109,7 +109,7 @@ export async function renewLeases(
   if (ids.length === 0) return
   await database.query(
     `UPDATE receivers r SET due_at = ${nowMs} + $3::bigint
-     FROM jsonb_array_elements_text($1::jsonb) AS held(id)
+     FROM (SELECT id FROM jsonb_array_elements_text($1::jsonb) AS n(id) ORDER BY id COLLATE "C") held
      WHERE r.id = held.id AND r.state = 'pending' AND r.claimed_by = $2`,
     [JSON.stringify(ids), worker, leaseMs],
   )

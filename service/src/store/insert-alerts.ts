@@ -53,7 +53,9 @@ async function insertWithLooks(
       const fresh = decided.flatMap((decision) => (decision.status === 'go' ? decision.fresh : []))
       const originals = await claimKeys(transaction, fresh)
       const sent = fresh.filter((alert) => !originals.has(alert))
-      await insertRows(transaction, fresh, { originals, leaders: await joinGroups(transaction, sent) })
+      // In the order of their keys, so that instances that insert at the same time cannot block each other in a circle.
+      const ordered = fresh.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+      await insertRows(transaction, ordered, { originals, leaders: await joinGroups(transaction, sent) })
       return decided.map((decision, index) => answer(decision, requests[index] ?? [], known, originals))
     })
   } catch (error) {
@@ -65,6 +67,10 @@ async function insertWithLooks(
 interface Known {
   readonly fingerprint: string | null
   readonly duplicateOf: string | null
+}
+
+function keyOf({ organization, id }: NewAlert): string {
+  return alertKey(organization, id)
 }
 
 /** The same for no two alerts. */

@@ -82,8 +82,9 @@ async function inTransaction<T>(
     await transaction.query('COMMIT')
     return result
   } catch (error) {
-    broken = error instanceof UnavailableError ? error : await rolledBack(transaction)
-    if (triesLeft <= 1 || !isTryAgain(error)) throw asError(error)
+    const again = isTryAgain(error)
+    broken = error instanceof UnavailableError && !again ? error : await rolledBack(transaction)
+    if (triesLeft <= 1 || !again) throw asError(error)
   } finally {
     client.release(broken)
   }

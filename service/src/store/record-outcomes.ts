@@ -69,10 +69,12 @@ function settledOf(row: Row): Settled {
   }
 }
 
+// In the order of the ids, as in all statements that change messages, so that no two block each other in a circle.
 const recordStatement = `
   WITH given AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text, state text, reason text, last_error text, attempts jsonb,
-      reached jsonb, refused jsonb, due_in_ms bigint, destination text, outbox jsonb, letter_id text)),
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text COLLATE "C", state text, reason text, last_error text, attempts jsonb,
+      reached jsonb, refused jsonb, due_in_ms bigint, destination text, outbox jsonb, letter_id text)
+    ORDER BY id),
   kept AS (
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
     SELECT r.id, r.organization, r.alert_id, r.name, r.channel, given.outbox, ${nowMs}

@@ -29,7 +29,7 @@ export async function recordRedriven(database: Queryable, redriven: readonly Red
 
 const redrivenStatement = `
   WITH given AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text, organization text, alert_id text, receiver text,
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text COLLATE "C", organization text, alert_id text, receiver text,
       channel text, attempt jsonb, outbox jsonb)),
   kept AS (
     INSERT INTO outbox (id, organization, alert_id, receiver, channel, message, at)
@@ -38,7 +38,8 @@ const redrivenStatement = `
   arrived AS MATERIALIZED (
     SELECT id, organization, attempt, outbox FROM given
     UNION ALL
-    SELECT m.id, given.organization, given.attempt, given.outbox FROM given JOIN receivers m ON m.leader_id = given.id)
+    SELECT m.id, given.organization, given.attempt, given.outbox FROM given JOIN receivers m ON m.leader_id = given.id
+    ORDER BY id)
   UPDATE receivers r SET
     state = 'delivered',
     reason = CASE WHEN arrived.outbox IS NULL THEN NULL ELSE 'outbox' END,

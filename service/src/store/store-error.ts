@@ -26,11 +26,12 @@ export function isTryAgain(error: unknown): boolean {
 
 /**
  * Classes of SQLSTATE that say nothing of the statement: connection, resources, operator's intervention, system; and that
- * a transaction was ended which had said nothing for long. What carries no SQLSTATE did not come from the database: a socket, a timeout of the driver, a closed engine.
+ * a transaction was broken off in favour of another, or ended since it had said nothing for long. What carries no SQLSTATE
+ * did not come from the database: a socket, a timeout of the driver, a closed engine.
  */
 function isUnavailable(error: unknown): boolean {
   const state = sqlState(error)
-  if (state !== undefined) return /^(?:08|53|57|58|XX|25P03)/.test(state)
+  if (state !== undefined) return isTryAgain(error) || /^(?:08|53|57|58|XX|25P03)/.test(state)
   return error instanceof Error && !(error instanceof TypeError || error instanceof RangeError)
 }
 
