@@ -157,6 +157,10 @@ describe('a message whose destination is not to be asked', () => {
     await gear.breaker(destination).release({ by: 'ann', reason: 'done' })
     await gear.breaker(destination).forceOpen({ by: 'ann', reason: 'until further notice' })
     expect(await outcomeOf(messageNamed('m-2'))).toMatchObject({ state: 'pending', dueInMs: 1_000 })
+    // An operator may release it sooner.
+    await gear.breaker(destination).release({ by: 'ann', reason: 'done' })
+    await gear.breaker(destination).forceOpen({ by: 'ann', reason: 'a move', forMs: 3_600_000 })
+    expect(await outcomeOf(messageNamed('m-3'))).toMatchObject({ state: 'pending', dueInMs: 60_000 })
   })
 
   it('waits in the store for as long as Retry-After asks, which counts as no attempt, and the store keeps the hold', async () => {
@@ -266,6 +270,13 @@ describe('a message that has failed for good', () => {
     })
     expect(logged).toEqual([expect.stringMatching(/^error: .*could not be written/) as string])
   })
+})
+
+it('Why a letter could not be written is told once, and not kept', async () => {
+  const { queue, whyNot } = messageLetters({ enqueue: () => Promise.reject(new UnavailableError('Redis', 'gone')) })
+  await expect(queue.enqueue({ organization, channel: 'webhook', messageId: 'm-1', payload: {}, error: 'no' })).rejects.toThrow()
+  expect(whyNot('m-1')).toContain('gone')
+  expect(whyNot('m-1')).toBeUndefined()
 })
 
 function raise(error: Error): never {
