@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { nameText } from '../intake/plain-text.ts'
-import { distributionKeys } from '../store/statistics.ts'
+import { distributionKeys, trendDaysMax } from '../store/statistics.ts'
 import { check } from './check-request.ts'
 import { callerOf } from './guard-routes.ts'
 import { ownOrganization } from './own-organization.ts'
@@ -37,7 +37,7 @@ const queryOf = <T extends z.ZodRawShape>(fields: T) =>
   z.strictObject({ organization: nameText.exactOptional(), ...fields })
 const plainQuery = queryOf({})
 const distributionQuery = queryOf({ by: z.enum(distributionKeys) })
-const trendsQuery = queryOf({ days: z.coerce.number().int().min(7).max(90).default(daysDefault) })
+const trendsQuery = queryOf({ days: z.coerce.number().int().min(7).max(trendDaysMax).default(daysDefault) })
 
 const countsFields = { total: z.number(), firing: z.number(), resolved: z.number() }
 const counts = z.record(z.string(), z.number())

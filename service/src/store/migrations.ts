@@ -93,6 +93,15 @@ const steps: readonly (readonly string[])[] = [
       WHERE state IN ('deadLettered', 'failed') AND reason IN ('circuit_open', 'expired') AND NOT told`,
   ],
   [`ALTER TABLE alerts ADD COLUMN traceparent text`],
+  // Trends reach further back than alerts are kept.
+  [
+    `CREATE TABLE forgotten (
+      organization text COLLATE "C" NOT NULL,
+      day bigint NOT NULL,
+      count bigint NOT NULL,
+      PRIMARY KEY (organization, day))`,
+    `CREATE INDEX forgotten_by_day ON forgotten (day)`,
+  ],
 ]
 
 /** Any number that no other program on the same server is likely to lock. */

@@ -28,7 +28,9 @@ export interface DayCount {
 
 /** Types that are told apart, those of most alerts first: callers make them up. */
 const typesMax = 1_000
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
+/** A trend reaches back so many days, today included. */
+export const trendDaysMax = 90
 
 export async function countAlerts(database: Queryable, organization: string): Promise<AlertCounts> {
   return countsOf(await countBy(database, organization, 'status'))
@@ -65,9 +67,13 @@ export async function countByDay(
 ): Promise<readonly DayCount[]> {
   const firstDay = lastDay - days + 1
   const rows = await database.query(
-    `SELECT accepted_at / ${dayMs} AS value, count(*) AS n FROM alerts
-     WHERE organization = $1 AND accepted_at >= $2::bigint AND accepted_at < $3::bigint GROUP BY 1`,
-    [organization, firstDay * dayMs, (lastDay + 1) * dayMs],
+    `SELECT value, sum(n)::bigint AS n FROM (
+       SELECT accepted_at / ${dayMs} AS value, count(*) AS n FROM alerts
+       WHERE organization = $1 AND accepted_at >= $2::bigint * ${dayMs} AND accepted_at < ($3::bigint + 1) * ${dayMs}
+       GROUP BY 1
+       UNION ALL SELECT day, count FROM forgotten WHERE organization = $1 AND day BETWEEN $2::bigint AND $3::bigint) each
+     GROUP BY value`,
+    [organization, firstDay, lastDay],
   )
   const counts = recordOf(rows)
   return Array.from({ length: days }, (_, index) => ({

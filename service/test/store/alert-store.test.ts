@@ -10,6 +10,7 @@ import type { Database } from '../../src/store/database.ts'
 import type { NewAlert, NewReceiver } from '../../src/store/new-alert.ts'
 import { lockDirectory } from '../../src/store/directory-lock.ts'
 import { openPglite } from '../../src/store/pglite.ts'
+import { dayMs, dayOf } from '../../src/store/statistics.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
 let counter = 0
@@ -511,6 +512,37 @@ describe.each([
     expect(await stateOf(late.id)).toEqual(['delivered'])
     const left = await server.database.query('SELECT id FROM receivers WHERE alert_id = $1', [ended.id])
     expect(left).toEqual([])
+  })
+
+  it('still counts what it has forgotten in trends, as far as they reach', async () => {
+    const organization = unique('forgetful')
+    const today = dayOf(Date.now())
+    const ages = [0, 40, 40, 89, 90, 400]
+    const given = ages.map(() => alert({ organization, receivers: [] }))
+    await store.insert([given])
+    for (const [index, { id }] of given.entries())
+      await server.database.query('UPDATE alerts SET accepted_at = $2::bigint WHERE id = $1', [
+        id,
+        (today - (ages[index] ?? 0)) * dayMs,
+      ])
+    const trend = async () => (await store.trends(organization, { days: 90, lastDay: today })).map(({ count }) => count)
+    const before = await trend()
+    expect(before.flatMap((count, index) => (count === 0 ? [] : [[89 - index, count]]))).toEqual([
+      [89, 1],
+      [40, 2],
+      [0, 1],
+    ])
+    await store.tidy()
+    expect(await store.counts(organization)).toMatchObject({ total: 1 })
+    expect(await trend()).toEqual(before)
+    await store.tidy()
+    const kept = await server.database.query('SELECT day, count FROM forgotten WHERE organization = $1 ORDER BY day', [
+      organization,
+    ])
+    expect(kept).toEqual([
+      { day: today - 89, count: 1 },
+      { day: today - 40, count: 2 },
+    ])
   })
 })
 
