@@ -19,6 +19,7 @@ import { drainDeadlineMs } from './delivery/deliver-messages.ts'
 import { sharedHolds } from './delivery/holds.ts'
 import { startDelivery } from './delivery/start-delivery.ts'
 import { type AlertIntake, alertIntake } from './intake/accept-alerts.ts'
+import { createArrivals } from './intake/arrivals.ts'
 import { startNatsIntake } from './intake/nats-intake.ts'
 import { recoveredNotices } from './intake/recovered-notices.ts'
 import { createLogger, type ServiceLogger } from './logging.ts'
@@ -87,11 +88,13 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   opened.add(() => live.stop())
   const metrics = createMetrics(engine.gear)
   opened.add(() => metrics.close())
+  const arrivals = createArrivals(organizations)
   const store = await openStore(settings, shared, logger, metrics, {
     onChange: invalidations.changed,
     onSettled(settled) {
       live.settled(settled)
       metrics.settled(settled)
+      arrivals.settled(settled)
     },
   })
   opened.add(() => store.close())
@@ -109,7 +112,7 @@ async function start({ settings, shared, config, organizations, logger, engine, 
   const redrives = startRedrives(parts)
   opened.add(() => Promise.all([deliveries.drain(), redrives.drain(drainDeadlineMs)]))
   const onStored = (destinations: ReadonlySet<string>): void => deliveries.wake(destinations)
-  const notices = recoveredNotices({ store, organizations, gear: engine.gear, logger, onStored })
+  const notices = recoveredNotices({ ...parts, gear: engine.gear, arrivals, onStored })
   opened.add(() => notices.stop())
   const intake = alertIntake({ organizations, store, limiter: engine.gear.limiter, onStored })
   opened.add(() => intake.idle())

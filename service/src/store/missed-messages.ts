@@ -6,6 +6,8 @@ import type { NewAlert } from './new-alert.ts'
 export interface Missing {
   readonly organization: string
   readonly receiver: string
+  /** When the last of them was given up, in ms since the epoch. */
+  readonly lastAt: number
 }
 
 /** What a receiver missed. Instants are ms since the epoch. */
@@ -29,34 +31,40 @@ export async function findMissing(database: Queryable): Promise<readonly Missing
       UNION ALL
       SELECT r.organization, r.name FROM missing m
       CROSS JOIN LATERAL (${next('AND (organization, name) > (m.organization, m.name)')}) r)
-    SELECT organization, name FROM missing`)
-  return rows.map((row) => ({ organization: row['organization'] as string, receiver: row['name'] as string }))
+    SELECT organization, name, (SELECT max(r.settled_at) FROM receivers r
+      WHERE r.organization = m.organization AND r.name = m.name AND ${missed}) AS last
+    FROM missing m`)
+  return rows.map((row) => ({
+    organization: row['organization'] as string,
+    receiver: row['name'] as string,
+    lastAt: Number(row['last']),
+  }))
 }
 
 /** Messages that one notice tells of at most, so that no statement takes long however many were missed. */
 const toldAtOnce = 10_000
 
 /**
- * Tells of the oldest, `most` at most; the others are found again. Whoever of several instances is first stores the notice;
- * the others find nothing of that which was not told.
+ * Tells of those until `lastAt`, the oldest first, `most` at most; the others are found again. Whoever of several instances is
+ * first stores the notice; the others find nothing of that which was not told.
  */
 export async function tellMissed(
   database: Database,
-  { organization, receiver }: Missing,
+  { organization, receiver, lastAt }: Missing,
   notice: (missed: Missed) => NewAlert,
   most: number = toldAtOnce,
 ): Promise<boolean> {
   return database.transaction(async (transaction) => {
     const [row] = await transaction.query(
       `WITH oldest AS (
-         SELECT id FROM receivers WHERE organization = $1 AND name = $2 AND ${missed}
+         SELECT id FROM receivers WHERE organization = $1 AND name = $2 AND settled_at <= $4::bigint AND ${missed}
          ORDER BY settled_at LIMIT $3::integer FOR UPDATE),
        told AS (UPDATE receivers SET told = true WHERE id IN (SELECT id FROM oldest)
          RETURNING settled_at, coalesce(leader_id, id) AS message)
        SELECT count(DISTINCT message) AS count,
          coalesce(min(settled_at), ${nowMs}) AS first, coalesce(max(settled_at), ${nowMs}) AS last
        FROM told`,
-      [organization, receiver, most],
+      [organization, receiver, most, lastAt],
     )
     const count = Number(row?.['count'] ?? 0)
     if (count === 0) return false

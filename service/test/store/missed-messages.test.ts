@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../../test/servers/until.ts'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
-import { type Missed, tellMissed } from '../../src/store/missed-messages.ts'
+import { type Missed, type Missing, tellMissed } from '../../src/store/missed-messages.ts'
 import type { NewAlert } from '../../src/store/new-alert.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
@@ -47,15 +48,23 @@ describe.each([
     await store.record(messages.map(({ id }) => ({ id, state: 'deadLettered', reason, attempts: [], reached: [] })))
   }
 
+  /** What is missing of a receiver at this moment. */
+  async function missing(name: string): Promise<Missing> {
+    const found = (await store.missed()).find(({ receiver }) => receiver === name)
+    if (found === undefined) throw new Error(`nothing is missing of ${name}`)
+    return found
+  }
+
   it('is what met an open breaker or was too old, by receiver', async () => {
     const [a, b, c] = [unique('a'), unique('b'), unique('c')]
     await end([alertFor(a), alertFor(a)], 'circuit_open')
     await end([alertFor(b, { organization: 'globex' })], 'expired')
     await end([alertFor(c)], 'rejected')
     const found = (await store.missed()).filter(({ receiver }) => [a, b, c].includes(receiver))
+    const lastAt = expect.any(Number) as number
     expect(found).toEqual([
-      { organization: 'acme', receiver: a },
-      { organization: 'globex', receiver: b },
+      { organization: 'acme', receiver: a, lastAt },
+      { organization: 'globex', receiver: b, lastAt },
     ])
   })
 
@@ -64,14 +73,15 @@ describe.each([
     await end([alertFor(name), alertFor(name), alertFor(name)], 'circuit_open')
     const told: Missed[] = []
     const notices = [alertFor(name, { isToldIfMissed: false }), alertFor(name, { isToldIfMissed: false })]
+    const of = await missing(name)
     const tell = (by: AlertStore, notice: NewAlert | undefined) =>
-      by.tellMissed({ organization: 'acme', receiver: name }, (missed) => {
+      by.tellMissed(of, (missed) => {
         told.push(missed)
         return notice ?? alertFor(name)
       })
     const made = await Promise.all([tell(store, notices[0]), tell(other, notices[1])])
     expect(made.filter(Boolean)).toHaveLength(1)
-    expect(told).toEqual([{ count: 3, firstAt: expect.any(Number) as number, lastAt: expect.any(Number) as number }])
+    expect(told).toEqual([{ count: 3, firstAt: expect.any(Number) as number, lastAt: of.lastAt }])
     const found = await Promise.all(notices.map(({ id }) => store.find(id, 'acme')))
     expect(found.flat()).toMatchObject([{ receivers: [{ name, state: 'pending' }] }])
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
@@ -81,10 +91,11 @@ describe.each([
     const name = unique('hook')
     for (let n = 0; n < 5; n += 1) await end([alertFor(name)], 'circuit_open')
     const told: Missed[] = []
+    const of = await missing(name)
     const tell = (): Promise<boolean> =>
       tellMissed(
         server.database,
-        { organization: 'acme', receiver: name },
+        of,
         (missed) => {
           told.push(missed)
           return alertFor(name, { isToldIfMissed: false })
@@ -105,12 +116,32 @@ describe.each([
     await end([alertFor(name)], 'expired')
     const told: number[] = []
     const notice = alertFor(name, { isToldIfMissed: false })
-    await store.tellMissed({ organization: 'acme', receiver: name }, ({ count }) => {
+    await store.tellMissed(await missing(name), ({ count }) => {
       told.push(count)
       return notice
     })
     expect(told).toEqual([2])
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+
+  it('is told of until the instant that is named, and what was missed later by the next notice', async () => {
+    const name = unique('hook')
+    await end([alertFor(name)], 'circuit_open')
+    const before = await missing(name)
+    await until('another instant', async () => {
+      await end([alertFor(name)], 'circuit_open')
+      return (await missing(name)).lastAt > before.lastAt ? true : undefined
+    })
+    const told: Missed[] = []
+    const tell = (of: Missing) =>
+      store.tellMissed(of, (missed) => {
+        told.push(missed)
+        return alertFor(name, { isToldIfMissed: false })
+      })
+    await tell(before)
+    const after = await missing(name)
+    await tell(after)
+    expect(told.map(({ lastAt }) => lastAt)).toEqual([before.lastAt, after.lastAt])
   })
 
   it('is not told where nobody asked for it, and is not told of notices themselves', async () => {
