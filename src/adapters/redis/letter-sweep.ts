@@ -38,12 +38,14 @@ export function letterSweep({ redis, fleet, organizations }: LetterSources): (be
       oldest = new Map([...oldest].filter(([name]) => standing.has(name)))
       left = [...names]
     }
-    for (let name = left.at(-1); name !== undefined; name = left.at(-1)) {
+    // Taken out first: one that cannot be swept does not keep those after it from being looked at.
+    for (let name = left.pop(); name !== undefined; name = left.pop()) {
       const known = oldest.get(name)
       const isDue = known === undefined || known.createdAt < before || before - known.before >= knownMs
       const dropped = isDue ? await sweepOne(name, before) : 0
-      if (dropped > 0) return dropped
-      left.pop()
+      if (dropped === 0) continue
+      left.push(name)
+      return dropped
     }
     return 0
   }

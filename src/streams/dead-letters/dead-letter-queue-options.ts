@@ -9,7 +9,7 @@ export interface DeadLetterQueueOptions extends TimeAndChance {
   readonly lettersMax?: number | undefined
   /** The largest payload, in bytes. Default 1,048,576. */
   readonly bodyBytesMax?: number | undefined
-  /** Letters older than this are dropped. Above 0; default 30. */
+  /** Letters older than this are dropped. Above 0, at most 36,500; default 30. */
   readonly retentionDays?: number | undefined
   /** A letter that was redriven so often without success is parked. Default 5. */
   readonly maxRedrives?: number | undefined
@@ -21,6 +21,9 @@ export interface DeadLetterQueueOptions extends TimeAndChance {
   /** Hears of sweeps that failed. Default: silent. */
   readonly logger?: Logger | undefined
 }
+
+/** A hundred years; the command line has the same. */
+const retentionDaysMax = 36_500
 
 export const deadLetterQueueDefaults: {
   readonly lettersMax: number
@@ -43,7 +46,7 @@ export const deadLetterQueueFields: {
   ...timeAndChanceFields,
   lettersMax: count.optional(),
   bodyBytesMax: count.optional(),
-  retentionDays: z.number().positive().optional(),
+  retentionDays: z.number().positive().max(retentionDaysMax).optional(),
   maxRedrives: count.optional(),
   sweepEveryMs: z.number().nonnegative().max(durationMsMax).optional(),
   logger: z

@@ -74,6 +74,7 @@ describe('dead letters in memory', () => {
       ['memoryDeadLetters.lettersMax', { lettersMax: 0 }],
       ['memoryDeadLetters.bodyBytesMax', { bodyBytesMax: 1.5 }],
       ['memoryDeadLetters.retentionDays', { retentionDays: 0 }],
+      ['memoryDeadLetters.retentionDays', { retentionDays: 36_501 }],
       ['memoryDeadLetters.retention', { retention: 1 }],
       ['memoryDeadLetters.clock', { clock: 1 }],
     ] as const) {
