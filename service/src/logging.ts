@@ -18,7 +18,9 @@ export function createLogger(level: string, base: Readonly<Record<string, string
   const logger = pino(
     {
       level,
-      base,
+      base: {},
+      // Not pino's own `base`: what a line brings itself, as the engine's do, would stand in it twice.
+      mixin: () => ({ ...base }),
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: (error) => errorFacts(error), err: (error) => errorFacts(error) },
       redact: { paths: secrets.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[secret]' },

@@ -4,6 +4,7 @@ import { defineCommand, runMain } from 'citty'
 import { ConfigError } from 'switchgear'
 import { startDemoFleet } from './demo/demo-fleet.ts'
 import { demoMessage } from './demo/demo-message.ts'
+import { refuseUnknown } from './refuse-unknown.ts'
 import { serve } from './serve.ts'
 import { readSettings } from './settings.ts'
 import { startMessage } from './start-message.ts'
@@ -16,7 +17,7 @@ const serveCommand = defineCommand({
     description:
       'Take alerts in and send them. Settings come from the environment, receivers from switchgear.config.json',
   },
-  run: () => runService().catch(fail),
+  run: ({ rawArgs }) => runService(rawArgs).catch(fail),
 })
 
 const demoCommand = defineCommand({
@@ -33,7 +34,7 @@ const demoCommand = defineCommand({
       default: '3000',
     },
   },
-  run: ({ args }) => runDemo(args.port).catch(fail),
+  run: ({ args, rawArgs }) => runDemo(args.port, rawArgs).catch(fail),
 })
 
 await runMain(
@@ -43,7 +44,8 @@ await runMain(
   }),
 )
 
-async function runService(): Promise<void> {
+async function runService(given: readonly string[]): Promise<void> {
+  refuseUnknown('serve', given)
   const settings = readSettings(process.env)
   const service = await serve(settings)
   const store = settings.databaseUrl === undefined ? `${settings.dataDir} (embedded)` : 'PostgreSQL'
@@ -51,8 +53,9 @@ async function runService(): Promise<void> {
   say(startMessage({ ...service, store, needsToken: settings.tokens.length > 0 }))
 }
 
-async function runDemo(given: string): Promise<void> {
-  const { port, logLevel } = readSettings({ PORT: given, LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error' })
+async function runDemo(portGiven: string, given: readonly string[]): Promise<void> {
+  refuseUnknown('demo', given, ['port'])
+  const { port, logLevel } = readSettings({ PORT: portGiven, LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error' })
   const fleet = await startDemoFleet({ port, logLevel })
   stopWhenTold(() => fleet.stop())
   say(demoMessage(fleet.urls))
