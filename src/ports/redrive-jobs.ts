@@ -74,9 +74,9 @@ export interface RedriveJobs {
    */
   feed(id: string, cursor: string | undefined, ids: readonly string[], next: string | undefined): Promise<boolean>
   /**
-   * Takes up to `count` letters for `leaseMs`: those given back first, once it is their time, then those whose lease is over, then those that
-   * nobody has had, in the order in which they were fed. Letters
-   * that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
+   * Takes up to `count` letters for `leaseMs`: those whose lease is over first, then those that nobody has had, in the order
+   * in which they were fed, and, once all are in, those that were given back, whose time came longest ago first. So every
+   * letter has its turn before any has another, however many are given back again and again. Letters that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
    * another job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over.
    * `undefined` when there is no such job.
    */
@@ -101,7 +101,7 @@ export interface RedriveJobs {
     outcome: RedriveOutcome,
     next?: LetterParts,
   ): Promise<RedriveJob | 'lost' | 'changed'>
-  /** Gives a letter back, as if it had not been taken; nobody takes it for `forMs` (0 to a day; 0). */
+  /** Gives a letter back, behind those that nobody has had; nobody takes it for `forMs` (0 to a day; 0). */
   giveBack(id: string, turn: string, forMs?: number): Promise<void>
   /** Lets nobody take letters until then, if the job runs. */
   pause(id: string, forMs: number): Promise<void>

@@ -16,8 +16,9 @@ export interface Job {
   cursor: string | undefined
   pause: { readonly endsAt: number; readonly untilAt: number } | undefined
   readonly counts: Record<RedriveOutcome, number>
-  /** Given back first, each from an instant on, then those that nobody has had. */
+  /** To be taken again from an instant on, the earliest first. */
   readonly givenBack: { readonly letterId: string; readonly fromAt: number }[]
+  /** Those that nobody has had. */
   readonly waiting: string[]
   readonly turns: Map<string, Turn>
   /** Names the next turn. */

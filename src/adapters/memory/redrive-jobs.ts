@@ -63,18 +63,16 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
 
   const seen = (job: Job): RedriveJob => seenJob(job, clock.monotonic())
 
-  /** The next letter that is nobody's: given back, left behind, or new. */
+  /** The next letter that is nobody's: left behind, new, or, once all are in, given back. */
   const next = (job: Job): string | undefined => {
     const now = clock.monotonic()
-    const due = job.givenBack.findIndex(({ fromAt }) => fromAt <= now)
-    const [back] = due < 0 ? [] : job.givenBack.splice(due, 1)
-    if (back !== undefined) return back.letterId
     for (const [turn, { letterId, endsAt }] of job.turns) {
       if (endsAt > now) continue
       release(job, turn)
       return letterId
     }
-    return job.waiting.shift()
+    if (job.waiting.length > 0 || !job.fedAll) return job.waiting.shift()
+    return (job.givenBack[0]?.fromAt ?? Infinity) <= now ? job.givenBack.shift()?.letterId : undefined
   }
 
   const release = (job: Job, turn: string): void => {
@@ -186,7 +184,9 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       const held = job?.turns.get(turn)
       if (job === undefined || held === undefined) return
       release(job, turn)
-      job.givenBack.push({ letterId: held.letterId, fromAt: clock.monotonic() + forMs })
+      const fromAt = clock.monotonic() + forMs
+      const before = job.givenBack.findLastIndex((other) => other.fromAt <= fromAt)
+      job.givenBack.splice(before + 1, 0, { letterId: held.letterId, fromAt })
       change(job)
     },
     async pause(id, forMs) {

@@ -13,8 +13,9 @@ export type JobFact =
 
 /**
  * What scripts about jobs have in common. ARGV[1] is the second half of a job's id. `job:<id>` is a hash of what is known of
- * it, `rd:<id>` a stream of the ids of its letters with one consumer group, `jobs` the jobs by when they were started, and
- * `cl:<id of a letter>` in whose hands that letter is: until when, the job, a line break, the turn.
+ * it, `rd:<id>` a stream of the ids of its letters with one consumer group, `rb:<id>` those that were given back by when
+ * they may be taken again (`<entry that it was in the stream> <id of the letter>`), `jobs` the jobs by when they were started,
+ * and `cl:<id of a letter>` in whose hands that letter is: until when, the job, a line break, the turn.
  *
  * A turn is `<entry in the stream> <number> <id of the letter>`. An entry counts as left behind once it was idle for a day,
  * so whoever takes one for a while makes it idle for a day without that while: so the lease is kept by the server's own
@@ -24,6 +25,7 @@ const jobLua = `${letterLua}
 local dayMs = 86400000
 local jobId = ARGV[1]
 local job, stream, jobs = prefix .. 'job:' .. jobId, prefix .. 'rd:' .. jobId, prefix .. 'jobs'
+local back = prefix .. 'rb:' .. jobId
 local time = call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 
@@ -39,7 +41,7 @@ local function changed()
   local facts = call('HMGET', job, 'state', 'fedAll', 'fed', 'delivered', 'failed', 'parked', 'skipped')
   local done = facts[4] + facts[5] + facts[6] + facts[7]
   if facts[1] == 'running' and facts[2] == '1' and done == tonumber(facts[3]) then call('HSET', job, 'state', 'done') end
-  for _, key in ipairs({ job, stream, jobs }) do call('PEXPIRE', key, dayMs) end
+  for _, key in ipairs({ job, stream, back, jobs }) do call('PEXPIRE', key, dayMs) end
 end
 
 local function claimKey(id) return prefix .. 'cl:' .. id end
@@ -141,13 +143,19 @@ const bytesMax = 4_194_304
  * four values for each letter (turn, id, value, ms until it is due), and the ids of those that were skipped.
  */
 export const takeScript: Script = script(`${jobLua}
-local facts = call('HMGET', job, 'state', 'pausedUntil', 'rate', 'parkedToo', 'slot', 'scan')
+local facts = call('HMGET', job, 'state', 'pausedUntil', 'rate', 'parkedToo', 'slot', 'scan', 'fedAll')
 if not facts[1] then return false end
 local by, most, leaseMs = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local rate, slot, work, skipped, bytes = tonumber(facts[3]), tonumber(facts[5]), {}, {}, 0
 local from, tries = facts[6] or '0-0', 0
 
--- Left behind or given back, or else one that nobody has had.
+-- One that nobody has had.
+local function newEntry()
+  local reply = call('XREADGROUP', 'GROUP', 'w', by, 'COUNT', 1, 'STREAMS', stream, '>')
+  return reply and reply[1][2][1]
+end
+
+-- Left behind, or new, or, once all are in, given back: that goes through the stream again.
 local function nextEntry()
   while from and tries < 100 do
     tries = tries + 1
@@ -155,8 +163,13 @@ local function nextEntry()
     from = reply[1] ~= '0-0' and reply[1] or nil
     if reply[2][1] then return reply[2][1] end
   end
-  local reply = call('XREADGROUP', 'GROUP', 'w', by, 'COUNT', 1, 'STREAMS', stream, '>')
-  return reply and reply[1][2][1]
+  local new = newEntry()
+  if new or facts[7] ~= '1' then return new end
+  local due = call('ZRANGEBYSCORE', back, '-inf', now, 'LIMIT', 0, 1)[1]
+  if not due then return nil end
+  call('ZREM', back, due)
+  call('XADD', stream, '*', 'id', match(due, ' (.*)$'))
+  return newEntry()
 end
 
 local function mayTake(entry, id)
@@ -233,7 +246,8 @@ return seen()
 export const giveBackScript: Script = script(`${jobLua}
 if not isHeld(ARGV[2]) then return 0 end
 local entry, id = partsOf(ARGV[2])
-call('XCLAIM', stream, 'w', '-', 0, entry, 'IDLE', dayMs - min(dayMs, ARGV[3]), 'JUSTID')
+settled(entry)
+call('ZADD', back, now + min(dayMs, ARGV[3]), entry .. ' ' .. id)
 call('DEL', claimKey(id))
 changed()
 return 1

@@ -19,11 +19,22 @@ export async function refuse(run: RedriveRun, turn: RedriveTurn, retryAfterMs: n
   await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name, isOfAll ? 0 : bounded(retryAfterMs)))
 }
 
+export function countRefusals(run: RedriveRun, isRefused: boolean): void {
+  run.refusedInARow = isRefused ? run.refusedInARow + 1 : 0
+  run.refusedUnrested = isRefused ? run.refusedUnrested + 1 : 0
+}
+
+/** Whether every letter that is left was refused, one after the other: each has its turn before any has another. */
+export function wereAllRefused({ refusedInARow, progress: { done, total }, turns }: RedriveRun): boolean {
+  return refusedInARow >= Math.max(1, total - done) && ![...turns.values()].some(({ sending }) => sending)
+}
+
 /** Nothing is left but letters that were refused: says whether there are any. */
 export async function pauseForRefused(run: RedriveRun): Promise<boolean> {
-  const { refusedUntil, turns, clock } = run
-  if (refusedUntil === undefined || turns.size > 0) return false
+  const { refusedUntil, clock } = run
+  if (refusedUntil === undefined) return false
   run.refusedUntil = undefined
+  countRefusals(run, false)
   await pauseJob(run, Math.max(0, refusedUntil - clock.monotonic()))
   return true
 }

@@ -57,7 +57,10 @@ export interface RedriveRun extends WorkerParts {
   toldPauseUntil: number | undefined
   /** Monotonic: when the first of the breakers may let a call through that refused one while the job went on. */
   refusedUntil: number | undefined
+  /** Letters that breakers refused since one got through, or the job was paused. */
   refusedInARow: number
+  /** Those of them since the last rest. */
+  refusedUnrested: number
   /** Ends the current rest. */
   waker: AbortController
   emit(event: RedriveEvent): void
@@ -111,6 +114,7 @@ export function newRun(
     toldPauseUntil: undefined,
     refusedUntil: undefined,
     refusedInARow: 0,
+    refusedUnrested: 0,
     waker: new AbortController(),
     emit,
   }

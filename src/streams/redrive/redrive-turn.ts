@@ -2,7 +2,7 @@ import { type LetterParts, readLetter } from '../../ports/letter.ts'
 import type { RedriveJob, RedriveOutcome } from '../../ports/redrive-jobs.ts'
 import { afterFailedRedrive } from './redrive-outcome.ts'
 import { isOutage } from './redrive-patience.ts'
-import { refuse } from './redrive-pause.ts'
+import { countRefusals, refuse } from './redrive-pause.ts'
 import { fail, type RedriveRun, type RedriveTurn, wake } from './redrive-run.ts'
 import { sendLetter, type Sent } from './redrive-send.ts'
 
@@ -22,7 +22,7 @@ export async function handleTurn(run: RedriveRun, turn: RedriveTurn, maxRedrives
   try {
     const sent = await sendInTurn(run, turn)
     if (turn.lost) return
-    run.refusedInARow = sent.status === 'breakerOpen' ? run.refusedInARow + 1 : 0
+    countRefusals(run, sent.status === 'breakerOpen')
     if (sent.status === 'delivered' || sent.status === 'failed') await settle(run, turn, sent, maxRedrives)
     else if (sent.status === 'breakerOpen') await refuse(run, turn, sent.retryAfterMs)
     else await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name))

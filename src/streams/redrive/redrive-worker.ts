@@ -1,11 +1,12 @@
 import { Observable } from 'rxjs'
 import { ConfigError } from '../../kernel/errors.ts'
 import { shown } from '../../kernel/options.ts'
+import { timerMs } from '../../machines/wake.ts'
 import type { RedriveJob, RedriveWork, Taken } from '../../ports/redrive-jobs.ts'
 import type { RedriveEvent } from './redrive-events.ts'
 import { feedJob } from './redrive-feed.ts'
 import { keepLeases, leaseMs } from './redrive-leases.ts'
-import { pauseForRefused, sawPause } from './redrive-pause.ts'
+import { pauseForRefused, sawPause, wereAllRefused } from './redrive-pause.ts'
 import {
   cancel,
   halt,
@@ -82,10 +83,11 @@ async function takeUntilOver(
     const count = Math.min(mostAtOnce, plan.concurrency - run.turns.size)
     const waitMs = count > 0 ? tooEarlyMs(run) : leaseMs
     if (waitMs > 0) {
-      await rest(run, waitMs)
+      await rest(run, timerMs(waitMs))
       continue
     }
-    if (run.refusedInARow >= refusalsMax) await restFromRefusals(run)
+    if (run.refusedUnrested >= refusalsMax) await restFromRefusals(run)
+    if (wereAllRefused(run)) await pauseForRefused(run)
     const taken = await run.ask(() => store.jobs.take(jobId, { by: plan.by, count, leaseMs }))
     if (taken === undefined) return
     tellSkipped(run, taken)
@@ -100,7 +102,7 @@ async function takeUntilOver(
 
 /** Letters behind breakers that stay open are gone through, for others may be among them, but not as fast as can be. */
 async function restFromRefusals(run: RedriveRun): Promise<void> {
-  run.refusedInARow = 0
+  run.refusedUnrested = 0
   await run.clock.sleep(refusedMs, { signal: run.halting.signal }).catch(() => {})
 }
 
@@ -117,7 +119,7 @@ async function wait(run: RedriveRun, { job, work, skipped }: Taken): Promise<voi
     await rest(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
   } else if (work.length + skipped.length === 0) {
     if (!job.fedAll) await run.ask(() => feedJob(run.store, job))
-    else if (!(await pauseForRefused(run))) await rest(run, pollMs)
+    else if (run.turns.size > 0 || !(await pauseForRefused(run))) await rest(run, pollMs)
   }
 }
 

@@ -144,14 +144,34 @@ export const jobClauses: readonly LetterStoreClause[] = [
     },
   },
   {
-    says: 'what is given back is taken again before the rest, and counts for nothing',
+    says: 'what is given back is taken again after the rest, also those still to be fed, and counts for nothing',
     async holds(store) {
-      const job = await jobOf(store, 'j', ['a', 'b', 'c'])
+      for (const id of ['a', 'b', 'c']) await store.add(letter(id), bounds)
+      await store.jobs.start(plan('j'))
+      const job = 'acme.j'
+      await store.jobs.feed(job, undefined, ['acme.a', 'acme.b'], 'c1')
       const { turn } = one((await takeFrom(store, job, 1)).work)
       await store.jobs.giveBack(job, turn)
       assert.equal(await store.jobs.settle(job, turn, 'delivered'), 'lost')
-      const { work, job: after } = await takeFrom(store, job, 2)
-      assert.deepEqual([idsOf(work), after.done], [['acme.a', 'acme.b'], 0])
+      assert.deepEqual(idsOf((await takeFrom(store, job, 3)).work), ['acme.b'])
+      await store.jobs.feed(job, 'c1', ['acme.c'], undefined)
+      const { work, job: after } = await takeFrom(store, job, 3)
+      assert.deepEqual([idsOf(work), after.done], [['acme.c', 'acme.a'], 0])
+    },
+  },
+  {
+    says: 'every letter has its turn before any has another, whatever is given back again and again, each for a moment',
+    async holds(store) {
+      const ids = Array.from({ length: 25 }, (_, n) => `n${n}`)
+      const job = await jobOf(store, 'j', ids)
+      const rounds: string[] = []
+      for (const endAt = Date.now() + 10_000; rounds.length < 75 && Date.now() < endAt; await systemClock.sleep(1)) {
+        const { work } = await takeFrom(store, job, 3)
+        for (const { turn } of work) await store.jobs.giveBack(job, turn, 2)
+        rounds.push(...idsOf(work))
+      }
+      assert.ok(rounds.length >= 75, 'what was given back is not taken again')
+      for (const start of [0, 25, 50]) assert.equal(new Set(rounds.slice(start, start + 25)).size, 25)
     },
   },
   {

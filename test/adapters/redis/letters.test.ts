@@ -199,7 +199,7 @@ describe('dead letters in Redis', () => {
     await store.close?.()
   })
 
-  test('that a worker left behind are found behind many that are given back for a while', async () => {
+  test('that a worker left behind are found behind many that others have in their hands', async () => {
     const store = lettersOf(freshFleet())
     const ids = Array.from({ length: 1_501 }, (_, nth) => `acme.${nth}`)
     await Promise.all(
@@ -214,8 +214,7 @@ describe('dead letters in Redis', () => {
       await store.jobs.feed(id, at === 0 ? undefined : `${at}`, ids.slice(at, at + 500), `${at + 500}`)
     const take = async (count: number, leaseMs: number): Promise<readonly RedriveWork[]> =>
       (await store.jobs.take(id, { by: 'w', count, leaseMs }))?.work ?? []
-    const held = await take(1_500, 600_000)
-    await Promise.all(held.map(({ turn }) => store.jobs.giveBack(id, turn, 600_000)))
+    await take(1_500, 600_000)
     const [left] = await take(1, 1)
     expect(left?.letter.header.id).toBe('acme.1500')
     const [found] = await until('it to be found', async () => {

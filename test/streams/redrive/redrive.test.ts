@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { firstValueFrom, lastValueFrom, take, toArray } from 'rxjs'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { BreakerOpenError, ConfigError, OverCapacityError, UnavailableError } from '../../../src/kernel/errors.ts'
 import { memoryLimiter } from '../../../src/adapters/memory/limiter.ts'
 import type { Letter } from '../../../src/ports/dead-letters.ts'
@@ -106,6 +106,17 @@ describe('a redrive', () => {
     expect(await queue.count()).toBe(10)
   })
 
+  test('waits for the next letter by timers that Node has, however low the rate', async () => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(2)
+    const sleep = vi.spyOn(clock, 'sleep')
+    const { events, subscription } = watch(queue.redrive({}, { to: async () => {}, ratePerSecond: 1e-7 }))
+    await clock.advanceBy(60_000)
+    expect(outcomes(events)).toEqual(['acme.0: delivered'])
+    expect(Math.max(...sleep.mock.calls.map(([ms]) => ms))).toBe(2 ** 31 - 1)
+    subscription.unsubscribe()
+  })
+
   test('has no more letters in its hands than it may, over all organizations, and adds up their progress', async () => {
     const { clock, queue, fill } = redriveRig()
     for (const organization of ['acme', 'beta', 'gamma']) await fill(4, { organization })
@@ -206,6 +217,43 @@ describe('an open breaker', () => {
     expect(clock.monotonic() - startedAt).toBeLessThan(160_000)
     expect(events.filter(({ status }) => status === 'delivered')).toHaveLength(265)
     expect(events.filter(({ status }) => status === 'paused')).toHaveLength(1)
+  })
+
+  test.each([
+    { down: 100, ratePerSecond: 2, withinMs: 60_000 },
+    { down: 3_500, ratePerSecond: undefined, withinMs: 40_000 },
+  ])(
+    'behind which $down letters stand does not keep the others for ever, at a rate of $ratePerSecond, and is told of',
+    async ({ down, ratePerSecond, withinMs }) => {
+      const { clock, queue, fill } = redriveRig()
+      await fill(down, { channel: 'down', id: undefined })
+      await fill(5, { channel: 'up', id: undefined })
+      const open: RedriveBreaker = { refusedForMs: () => 600_000, run: () => expect.unreachable() }
+      const closed: RedriveBreaker = { run: async (work) => work({ signal: new AbortController().signal }) }
+      const through = ({ channel }: Letter): RedriveBreaker => (channel === 'down' ? open : closed)
+      const { events, subscription } = watch(queue.redrive({}, { to: async () => {}, through, ratePerSecond }))
+      await clock.advanceBy(withinMs)
+      expect(outcomes(events).filter((outcome) => outcome.endsWith('delivered'))).toHaveLength(5)
+      await clock.advanceBy(3 * withinMs)
+      expect(events[5]).toMatchObject({ status: 'paused', done: 5, total: down + 5 })
+      subscription.unsubscribe()
+    },
+  )
+
+  test('that closes again has its letters sent within a round, while another one stays open', async () => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(5, { channel: 'back', id: undefined })
+    await fill(100, { channel: 'down', id: undefined })
+    const startedAt = clock.monotonic()
+    const isUp = (channel: string): boolean => channel === 'back' && clock.monotonic() > startedAt + 60_000
+    const through = ({ channel }: Letter): RedriveBreaker => ({
+      refusedForMs: () => (isUp(channel) ? undefined : 5_000),
+      run: async (work) => work({ signal: new AbortController().signal }),
+    })
+    const { events, subscription } = watch(queue.redrive({}, { to: async () => {}, through, ratePerSecond: 2 }))
+    await clock.advanceBy(60_000 + 60_000)
+    expect(outcomes(events).filter((outcome) => outcome.endsWith('delivered'))).toHaveLength(5)
+    subscription.unsubscribe()
   })
 
   test('that an operator holds open is waited for, and the job goes on soon after the release', async () => {
