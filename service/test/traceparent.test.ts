@@ -6,6 +6,7 @@ import { httpSender } from '../src/channels/http-sender.ts'
 import { webhookChannel } from '../src/channels/webhook.ts'
 import { readTraceparent } from '../src/telemetry/traceparent.ts'
 import { startHttpEndpoint } from './servers/http-endpoint.ts'
+import { lettersClient } from './servers/letters-client.ts'
 import { hookAt, type SharedService, startSharedService } from './servers/shared-service.ts'
 
 const sender = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
@@ -13,7 +14,10 @@ const alert = { organization: 'acme', severity: 'high', status: 'firing', type: 
 
 let service: SharedService
 beforeAll(async () => {
-  service = await startSharedService({ organizations: { acme: { receivers: [hookAt('good.example')] } } })
+  service = await startSharedService({
+    organizations: { acme: { receivers: [hookAt('good.example')] } },
+    engine: { retry: { maxAttempts: 1 } },
+  })
 })
 afterEach(() => {
   trace.disable()
@@ -21,15 +25,21 @@ afterEach(() => {
 })
 afterAll(() => service.stop())
 
-/** What arrives of an alert that was posted with this header. */
-async function sentWith(traceparent: string | undefined): Promise<string | undefined> {
+/** The id of an alert that was posted with this header. */
+async function post(traceparent: string | undefined): Promise<string> {
   const headers = { 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) }
   const answer = await fetch(`${service.url}/v1/alerts`, { method: 'POST', headers, body: JSON.stringify(alert) })
   const { alerts } = (await answer.json()) as { alerts: { id: string }[] }
-  const id = alerts[0]?.id
+  return alerts[0]?.id ?? ''
+}
+
+/** What the webhook of this alert came with. */
+async function arrivedWith(id: string): Promise<string | undefined> {
   const sending = await until('the alert to arrive', () => service.arrived.find((sent) => sent.alert.id === id))
   return sending.traceparent
 }
+
+const sentWith = async (traceparent: string | undefined) => arrivedWith(await post(traceparent))
 
 describe('the trace of an alert', () => {
   it.each([
@@ -49,6 +59,16 @@ describe('the trace of an alert', () => {
     expect(await sentWith(sender)).toBe(sender)
     expect(await sentWith('nonsense')).toBeUndefined()
     expect(await sentWith(undefined)).toBeUndefined()
+  })
+
+  it('goes with a dead letter that is sent again', async () => {
+    const { letters, redrive } = lettersClient(service.url)
+    service.dead.add('good.example')
+    const id = await post(sender)
+    const letter = await until('the letter', async () => (await letters())[0])
+    service.dead.clear()
+    await redrive({ ids: [letter.id] })
+    expect(await arrivedWith(id)).toBe(sender)
   })
 
   it('stands in the header of a webhook, and not in its signed body', async () => {

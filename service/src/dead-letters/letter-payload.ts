@@ -17,6 +17,8 @@ export interface LetterPayload {
   readonly reached: readonly string[]
   /** Recipients who were refused for good the last time, with the reply. */
   readonly refused: Readonly<Record<string, string>>
+  /** W3C trace context of who sent the alert. */
+  readonly traceparent?: string | undefined
 }
 
 const instant = z.number().int().min(0).max(8.64e15)
@@ -42,4 +44,5 @@ export const letterPayloadSchema: z.ZodType<LetterPayload> = z.object({
   destination: z.string().optional(),
   reached: z.array(z.string()).default([]),
   refused: z.record(z.string(), z.string()).default({}),
+  traceparent: z.string().optional(),
 })

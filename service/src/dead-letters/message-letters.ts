@@ -39,13 +39,14 @@ export function messageLetters(
 
 /** The letter has the message's id: there is one of each, however often it is written. */
 export function letterOf({ message, attempts, reached, refused }: MessageInHand, error: ClassifiedError): LetterDraft {
-  const { id, alert, channel, receiver, destination } = message
+  const { id, alert, channel, receiver, destination, traceparent } = message
   const payload: LetterPayload = {
     alert,
     receiver,
     destination,
     reached: [...reached],
     refused: Object.fromEntries(refused),
+    ...(traceparent === undefined ? {} : { traceparent }),
   }
   return {
     organization: alert.organization,

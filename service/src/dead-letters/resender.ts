@@ -5,6 +5,7 @@ import { recorder } from '../delivery/outcome-recorder.ts'
 import { sendMessage, type SendParts } from '../delivery/send-message.ts'
 import type { AlertStore } from '../store/alert-store.ts'
 import type { Redriven } from '../store/record-redriven.ts'
+import { traceAttempt } from '../telemetry/traceparent.ts'
 import { guardDestination, notNow, unguarded } from './guard-destination.ts'
 import { type LetterToSend, letterToSend } from './letter-to-send.ts'
 import { underWay } from './under-way.ts'
@@ -72,13 +73,15 @@ export function resender(options: ResenderOptions): Resender {
   }
 
   const send = async (letter: Letter, turn: Turn, signal: AbortSignal): Promise<void> => {
-    const { alert, to } = turn.send
+    const { alert, to, traceparent } = turn.send
     const at = Date.now()
     const { reached, refused } = turn
     turn.begun = true
     const sizes = [reached.size, refused.size]
     try {
-      await sendMessage(options, to, { messageId: letter.messageId, alert, reached, refused, signal })
+      await traceAttempt({ traceparent, attributes: attributesOf(letter, turn.send) }, (own) =>
+        sendMessage(options, to, { messageId: letter.messageId, alert, reached, refused, signal, traceparent: own }),
+      )
     } catch (error) {
       if (reached.size !== sizes[0] || refused.size !== sizes[1])
         turn.recording = work.track(keepRecipients(options, letter, turn))
@@ -176,6 +179,16 @@ async function keepRecipients({ deadLetters, logger }: ResenderOptions, letter: 
     turn.version = edited?.version ?? turn.version
   } catch (error) {
     logger.warn({ error, letter: letter.id }, 'a letter could not be told who has its message')
+  }
+}
+
+/** As those of the attempts before it was a letter. */
+function attributesOf({ messageId }: Letter, { alert, to }: LetterToSend): Record<string, string> {
+  return {
+    'switchgear.message': messageId,
+    'switchgear.alert': alert.id,
+    'switchgear.channel': to.channel,
+    'switchgear.breaker': to.destination,
   }
 }
 
