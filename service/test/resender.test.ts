@@ -23,12 +23,15 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-/** One letter that is being sent again, by a worker of its own. */
+/** One letter that is sent again when `work` begins, which resolves when that is over. */
 async function redriven({
   send = async () => {},
   ...store
 }: Partial<ResenderOptions['store']> & { readonly send?: (sending: Sending<'webhook'>) => Promise<void> }) {
-  const { gear, retry } = createEngine({}, { fleet: 'f', instance: 'i', logger })
+  const { gear, retry } = createEngine(
+    { retry: { maxAttempts: 2, baseDelayMs: 1, maxDelayMs: 1 } },
+    { fleet: 'f', instance: 'i', logger },
+  )
   ends.push(() => gear.close())
   const { deadLetters, limiter } = gear
   const sent: Sending<'webhook'>[] = []
@@ -50,11 +53,13 @@ async function redriven({
   const { id } = await deadLetters.enqueue(draft)
   const [job] = await deadLetters.redrives.start([id])
   const stop = new AbortController()
-  const work = deadLetters.redrives.work(job?.id ?? '', { ...again.how, signal: stop.signal })
-  const ended = new Promise<void>((resolve, reject) => void work.subscribe({ complete: resolve, error: reject }))
+  const worker$ = deadLetters.redrives.work(job?.id ?? '', { ...again.how, signal: stop.signal })
   return {
-    ...{ again, sent, stop, ended },
+    ...{ again, sent, stop },
+    work: () => new Promise<void>((resolve, reject) => void worker$.subscribe({ complete: resolve, error: reject })),
     count: () => deadLetters.count(),
+    letter: () => deadLetters.get(id),
+    edit: (over: object) => deadLetters.edit(id, { payload: { ...payload, ...over } }),
     counted: async () => {
       const [limit] = (await limiter.peek('acme', 'webhook')).limits
       return (limit?.limit ?? 0) - (limit?.remaining ?? 0)
@@ -64,10 +69,10 @@ async function redriven({
 
 describe('a letter', () => {
   it('whose message has arrived before is gone without being sent, and counts under no limit', async () => {
-    const { ended, sent, count, counted } = await redriven({
+    const { work, sent, count, counted } = await redriven({
       isDelivered: async (organization, messageId) => organization === 'acme' && messageId === 'm',
     })
-    await ended
+    await work()
     expect(sent).toEqual([])
     expect(await count()).toBe(0)
     expect(await counted()).toBe(0)
@@ -77,8 +82,8 @@ describe('a letter', () => {
     ['has not arrived', async () => false],
     ['may have arrived', () => Promise.reject(new UnavailableError('PostgreSQL', 'it is away'))],
   ])('whose message %s is sent under the same id, and counts once', async (_what, isDelivered) => {
-    const { ended, sent, count, counted } = await redriven({ isDelivered })
-    await ended
+    const { work, sent, count, counted } = await redriven({ isDelivered })
+    await work()
     expect(sent).toMatchObject([{ messageId: 'm' }])
     expect(await count()).toBe(0)
     expect(await counted()).toBe(1)
@@ -87,7 +92,8 @@ describe('a letter', () => {
   it('goes only when it is written that its message has arrived', async () => {
     let written: (() => void) | undefined
     const recordRedriven = () => new Promise<void>((resolve) => (written = resolve))
-    const { ended, count } = await redriven({ recordRedriven })
+    const { work, count } = await redriven({ recordRedriven })
+    const ended = work()
     await until('it to be written down', () => written)
     expect(await count()).toBe(1)
     written?.()
@@ -96,12 +102,43 @@ describe('a letter', () => {
   })
 })
 
+describe('a letter for several', () => {
+  const reaches = (name: string, { reached, refused }: Sending<'webhook'>): never => {
+    reached.add(name)
+    refused.set('nobody', '550')
+    throw new Error('reset')
+  }
+
+  it('remembers from each attempt who has it, and counts once', async () => {
+    const { work, sent, letter, counted } = await redriven({
+      send: async (sending) => reaches(`recipient ${sent.length}`, sending),
+    })
+    await work()
+    expect(sent).toHaveLength(2)
+    const reached = ['recipient 1', 'recipient 2']
+    expect(await letter()).toMatchObject({ redriveCount: 1, payload: { reached, refused: { nobody: '550' } } })
+    expect(await counted()).toBe(1)
+  })
+
+  it('stays as somebody edited it meanwhile', async () => {
+    const { work, sent, edit, letter } = await redriven({
+      async send(sending) {
+        await edit({ reached: ['edited'] })
+        reaches(`recipient ${sent.length}`, sending)
+      },
+    })
+    await work()
+    expect(await letter()).toMatchObject({ redriveCount: 1, payload: { reached: ['edited'] } })
+  })
+})
+
 describe('a stop', () => {
   it('lets be finished what is being sent, and breaks it off when its deadline is over', async () => {
-    const { again, sent, stop, ended } = await redriven({
+    const { again, sent, stop, work } = await redriven({
       send: ({ signal }) =>
         new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
     })
+    const ended = work()
     const sending = await until('it to be sent', () => sent[0])
     again.finishWhatIsSent()
     stop.abort()
@@ -112,9 +149,10 @@ describe('a stop', () => {
   })
 
   it('does not wait longer than its deadline for a store that is away', async () => {
-    const { again, sent } = await redriven({
+    const { again, sent, work } = await redriven({
       recordRedriven: () => Promise.reject(new UnavailableError('PostgreSQL', 'it is away')),
     })
+    void work()
     await until('it to be sent', () => sent[0])
     let isDrained = false
     void again.drain(20).then(() => (isDrained = true))
