@@ -7,6 +7,7 @@ import { startNats } from '../../test/servers/start-nats.ts'
 import { until } from '../../test/servers/until.ts'
 import { createActivity } from '../src/dashboard/activity.ts'
 import { createEventHub } from '../src/dashboard/event-hub.ts'
+import { startEventSources } from '../src/dashboard/event-sources.ts'
 import { createEventStreams, type StreamKind, streamsMax } from '../src/dashboard/event-streams.ts'
 import { fleetView, type HeardInstance } from '../src/dashboard/fleet-view.ts'
 import { startLiveView } from '../src/dashboard/live-view.ts'
@@ -166,18 +167,25 @@ describe('a stream of events', () => {
     expect(seen.lastId).toBe(hub.lastId)
   })
 
-  it('shows that it lives while nothing happens', async () => {
+  it('shows that it lives while nothing happens, and all of it once, also to who comes when all others have gone', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     ends.push(() => void vi.useRealTimers())
-    const { url } = await startStreams(['letter'])
+    const { hub, streams, url } = await startStreams(['letter'])
+    const first = await followEvents(url, undefined)
+    await first.stop()
+    await until('it to be gone', () => streams.count() === 0 || undefined)
     const texts: string[] = []
+    const has = (text: string) => () => texts.join('').includes(text) || undefined
     const client = request(url).end()
     client.on('response', (response) => response.on('data', (data: Buffer) => texts.push(data.toString())))
     client.on('error', () => {})
     ends.push(() => void client.destroy())
-    await until('the beginning', () => (texts.join('').includes('event: ready') ? true : undefined))
+    await until('the beginning', has('event: ready'))
     vi.advanceTimersByTime(15_000)
-    await until('a heartbeat', () => (texts.join('').includes(': still here') ? true : undefined))
+    await until('a heartbeat', has(': still here'))
+    for (const index of [1, 2]) hub.publish('letter', letterEvent(index))
+    await until('what came last', has('"messageId":"2"'))
+    for (const once of [': still here', '"messageId":"1"']) expect(texts.join('').split(once)).toHaveLength(2)
   })
 })
 
@@ -238,6 +246,17 @@ it('Who comes back for more than is kept is told so, and not what is left of it'
       ?.map(({ id }) => id)
       .slice(0, 1),
   ).toEqual([`${process}-2001`])
+})
+
+it('Of transitions the last 2,000 are kept for who comes later', () => {
+  const gear = createSwitchgear()
+  ends.push(() => gear.close())
+  const sources = startEventSources({ gear, hub: createEventHub(), activity: createActivity(), onOwn() {} })
+  ends.push(() => sources.stop())
+  const counts = { calls: 1, failures: 1, slow: 0, consecutiveFailures: 1 }
+  const opened = { from: 'closed', to: 'open', scope: 'local', reason: 'failureThreshold', by: 'two', counts } as const
+  for (let at = 0; at < 2_500; at++) sources.heard({ ...opened, breaker: 'smtp', instance: 'two', term: 1, seq: 0, at })
+  expect(sources.transitions.map(({ at }) => at)).toEqual(Array.from({ length: 2_000 }, (_, index) => index + 500))
 })
 
 describe('what is counted', () => {
