@@ -127,6 +127,7 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     given.instance ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`.slice(-128),
     'instance',
   )
+  for (const name of Object.keys(given.breakers ?? {})) checkName(name, 'breakers')
   const clock = given.clock ?? systemClock
   const random = given.random ?? systemRandom
   const logger = quietly(given.logger ?? silentLogger)
@@ -136,7 +137,6 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   for (const [name, store] of Object.entries({ limiter, deadLetters, cache }))
     if (store.fleet !== undefined && store.fleet !== fleet)
       throw new ConfigError(name, `expected one of the fleet "${fleet}" (given: one of "${store.fleet}")`)
-  const leaveStores = [limiter, deadLetters, cache].map(useShared)
   const transitions$ = new Subject<Transition>()
   const link$ = new BehaviorSubject<Link>({ state: 'down', why: 'not joined yet' })
   let closing: Promise<void> | undefined
@@ -157,6 +157,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
       },
     },
   )
+  // Nothing is refused from here on: what is joined and used is let go of by `close`.
+  const leaveStores = [limiter, deadLetters, cache].map(useShared)
   const host: ObservableHost = {
     instance,
     clock,

@@ -1,8 +1,21 @@
-import { createSwitchgear, memoryLog, type BreakerOptions, type SwitchgearOptions } from 'switchgear'
+import {
+  createSwitchgear,
+  memoryDeadLetters,
+  memoryLimiter,
+  memoryLog,
+  type BreakerOptions,
+  type EventLog,
+  type SwitchgearOptions,
+} from 'switchgear'
 import { describe, expect, test } from 'vitest'
 import { oneInstance } from '../machines/fleet-of.ts'
 
 const over = { calls: 10 }
+const refusing: EventLog = {
+  join() {
+    throw new Error('no room')
+  },
+}
 
 describe('a breaker’s options', () => {
   test.each([
@@ -125,6 +138,8 @@ describe('an instance’s options', () => {
     [{ breakers: { smtp: { quorum: 0 } } }, 'breakers.smtp.quorum'],
     [{ breakers: { default: { timeoutMs: 0 } } }, 'breakers.default.timeoutMs'],
     [{ breakers: [] }, 'breakers'],
+    [{ breakers: { '': {} } }, 'breakers'],
+    [{ breakers: { ['x'.repeat(129)]: {} } }, 'breakers'],
     [{ retry: { maxAttempts: 0 } }, 'retry.maxAttempts'],
     [{ deadlineMs: 0 }, 'deadlineMs'],
     [{ instanceName: 'a' }, 'instanceName'],
@@ -133,6 +148,27 @@ describe('an instance’s options', () => {
     expect(() => createSwitchgear(options as SwitchgearOptions)).toThrow(
       expect.objectContaining({ code: 'SWITCHGEAR_CONFIG', path }),
     )
+  })
+
+  test.each([
+    ['a bad name of a breaker', memoryLog(), { breakers: { ['x'.repeat(129)]: {} } }],
+    ['a bad option', memoryLog(), { deadlineMs: 0 }],
+    ['a store of another fleet', memoryLog(), { deadLetters: { ...memoryDeadLetters(), fleet: 'other' } }],
+    ['a log that takes nobody', refusing, {}],
+  ])('with %s it has joined nothing, and no store waits for its end', async (_what, of, options) => {
+    let [joined, closed] = [0, 0]
+    const log: EventLog = {
+      join(...given) {
+        const membership = of.join(...given)
+        joined += 1
+        return membership
+      },
+    }
+    const limiter = { ...memoryLimiter(), close: async () => void (closed += 1) }
+    expect(() => createSwitchgear({ ...options, log, limiter })).toThrow()
+    expect(joined).toBe(0)
+    await createSwitchgear({ limiter }).close()
+    expect(closed).toBe(1)
   })
 
   test('are all optional', async () => {
