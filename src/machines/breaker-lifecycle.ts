@@ -242,7 +242,7 @@ export abstract class BreakerLifecycle<B> {
       endsAt: this.host.clock.monotonic() + leaseMs * probeShare,
     }
     this.#setLocal({ ...local, probing: true }, 'open', 'the recovery time is over')
-    this.#hold(probe)
+    this.hold(probe)
     return probe
   }
 
@@ -269,7 +269,7 @@ export abstract class BreakerLifecycle<B> {
     probe.fence = lease.fence
     probe.endsAt = proposed.sentAt + this.settings.leaseMs * probeShare
     probe.phase = 'held'
-    this.#hold(probe)
+    this.hold(probe)
     if (this.host.clock.monotonic() < probe.endsAt) return probe
     // It was so long on its way that no time is left to probe in.
     this.endProbe(probe, 'ignored')
@@ -448,17 +448,24 @@ export abstract class BreakerLifecycle<B> {
     this.#planWake(proposed.status === 'accepted' ? 0 : wakeAgainMs)
   }
 
-  #hold(probe: Probe): void {
+  /** Keeps the probe until its result is overdue; once more for whoever runs it, as blocked is who comes late from then on. */
+  protected hold(probe: Probe): void {
+    const { clock } = this.host
     this.probe = probe
     this.#refused = undefined
-    probe.timer = this.host.clock.setTimeout(
-      () => this.endProbe(probe, overdueResult(probe)),
-      Math.max(0, probe.endsAt - this.host.clock.monotonic()),
-    )
+    this.stopTimer(probe)
+    const leftMs = Math.max(0, probe.endsAt - clock.monotonic())
+    probe.timer = clock.setTimeout(() => {
+      this.endProbe(probe, overdueResult(probe, leftMs, clock.monotonic() - probe.endsAt))
+    }, leftMs)
+  }
+
+  protected stopTimer({ timer }: Probe): void {
+    if (timer !== undefined) this.host.clock.clearTimeout(timer)
   }
 
   #dropProbe(): void {
-    if (this.probe?.timer !== undefined) this.host.clock.clearTimeout(this.probe.timer)
+    if (this.probe !== undefined) this.stopTimer(this.probe)
     this.probe = undefined
   }
 }

@@ -252,6 +252,8 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 
   #runProbe<T>(probe: Probe, work: (call: Call) => Promise<T> | T, options: RunOptions | undefined): Promise<T> {
     probe.phase = 'running'
+    // The call's own deadline ends it in time.
+    this.stopTimer(probe)
     const leaseLeftMs = Math.max(1, probe.endsAt - this.host.clock.monotonic())
     const timeoutMs = Math.min(this.settings.timeoutMs ?? Infinity, leaseLeftMs)
     const signal = options?.signal
@@ -261,7 +263,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
         return value
       },
       (error: unknown) => {
-        this.endProbe(probe, this.#probeResult(error, signal, probe.endsAt))
+        this.endProbe(probe, this.#probeResult(error, signal, leaseLeftMs))
         throw error
       },
     )
@@ -270,11 +272,10 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   #probeResult(
     error: unknown,
     signal: AbortSignal | undefined,
-    endsAt: number,
+    leaseLeftMs: number,
   ): 'passed' | 'failed' | 'hung' | 'ignored' {
     if (signal?.aborted && error === signal.reason) return 'ignored'
-    if (error instanceof TimeoutError && this.host.clock.monotonic() >= endsAt)
-      return isOwnFault(error) ? 'ignored' : 'hung'
+    if (error instanceof TimeoutError && error.timeoutMs === leaseLeftMs) return isOwnFault(error) ? 'ignored' : 'hung'
     return probeResults[this.settings.judge(error)]
   }
 
@@ -306,6 +307,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
 
   #probePermit(probe: Probe): Permit {
     probe.phase = 'running'
+    this.hold(probe)
     return {
       probe: probe.token,
       success: () => this.endProbe(probe, 'passed'),

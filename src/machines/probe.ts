@@ -1,3 +1,5 @@
+import { TimeoutError } from '../kernel/errors.ts'
+import { isOwnFault } from '../kernel/own-faults.ts'
 import type { ProbeResult } from './breaker-decide.ts'
 import type { Timer } from '../ports/clock.ts'
 
@@ -28,7 +30,10 @@ export interface ProbeToken {
 /** Before the first probe; one object for all breakers. */
 export const noToken: ProbeToken = Object.freeze({ term: 0, attempt: 0 })
 
-/** What an unfinished probe has shown when its time is over: nothing, if no call ever took it. */
-export function overdueResult({ phase }: Probe): ProbeResult {
-  return phase === 'running' ? 'hung' : 'ignored'
+/**
+ * What an unfinished probe has shown when its time is over: nothing, if no call ever took it, nor if the timer of
+ * `timerMs` came so late that this process must have stood still.
+ */
+export function overdueResult({ phase }: Probe, timerMs: number, lateMs: number): ProbeResult {
+  return phase === 'running' && !isOwnFault(new TimeoutError('the probe', timerMs, lateMs)) ? 'hung' : 'ignored'
 }

@@ -1,6 +1,6 @@
-import { createSwitchgear, memoryLog, type Breaker, type BreakerOptions } from 'switchgear'
+import { createSwitchgear, memoryLog, type Breaker, type BreakerOptions, type Switchgear } from 'switchgear'
 import { seededRandom, virtualClock, type VirtualClock } from 'switchgear/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { allOf, fail, hang, nth, fleetOf, ok, oneInstance } from './fleet-of.ts'
 import { simulatedLog } from '../../src/testing/simulated-log.ts'
 import { play } from './play.ts'
@@ -190,6 +190,60 @@ describe('a probe that hangs', () => {
     smtp.run(hang).catch(() => {})
     await clock.advanceBy(600)
     expect(smtp.state).toMatchObject({ mode: 'open', failedRecoveries: 1, reason: 'the probe failed' })
+  })
+})
+
+describe('a probe whose process stood still, as its event loop was blocked', () => {
+  const options = { ...exact, probe: { leaseMs: 5_000 } }
+
+  /** An instance whose clock goes on by `block` before its timers do. */
+  async function blockable(): Promise<{ clock: VirtualClock; gear: Switchgear; block: (ms: number) => Promise<void> }> {
+    const inner = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
+    let blockedMs = 0
+    const clock = { ...inner, monotonic: () => inner.monotonic() + blockedMs, now: () => inner.now() + blockedMs }
+    const gear = createSwitchgear({ clock, random: seededRandom(1), log: memoryLog({ clock }) })
+    onTestFinished(() => gear.close())
+    await clock.settle()
+    return {
+      clock,
+      gear,
+      async block(ms) {
+        blockedMs += ms
+        await clock.advanceBy(5_000)
+      },
+    }
+  }
+
+  test('says nothing of the dependency, where it is this instance’s own', async () => {
+    const { clock, gear, block } = await blockable()
+    const smtp = gear.breaker('smtp', { ...options, quorum: 2 })
+    await play(smtp, clock, 'F +60100')
+    const probe = smtp.run(hang)
+    await Promise.all([block(10_000), expect(probe).rejects.toMatchObject({ code: 'SWITCHGEAR_TIMEOUT' })])
+    expect(smtp.state).toMatchObject({ scope: 'local', failedRecoveries: 0 })
+    expect(await play(smtp, clock, 'S')).toEqual(['closed'])
+  })
+
+  test.each(['call', 'permit'])('as a %s says as little, where it was taken late in the lease', async (taken) => {
+    const { clock, gear, block } = await blockable()
+    const smtp = gear.breaker('smtp', options)
+    await play(smtp, clock, 'F +60100')
+    smtp.tryAcquire()
+    await clock.advanceBy(3_800)
+    if (taken === 'permit') expect(smtp.tryAcquire()).toHaveProperty('probe')
+    else smtp.run(hang).catch(() => {})
+    await block(300)
+    expect(smtp.state).toMatchObject({ mode: 'halfOpen', term: 1, failedRecoveries: 0 })
+    expect(smtp.state.probe).toBeUndefined()
+  })
+
+  test('a little has failed all the same', async () => {
+    const { clock, gear, block } = await blockable()
+    const smtp = gear.breaker('smtp', options)
+    await play(smtp, clock, 'F +60100')
+    smtp.run(hang).catch(() => {})
+    await block(40)
+    expect(smtp.state).toMatchObject({ mode: 'open', failedRecoveries: 1, reason: 'the probe gave no result in time' })
   })
 })
 
