@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs'
 import type { Clock } from '../../ports/clock.ts'
 import type { LetterStore } from '../../ports/letter-store.ts'
 import type { LetterParts } from '../../ports/letter.ts'
@@ -5,6 +6,7 @@ import type { Logger } from '../../ports/logger.ts'
 import type { Random } from '../../ports/random.ts'
 import type { RedriveEvent } from './redrive-events.ts'
 import { type Patience, patience } from './redrive-patience.ts'
+import type { Places } from './redrive-places.ts'
 import type { SendPlan } from './redrive-send.ts'
 
 export interface WorkerParts {
@@ -19,7 +21,10 @@ export interface WorkerPlan extends SendPlan {
   readonly by: string
   /** Letters in its hands at the same time. */
   readonly concurrency: number
-  readonly signals: readonly AbortSignal[]
+  /** Emits when the work is called off, at once if it was. */
+  readonly calledOff$: Observable<unknown>
+  /** What it shares with workers of other jobs. */
+  readonly places: Places
   /** In how many ms the next letter may be sent, where several jobs share a rate; each asking takes a slot. */
   readonly slotInMs: () => number
 }
@@ -61,6 +66,8 @@ export interface RedriveRun extends WorkerParts {
   refusedInARow: number
   /** Those of them since the last rest. */
   refusedUnrested: number
+  /** Whether it has one of the places. */
+  isIn: boolean
   /** Ends the current rest. */
   waker: AbortController
   emit(event: RedriveEvent): void
@@ -115,6 +122,7 @@ export function newRun(
     refusedUntil: undefined,
     refusedInARow: 0,
     refusedUnrested: 0,
+    isIn: false,
     waker: new AbortController(),
     emit,
   }

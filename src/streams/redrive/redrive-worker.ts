@@ -39,22 +39,27 @@ const graceMs = 1_000
 export function redriveWorker(parts: WorkerParts, jobId: string, plan: WorkerPlan): Observable<RedriveEvent> {
   return new Observable((subscriber) => {
     const run = newRun(parts, jobId, plan, (event) => subscriber.next(event))
-    const stop = (): void => halt(run)
-    for (const signal of plan.signals) signal.addEventListener('abort', stop, { once: true })
-    subscriber.add(() => {
-      for (const signal of plan.signals) signal.removeEventListener('abort', stop)
-      stop()
-    })
-    if (plan.signals.some(({ aborted }) => aborted)) stop()
-    work(run, () => subscriber.closed).then(
+    subscriber.add(plan.calledOff$.subscribe(() => halt(run)))
+    subscriber.add(() => halt(run))
+    workInPlace(run, () => subscriber.closed).then(
       () => subscriber.complete(),
       (error: unknown) => subscriber.error(error),
     )
   })
 }
 
+async function workInPlace(run: RedriveRun, unsubscribed: () => boolean): Promise<void> {
+  const { places } = run.plan
+  run.isIn = await places.enter(run.halting.signal)
+  if (!run.isIn) return
+  try {
+    await work(run, unsubscribed)
+  } finally {
+    if (run.isIn) places.leave()
+  }
+}
+
 async function work(run: RedriveRun, unsubscribed: () => boolean): Promise<void> {
-  if (run.halting.signal.aborted) return
   const leases = keepLeases(run)
   try {
     const job = await run.ask(() => run.store.jobs.get(run.jobId))
@@ -104,6 +109,15 @@ async function takeUntilOver(
 async function restFromRefusals(run: RedriveRun): Promise<void> {
   run.refusedUnrested = 0
   await run.clock.sleep(refusedMs, { signal: run.halting.signal }).catch(() => {})
+  await letOthersIn(run)
+}
+
+/** A job that has nothing to do at the moment gives its place to the one that has waited longest. */
+async function letOthersIn(run: RedriveRun): Promise<void> {
+  const { turns, plan, halting } = run
+  if (turns.size > 0) return
+  plan.places.leave()
+  run.isIn = await plan.places.enter(halting.signal)
 }
 
 /** How long what is in hand is not due yet, beyond what is taken ahead. */
@@ -117,9 +131,13 @@ async function wait(run: RedriveRun, { job, work, skipped }: Taken): Promise<voi
   if (job.pausedUntilAt !== undefined) {
     sawPause(run, job.pausedUntilAt)
     await rest(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
+    await letOthersIn(run)
   } else if (work.length + skipped.length === 0) {
     if (!job.fedAll) await run.ask(() => feedJob(run.store, job))
-    else if (run.turns.size > 0 || !(await pauseForRefused(run))) await rest(run, pollMs)
+    else if (run.turns.size > 0 || !(await pauseForRefused(run))) {
+      await rest(run, pollMs)
+      await letOthersIn(run)
+    }
   }
 }
 

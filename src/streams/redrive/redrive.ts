@@ -1,4 +1,4 @@
-import { defer, from, map, mergeMap, Observable, takeUntil, EMPTY } from 'rxjs'
+import { defer, from, map, mergeMap, Observable, share, takeUntil, EMPTY } from 'rxjs'
 import { ulid } from 'ulid'
 import { parseOptions } from '../../kernel/options.ts'
 import { checkName } from '../../kernel/names.ts'
@@ -14,6 +14,7 @@ import {
   type RedriveWorkOptions,
   redriveWorkSchema,
 } from './redrive-options.ts'
+import { places } from './redrive-places.ts'
 import type { WorkerPlan } from './redrive-run.ts'
 import { startRedrive, type StartParts } from './redrive-start.ts'
 import { redriveWorker } from './redrive-worker.ts'
@@ -76,15 +77,18 @@ export function redriveNow(
   const { ratePerSecond, max, maxRedrives, ...how } = given
   const plan = planOf(parts, how)
   return defer(() => {
-    if (plan.signals.some(({ aborted }) => aborted)) return EMPTY
+    if (signalsOf(how).some(({ aborted }) => aborted)) return EMPTY
     return from(startRedrive(parts, of, { ratePerSecond, max, maxRedrives })).pipe(
-      takeUntil(abortOf(plan.signals)),
+      takeUntil(plan.calledOff$),
       mergeMap((jobs) => workOnAll(parts, jobs, plan, ratePerSecond)),
     )
   })
 }
 
-/** All jobs as one: no more letters at the same time and no more in a second than for one, progress is of all together. */
+/**
+ * All jobs as one: no more letters at the same time and no more in a second than for one, progress is of all together. They
+ * take turns where there are many, so that none waits for one that waits for its breaker.
+ */
 function workOnAll(
   parts: StartParts,
   jobs: readonly RedriveJob[],
@@ -94,9 +98,10 @@ function workOnAll(
   const atOnce = Math.max(1, Math.min(jobs.length, plan.concurrency))
   const concurrency = Math.max(1, Math.floor(plan.concurrency / atOnce))
   const slotInMs = jobs.length > 1 && ratePerSecond !== undefined ? slots(parts, ratePerSecond) : plan.slotInMs
+  const ofEach = { ...plan, concurrency, slotInMs, places: places(atOnce) }
   const progress = new Map(jobs.map(({ id, done, total }) => [id, { done, total }]))
   return from(jobs).pipe(
-    mergeMap(({ id }) => redriveWorker(parts, id, { ...plan, concurrency, slotInMs }), atOnce),
+    mergeMap(({ id }) => redriveWorker(parts, id, ofEach)),
     map((event) => {
       progress.set(event.jobId, event)
       const all = [...progress.values()]
@@ -118,7 +123,7 @@ function slots({ clock }: StartParts, ratePerSecond: number): () => number {
 }
 
 function planOf(parts: StartParts, given: RedriveWorkOptions): WorkerPlan {
-  const { to, through, retry = { maxAttempts: 1 }, limit, concurrency = concurrencyDefault, signal } = given
+  const { to, through, retry = { maxAttempts: 1 }, limit, concurrency = concurrencyDefault } = given
   const { clock, random, logger } = parts
   return {
     to,
@@ -128,19 +133,30 @@ function planOf(parts: StartParts, given: RedriveWorkOptions): WorkerPlan {
     logger,
     by: ulid(Math.max(0, Math.floor(clock.now())), () => random.next()),
     concurrency,
-    signals: [signal, retry.signal].filter((each) => each !== undefined),
+    calledOff$: abortOf(signalsOf(given)),
+    places: places(Infinity),
     slotInMs: () => 0,
   }
 }
 
+function signalsOf({ signal, retry }: RedriveWorkOptions): readonly AbortSignal[] {
+  return [signal, retry?.signal].filter((each) => each !== undefined)
+}
+
+/** One listener for all: many would make Node warn of a leak. */
 function abortOf(signals: readonly AbortSignal[]): Observable<void> {
-  return new Observable((subscriber) => {
-    const abort = (): void => subscriber.next()
+  const abort$ = new Observable<void>((subscriber) => {
+    const abort = (): void => {
+      subscriber.next()
+      subscriber.complete()
+    }
     for (const signal of signals) signal.addEventListener('abort', abort)
+    if (signals.some(({ aborted }) => aborted)) abort()
     return () => {
       for (const signal of signals) signal.removeEventListener('abort', abort)
     }
   })
+  return abort$.pipe(share())
 }
 
 function seen({ cursor: _cursor, fed: _fed, fedAll: _fedAll, ...job }: RedriveJob): Redrive {

@@ -256,6 +256,28 @@ describe('an open breaker', () => {
     subscription.unsubscribe()
   })
 
+  test('of many organizations each holds up its own letters, and not the last of them, which has none', async () => {
+    const { clock, queue, fill } = redriveRig()
+    const organizations = Array.from({ length: 25 }, (_, nth) => `down${nth}`)
+    for (const organization of [...organizations, 'healthy']) await fill(3, { organization })
+    const caller = new AbortController()
+    const through = ({ organization }: Letter): RedriveBreaker => ({
+      refusedForMs: () => (organization === 'healthy' ? undefined : 600_000),
+      run: async (work) => work({ signal: new AbortController().signal }),
+    })
+    const how = { to: async () => {}, through, concurrency: 10, signal: caller.signal }
+    const { events, ended } = watch(queue.redrive({}, how))
+    await clock.advanceBy(5_000)
+    expect(getEventListeners(caller.signal, 'abort').length).toBeLessThanOrEqual(2)
+    await clock.advanceBy(10_000)
+    expect(events.filter(({ status }) => status === 'paused')).toHaveLength(25)
+    expect(events.filter(({ status }) => status === 'delivered')).toHaveLength(3)
+    caller.abort()
+    await clock.runUntil(ended)
+    expect(clock.pendingTimers).toBe(0)
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0)
+  })
+
   test('that an operator holds open is waited for, and the job goes on soon after the release', async () => {
     const { clock, queue, fill } = redriveRig()
     await fill(2)
