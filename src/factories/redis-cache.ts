@@ -9,7 +9,7 @@ import { redisSubscription } from '../adapters/redis/subscription.ts'
 import { checkFleetName, checkName } from '../kernel/names.ts'
 import { durationMs, hasMethods, parseOptions } from '../kernel/options.ts'
 import type { EventLog } from '../ports/event-log.ts'
-import { redisPlaceFields } from './redis-place.ts'
+import { checkedBy, redisPlaceFields } from './redis-place.ts'
 import { cacheFields, type CacheOptions, sharedCacheFields, withCacheDefaults } from '../streams/cache/cache-options.ts'
 import { cacheReport, cacheReportOf, type CacheReport } from '../streams/cache/cache-report.ts'
 import { logNews } from '../streams/cache/log-news.ts'
@@ -53,14 +53,13 @@ export function redisCache(options: RedisCacheOptions): RedisCache {
   return cacheOver(redisConnection({ url, connection }, all, 'redisCache'), given)
 }
 
-/** A cache over a connection, with options that were checked. @throws ConfigError */
+/** A cache over a connection, with options that were checked. */
 export function cacheOver(connection: RedisConnection, given: RedisCacheOptions): RedisCache {
-  const fleet = checkFleetName(given.fleet ?? 'default')
-  const { invalidations, ...rest } = given
+  const { fleet = 'default', invalidations, ...rest } = given
   const all = withCacheDefaults(rest)
   const { clock } = all
   const chance = randomBytes(3).toString('hex')
-  const instance = checkName(given.instance ?? `${hostname()}-${process.pid}-${chance}`.slice(-128), 'instance')
+  const instance = given.instance ?? `${hostname()}-${process.pid}-${chance}`.slice(-128)
   const place = { url: given.url, connection: given.connection }
   const rollCall = redisRollCall({
     connection,
@@ -95,8 +94,8 @@ export const redisCacheFields: {
 } = {
   ...cacheFields,
   ...sharedCacheFields,
-  fleet: z.string().optional(),
-  instance: z.string().optional(),
+  fleet: checkedBy<string>(checkFleetName).optional(),
+  instance: checkedBy<string>((name) => checkName(name, 'instance')).optional(),
   invalidations: z.custom<EventLog>((value) => hasMethods(value, ['join']), 'expected an event log').optional(),
 }
 

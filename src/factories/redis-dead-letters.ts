@@ -7,7 +7,7 @@ import { durationMs, parseOptions } from '../kernel/options.ts'
 import { systemClock } from '../ports/clock.ts'
 import { quietly, silentLogger } from '../ports/logger.ts'
 import { systemRandom } from '../ports/random.ts'
-import { redisPlaceFields } from './redis-place.ts'
+import { checkedBy, redisPlaceFields } from './redis-place.ts'
 import { type SpillOptions, spillingTo, spillSchema } from './spill.ts'
 import {
   deadLetterQueueDefaults,
@@ -46,14 +46,18 @@ export function redisDeadLetters(options: RedisDeadLettersOptions): DeadLetters 
   return deadLettersOver(redisConnection({ url, connection }, { clock, random }, 'redisDeadLetters'), given)
 }
 
-/** Dead letters over a connection, with options that were checked. @throws ConfigError */
+/** Dead letters over a connection, with options that were checked. */
 export function deadLettersOver(
   connection: RedisConnection,
   options: Omit<RedisDeadLettersOptions, keyof RedisPlace>,
 ): DeadLetters {
-  const { fleet: name, deadlineMs = redisDeadLettersDefaults.deadlineMs, spill, ...given } = options
+  const {
+    fleet = redisDeadLettersDefaults.fleet,
+    deadlineMs = redisDeadLettersDefaults.deadlineMs,
+    spill,
+    ...given
+  } = options
   const { clock = systemClock, random = systemRandom, retentionDays = deadLetterQueueDefaults.retentionDays } = given
-  const fleet = checkFleetName(name ?? redisDeadLettersDefaults.fleet)
   const store = redisLetters({
     connection,
     fleet,
@@ -73,7 +77,7 @@ export const redisDeadLettersFields: {
   >
 } = {
   ...deadLetterQueueFields,
-  fleet: z.string().optional(),
+  fleet: checkedBy<string>(checkFleetName).optional(),
   deadlineMs: durationMs.optional(),
   spill: spillSchema.optional(),
 }

@@ -11,7 +11,7 @@ import type { Limiter, Limits } from '../ports/limiter.ts'
 import { checkLimits, defaultLimits } from '../ports/limits.ts'
 import { type Logger, quietly, silentLogger } from '../ports/logger.ts'
 import { isRandom, type Random, systemRandom } from '../ports/random.ts'
-import { redisPlaceFields } from './redis-place.ts'
+import { checkedBy, redisPlaceFields } from './redis-place.ts'
 import { guardedLimiter, type OnUnavailable } from '../streams/limiter/guarded-limiter.ts'
 
 export interface RedisLimiterOptions extends RedisPlace {
@@ -43,10 +43,10 @@ export function redisLimiter(options: RedisLimiterOptions): Limiter {
   return limiterOver(redisConnection(given, { clock, random }, 'redisLimiter'), given)
 }
 
-/** A limiter over a connection, with options that were checked. @throws ConfigError */
+/** A limiter over a connection, with options that were checked. */
 export function limiterOver(connection: RedisConnection, given: Omit<RedisLimiterOptions, keyof RedisPlace>): Limiter {
   const { clock = systemClock, random = systemRandom } = given
-  const fleet = checkFleetName(given.fleet ?? redisLimiterDefaults.fleet)
+  const fleet = given.fleet ?? redisLimiterDefaults.fleet
   const definitions = given.limits ?? defaultLimits
   const limits = checkLimits(definitions)
   const guarded = guardedLimiter(redisWindows({ connection, fleet, limits }), {
@@ -69,10 +69,8 @@ export const redisLimiterFields: {
     z.ZodType<NonNullable<RedisLimiterOptions[K]>>
   >
 } = {
-  fleet: z.string().optional(),
-  limits: z
-    .custom<Limits>((value) => typeof value === 'object' && value !== null, 'expected limits by name')
-    .optional(),
+  fleet: checkedBy<string>(checkFleetName).optional(),
+  limits: checkedBy<Limits>(checkLimits).optional(),
   deadlineMs: durationMs.optional(),
   onUnavailable: z.enum(['open', 'closed', 'local']).optional(),
   logger: z.custom<Logger>((value) => hasMethods(value, ['info', 'warn', 'error']), 'expected a logger').optional(),

@@ -11,3 +11,8 @@ export const redisPlaceFields: {
     .custom<RedisClient>((value) => hasMethods(value, ['callBuffer', 'del', 'once']), 'expected an ioredis client')
     .optional(),
 }
+
+/** Refused with what `check` throws while the options are read, which is before anything is opened. */
+export function checkedBy<T>(check: (value: unknown) => unknown): z.ZodType<T> {
+  return z.custom<T>((value) => check(value) !== undefined)
+}
