@@ -164,6 +164,25 @@ describe('recoveryDelay', () => {
     expect(recoveryDelay(settings, failed, chance)).toBe(delay)
   })
 
+  test.each([
+    ['full', [0, 500, 999], [1, 4_000, 7_999]],
+    ['equal', [500, 750, 999], [4_000, 6_000, 7_999]],
+    ['decorrelated', [1_000, 2_000, 2_999], [1_000, 10_000, 10_000]],
+    [{ ratio: 0.5 }, [500, 1_000, 1_499], [4_000, 8_000, 10_000]],
+  ] as const)('with jitter %j is %j at first, by chance, and %j after three failures', (jitter, first, fourth) => {
+    const jittered = breakerSettings({ recoveryTimeoutMs: 1_000, recoveryBackoff: { maxMs: 10_000, jitter } })
+    const delays = (failed: number) => [0, 0.5, 0.999_999].map((chance) => recoveryDelay(jittered, failed, chance))
+    expect(delays(0)).toEqual(first.map((ms) => Math.max(1, ms)))
+    expect(delays(3)).toEqual(fourth)
+  })
+
+  test('grows with each failed recovery also with decorrelated jitter, which cannot know the wait before', () => {
+    const decorrelated = breakerSettings({ recoveryTimeoutMs: 1_000, recoveryBackoff: { jitter: 'decorrelated' } })
+    const after = (chance: number) => [0, 1, 2, 3].map((failed) => recoveryDelay(decorrelated, failed, chance))
+    expect(after(0)).toEqual([1_000, 1_000, 1_000, 1_000])
+    expect(after(0.5)).toEqual([2_000, 3_500, 6_500, 12_500])
+  })
+
   test('is at least 1 ms, and whole', () => {
     const tiny = breakerSettings({ recoveryTimeoutMs: 0.5, recoveryBackoff: { jitter: 'full' } })
     expect(recoveryDelay(tiny, 0, 0)).toBe(1)

@@ -46,6 +46,21 @@ describe('the recovery time', () => {
     expect(Math.max(...firsts) - Math.min(...firsts)).toBeGreaterThan(6_000)
   })
 
+  test.each([1, 2])('grows with decorrelated jitter as well, where the quorum is %i', async (quorum) => {
+    const { clock, gear } = await oneInstance()
+    const recoveryBackoff = { jitter: 'decorrelated', maxMs: 3_600_000 } as const
+    const smtp = gear.breaker('smtp', { failureThreshold: 1, recoveryTimeoutMs: 1_000, recoveryBackoff, quorum })
+    await play(smtp, clock, 'F +100')
+    const waits: number[] = []
+    for (let round = 0; round < 10; round++) {
+      const waitMs = (smtp.state.retryAt ?? NaN) - clock.now()
+      waits.push(waitMs)
+      await play(smtp, clock, `+${waitMs} F +100`)
+    }
+    expect(smtp.state.failedRecoveries).toBe(10)
+    expect(Math.max(...waits)).toBeGreaterThan(60_000)
+  })
+
   test('never jitters above its cap', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const options = { failureThreshold: 1, recoveryTimeoutMs: 1_000, recoveryBackoff: { maxMs: 1_000 } }
