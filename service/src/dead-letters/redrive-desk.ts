@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   type DeadLetters,
   type LettersGiven,
@@ -49,6 +50,8 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   const { redrives } = deadLetters
   const working = new Map<string, Worker>()
   const stopping = new AbortController()
+  // Each job that is worked on listens, which is more than Node takes for a mistake.
+  setMaxListeners(0, stopping.signal)
   const looking = regularly(lookAgainMs, 'redrives could not be looked for', look, logger)
   let nextLookAt = 0
   let failing = false
