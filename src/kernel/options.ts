@@ -8,12 +8,23 @@ import { ConfigError } from './errors.ts'
 export function parseOptions<T>(schema: z.ZodType<T>, given: unknown, at: string): T {
   const result = schema.safeParse(given)
   if (result.success) return result.data
-  const issue = result.error.issues[0]
+  const [first] = result.error.issues
+  const issue = first && ofUnion(first)
   const keys = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const path = [at, ...keys.map(String)].filter((part) => part !== '').join('.') || 'options'
   const rule =
     issue?.code === 'unrecognized_keys' ? 'is not a known option' : lowerFirst(issue?.message ?? 'is not valid')
   throw new ConfigError(path, `${rule} (given: ${shown(valueAt(given, keys))})`)
+}
+
+/** Of a union that has no words of its own: what is wrong inside the value, where one kind fits, or else all the kinds. */
+function ofUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return issue
+  const kinds = issue.errors.flatMap((kind) => kind.slice(0, 1)).map(ofUnion)
+  const inside = kinds.find(({ path }) => path.length > 0)
+  if (inside !== undefined) return { ...inside, path: [...issue.path, ...inside.path] }
+  const expected = kinds.map(({ message }) => message.replace(/^.*?expected /, '').replace(/, received .*$/, ''))
+  return { ...issue, message: `expected ${[...new Set(expected)].join(' or ')}` }
 }
 
 /** The longest timer there is, in ms: some 24 days. Node takes a longer one for 1 ms. */

@@ -198,10 +198,10 @@ function judgeWith(judge: BreakerOptions['judge']): (error: unknown) => Judgemen
 const fraction = z.number().min(0).max(1)
 /** A window over calls is a byte a call, so it has a bound. */
 const windowCallsMax = 100_000
-const window: z.ZodType<Window> = z.union([
-  z.strictObject({ calls: count.max(windowCallsMax) }),
-  z.strictObject({ ms: durationMs.min(20) }),
-])
+const window: z.ZodType<Window> = z.union(
+  [z.strictObject({ calls: count.max(windowCallsMax) }), z.strictObject({ ms: durationMs.min(20) })],
+  { error: 'expected either { calls } or { ms }' },
+)
 
 export const breakerOptionsSchema: z.ZodType<BreakerOptions> = z.strictObject({
   failureThreshold: z

@@ -1,5 +1,7 @@
 import {
   createSwitchgear,
+  deliver,
+  limit,
   memoryDeadLetters,
   memoryLimiter,
   memoryLog,
@@ -8,6 +10,8 @@ import {
   type SwitchgearOptions,
 } from 'switchgear'
 import { describe, expect, test } from 'vitest'
+import { natsLog } from '../../src/nats.ts'
+import { redisLimiter } from '../../src/redis.ts'
 import { oneInstance } from '../machines/fleet-of.ts'
 
 const over = { calls: 10 }
@@ -197,3 +201,50 @@ describe('an instance’s options', () => {
     await Promise.all([one.close(), other.close()])
   })
 })
+
+describe('an option of several kinds that is none of them', () => {
+  const breaker = (smtp: object) => () => createSwitchgear({ breakers: { smtp } })
+  const rate = (given: unknown) => breaker({ failureRate: { over: given, threshold: 1 } })
+  const jitter = (given: unknown) => breaker({ recoveryBackoff: { jitter: given } })
+  const limiter = memoryLimiter()
+
+  test.each<[said: string, make: () => unknown]>([
+    ['recoveryBackoff.jitter: expected none, full, equal, decorrelated or { ratio } (given: "big")', jitter('big')],
+    ['recoveryBackoff.jitter: expected none, full, equal, decorrelated or { ratio } (given: an object)', jitter({})],
+    ['recoveryBackoff.jitter.ratio: too big: expected number to be <=1 (given: 2)', jitter({ ratio: 2 })],
+    ['failureRate.over: expected either { calls } or { ms } (given: 10)', rate(10)],
+    ['failureRate.over: expected either { calls } or { ms } (given: an object)', rate({ calls: 1, ms: 20 })],
+    ['failureRate.over.ms: too small: expected number to be >=20 (given: 5)', rate({ ms: 5 })],
+    [
+      'failureThreshold: expected a whole number of at least 1, or false (given: "5")',
+      breaker({ failureThreshold: '5' }),
+    ],
+    ['redisLimiter.url: expected string or array (given: 5)', () => redis({ url: 5 })],
+    ['redisLimiter.url.0: invalid input: expected string, received number (given: 5)', () => redis({ url: [5] })],
+    ['natsLog.servers: expected string or array (given: 5)', () => nats({ servers: 5 })],
+    ['natsLog.tls: expected boolean or object (given: "yes")', () => nats({ tls: 'yes' })],
+    [
+      'natsLog.tls.caFile: invalid input: expected string, received number (given: 5)',
+      () => nats({ tls: { caFile: 5 } }),
+    ],
+    ['natsLog.tls.caFiles: is not a known option (given: "x")', () => nats({ tls: { caFiles: 'x' } })],
+    [
+      'limit.key: expected string or a function (given: 5)',
+      () => limit({ limiter, names: 'email', key: 5 as never }, async () => 1),
+    ],
+    [
+      'deliver.maxAgeMs: expected number or a function (given: "1 h")',
+      () => deliver({ to: async () => 1, maxAgeMs: '1 h' as never }),
+    ],
+  ])('is refused with %s', (said, make) => {
+    expect(make).toThrow(said)
+  })
+})
+
+function redis(options: object): unknown {
+  return redisLimiter(options)
+}
+
+function nats(options: object): unknown {
+  return natsLog(options)
+}
