@@ -2,6 +2,7 @@ import { type DeadLetters, type ItemSource, memoryDeadLetters, UnavailableError,
 import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../../test/servers/until.ts'
 import type { Sending } from '../src/channels/channel.ts'
+import { PrivateAddressError } from '../src/channels/guarded-connector.ts'
 import { HttpAnswerError } from '../src/channels/http-answer-error.ts'
 import { parseConfig } from '../src/config/load-config.ts'
 import { organizationsOf, receiverOf } from '../src/config/organizations.ts'
@@ -245,6 +246,19 @@ describe('a message that has failed for good', () => {
     expect(logged).toEqual(Array.from({ length: 2 }, () => 'warn: a message was dead-lettered'))
   })
 
+  it('is one whose host turns out to be private: it is not tried again, and says nothing of the host', async () => {
+    const { gear, outcomeOf } = pipeline({
+      breaker: { failureThreshold: 1 },
+      send: () => Promise.reject(new PrivateAddressError('acme.example', '10.0.0.1')),
+    })
+    expect(await outcomeOf(messageNamed('m-1'))).toMatchObject({
+      state: 'deadLettered',
+      reason: 'invalid',
+      attempts: [{ error: expect.stringContaining('10.0.0.1') as string }],
+    })
+    expect(gear.breakers.get(destination)?.state).toMatchObject({ mode: 'closed', counts: { calls: 0 } })
+  })
+
   it('is one whose receiver is not configured any more', async () => {
     const { outcomeOf } = pipeline()
     expect(await outcomeOf({ ...messageNamed('m-1'), receiver: 'gone' })).toMatchObject({
@@ -274,7 +288,9 @@ describe('a message that has failed for good', () => {
 
 it('Why a letter could not be written is told once, and not kept', async () => {
   const { queue, whyNot } = messageLetters({ enqueue: () => Promise.reject(new UnavailableError('Redis', 'gone')) })
-  await expect(queue.enqueue({ organization, channel: 'webhook', messageId: 'm-1', payload: {}, error: 'no' })).rejects.toThrow()
+  await expect(
+    queue.enqueue({ organization, channel: 'webhook', messageId: 'm-1', payload: {}, error: 'no' }),
+  ).rejects.toThrow()
   expect(whyNot('m-1')).toContain('gone')
   expect(whyNot('m-1')).toBeUndefined()
 })
