@@ -41,7 +41,8 @@ export interface SharedEvidence {
 
 export function sharedEvidence(options: SharedEvidenceOptions): SharedEvidence {
   const { clock, term, broadcast, heard } = options
-  let pending = { calls: 0, failures: 0, slow: 0 }
+  /** What was counted since the last digest, in one term. */
+  let pending = { term: term(), calls: 0, failures: 0, slow: 0 }
   let pendingSince = clock.monotonic()
   let freshUntil = -Infinity
   let publishedAt = -Infinity
@@ -51,7 +52,8 @@ export function sharedEvidence(options: SharedEvidenceOptions): SharedEvidence {
   return {
     note(failed, slow) {
       const now = clock.monotonic()
-      if (pending.calls >= digestCountMax || (timer === undefined && now - pendingSince > goodNewsMs)) reset(now)
+      const isOld = pending.term !== term() || (timer === undefined && now - pendingSince > goodNewsMs)
+      if (isOld || pending.calls >= digestCountMax) reset(now)
       pending.calls++
       if (failed) pending.failures++
       if (slow) pending.slow++
@@ -68,13 +70,12 @@ export function sharedEvidence(options: SharedEvidenceOptions): SharedEvidence {
   function publish(): void {
     timer = undefined
     publishedAt = clock.monotonic()
-    const { calls, failures, slow } = pending
-    broadcast(encoder.encode(JSON.stringify({ v: 1, term: term(), calls, failures, slow })))
+    if (pending.term === term()) broadcast(encoder.encode(JSON.stringify({ v: 1, ...pending })))
     reset(publishedAt)
   }
 
   function reset(now: number): void {
-    pending = { calls: 0, failures: 0, slow: 0 }
+    pending = { term: term(), calls: 0, failures: 0, slow: 0 }
     pendingSince = now
   }
 

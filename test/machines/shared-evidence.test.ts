@@ -1,7 +1,8 @@
 import { createSwitchgear, memoryLog, type BreakerOptions } from 'switchgear'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { sharedEvidence, type Digest, type SharedEvidence } from '../../src/machines/shared-evidence.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
-import { virtualClock } from '../../src/testing/virtual-clock.ts'
+import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 
 const instances = 50
 const options: BreakerOptions = { failureThreshold: false, failureRate: { over: { calls: 20 }, threshold: 0.5 } }
@@ -67,4 +68,85 @@ test('an error now and then opens nobody, since the good news is told as well', 
   const { broadcasts, ms } = await detectMs({ ...options, sharedEvidence: true }, 0.05)
   expect(broadcasts).toBeGreaterThan(0)
   expect(ms).toBeLessThan(2_000)
+})
+
+describe('a digest', () => {
+  interface Sharing {
+    readonly clock: VirtualClock
+    readonly shared: SharedEvidence
+    /** What was sent, each with the time. */
+    readonly sent: readonly { readonly at: number; readonly digest: unknown }[]
+    readonly heard: readonly Digest[]
+    inTerm(term: number): void
+    tell(digest: unknown): void
+  }
+
+  /** One instance of a fleet that the test speaks for. */
+  function sharing(): Sharing {
+    const clock = virtualClock()
+    const sent: { at: number; digest: unknown }[] = []
+    const heard: Digest[] = []
+    let now = 0
+    let hear: (data: Uint8Array) => void = () => {}
+    const shared = sharedEvidence({
+      clock,
+      term: () => now,
+      broadcast: (data) => sent.push({ at: clock.monotonic(), digest: JSON.parse(new TextDecoder().decode(data)) }),
+      listen(given) {
+        hear = given
+        return () => {}
+      },
+      heard: (digest) => heard.push(digest),
+    })
+    return {
+      clock,
+      shared,
+      sent,
+      heard,
+      inTerm: (term) => (now = term),
+      tell: (digest) => hear(new TextEncoder().encode(JSON.stringify(digest))),
+    }
+  }
+
+  const one = { v: 1, term: 0, calls: 1, failures: 1, slow: 0 }
+
+  test('of a breaker is sent every 200 ms at most, and leaves nothing out', async () => {
+    const { clock, shared, sent } = sharing()
+    for (let call = 0; call < 80; call++) {
+      shared.note(true, false)
+      await clock.advanceBy(10)
+    }
+    expect(sent.map(({ at }) => at)).toEqual([0, 200, 400, 600, 800])
+    expect(sent.map(({ digest }) => digest)).toMatchObject(
+      [1, 19, 20, 20, 20].map((calls) => ({ calls, failures: calls })),
+    )
+  })
+
+  test('tells of one term alone: what was counted before it changed is told in neither', async () => {
+    const { clock, shared, sent, inTerm } = sharing()
+    shared.note(true, false)
+    await clock.advanceBy(100)
+    for (let call = 0; call < 8; call++) shared.note(true, false)
+    inTerm(2)
+    await clock.advanceBy(200)
+    expect(sent).toEqual([{ at: 0, digest: one }])
+
+    shared.note(true, false)
+    await clock.advanceBy(100)
+    for (let call = 0; call < 8; call++) shared.note(true, false)
+    inTerm(3)
+    shared.note(true, true)
+    await clock.advanceBy(200)
+    const ofTwo = { ...one, term: 2 }
+    expect(sent.slice(1).map(({ digest }) => digest)).toEqual([ofTwo, { ...ofTwo, term: 3, slow: 1 }])
+  })
+
+  test('of another term, or that is none, is not heard', () => {
+    const { heard, inTerm, tell } = sharing()
+    inTerm(2)
+    for (const term of [1, 2, 3]) tell({ ...one, term, calls: 10 + term })
+    tell({ ...one, term: 2, calls: -1 })
+    tell('gibberish')
+    expect(heard).toMatchObject([{ term: 2, calls: 12 }])
+  })
 })
