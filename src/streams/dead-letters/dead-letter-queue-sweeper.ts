@@ -1,3 +1,4 @@
+import { durationMsMax } from '../../kernel/options.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
 import type { Logger } from '../../ports/logger.ts'
 import type { Random } from '../../ports/random.ts'
@@ -32,7 +33,7 @@ export function sweeper(
   }
 
   const arm = (): void => {
-    timer = clock.setTimeout(() => void run(), everyMs * (0.5 + random.next()))
+    timer = clock.setTimeout(() => void run(), Math.min(durationMsMax, everyMs * (0.5 + random.next())))
   }
 
   const run = async (): Promise<void> => {

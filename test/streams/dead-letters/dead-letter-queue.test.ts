@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { memoryLetters } from '../../../src/adapters/memory/letters.ts'
 import { ConfigError, UnavailableError } from '../../../src/kernel/errors.ts'
+import { durationMsMax } from '../../../src/kernel/options.ts'
 import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { deadLetterQueue } from '../../../src/streams/dead-letters/dead-letter-queue.ts'
 import { seededRandom } from '../../../src/testing/seeded-random.ts'
@@ -59,6 +60,17 @@ describe('the queue of dead letters', () => {
     await queue.enqueue({ ...draft, id: 'a' })
     expect([await queue.count(), await queue.purge(['acme.a'])]).toEqual([1, 1])
     expect(said).toEqual(['old dead letters could not be dropped'])
+  })
+
+  test('sweeps no sooner than in half the time that was given, also in the longest there is', async () => {
+    const delays: number[] = []
+    const clock = {
+      ...virtualClock(),
+      setTimeout: (_run: () => void, delayMs: number) => ({ number: delays.push(delayMs) }),
+    }
+    for (const chance of [0, 0.999])
+      deadLetterQueue(memoryLetters(), { clock, random: { next: () => chance }, sweepEveryMs: durationMsMax })
+    expect(delays).toEqual([durationMsMax / 2, durationMsMax])
   })
 
   test('adds up counts and rows that a store gives in parts', async () => {
