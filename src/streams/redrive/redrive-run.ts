@@ -64,7 +64,9 @@ export interface RedriveRun extends WorkerParts {
   refusedUntil: number | undefined
   /** Letters that breakers refused since one got through, or the job was paused. */
   refusedInARow: number
-  /** Those of them since the last rest. */
+  /** Monotonic: until when letters are given back that a limit refused. */
+  limitedUntil: number
+  /** Letters that breakers and limits refused since one got through, or the last rest. */
   refusedUnrested: number
   /** Whether it has one of the places. */
   isIn: boolean
@@ -121,6 +123,7 @@ export function newRun(
     toldPauseUntil: undefined,
     refusedUntil: undefined,
     refusedInARow: 0,
+    limitedUntil: 0,
     refusedUnrested: 0,
     isIn: false,
     waker: new AbortController(),

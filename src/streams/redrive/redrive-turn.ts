@@ -2,15 +2,17 @@ import { type LetterParts, readLetter } from '../../ports/letter.ts'
 import type { RedriveJob, RedriveOutcome } from '../../ports/redrive-jobs.ts'
 import { afterFailedRedrive } from './redrive-outcome.ts'
 import { isOutage } from './redrive-patience.ts'
-import { countRefusals, refuse } from './redrive-pause.ts'
+import { countRefusals, refuse, setAside } from './redrive-pause.ts'
 import { fail, type RedriveRun, type RedriveTurn, wake } from './redrive-run.ts'
 import { sendLetter, type Sent } from './redrive-send.ts'
 
 /** What can be settled of what came of a sending. */
 type Settled = Extract<Sent, { readonly status: 'delivered' | 'failed' }>
 
-/** Longer waits are taken in parts: a timer has an end, and a limit may have been raised meanwhile. */
+/** Longer waits are taken in parts: a timer has an end. */
 const waitMsMax = 60_000
+/** How long a letter waits for its limit in this worker's hands; for longer it would keep others out of them. */
+const limitedInHandMs = 1_000
 /** How long a letter counts as it was when it was read: whoever changes it later than that before it is sent is heard. */
 const freshMs = 2_000
 
@@ -22,9 +24,10 @@ export async function handleTurn(run: RedriveRun, turn: RedriveTurn, maxRedrives
   try {
     const sent = await sendInTurn(run, turn)
     if (turn.lost) return
-    countRefusals(run, sent.status === 'breakerOpen')
+    countRefusals(run, sent)
     if (sent.status === 'delivered' || sent.status === 'failed') await settle(run, turn, sent, maxRedrives)
     else if (sent.status === 'breakerOpen') await refuse(run, turn, sent.retryAfterMs)
+    else if (sent.status === 'limited') await setAside(run, turn, sent.retryAfterMs)
     else await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name))
   } catch (error) {
     if (!isOutage(error)) fail(run, error)
@@ -52,8 +55,8 @@ async function sendInTurn(run: RedriveRun, turn: RedriveTurn): Promise<Sent> {
       turn.sending = true
       const sent = await sendLetter(plan, letter, signal)
       turn.sending = false
-      if (sent.status !== 'limited') return sent
-      await waitUntil(run, clock.monotonic() + Math.min(waitMsMax, sent.retryAfterMs), signal)
+      if (sent.status !== 'limited' || sent.retryAfterMs > limitedInHandMs) return sent
+      await waitUntil(run, clock.monotonic() + sent.retryAfterMs, signal)
     }
   } catch (error) {
     const isCalledOff = signal.aborted && (error === signal.reason || isOutage(error))

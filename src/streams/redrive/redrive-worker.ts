@@ -6,7 +6,7 @@ import type { RedriveJob, RedriveWork, Taken } from '../../ports/redrive-jobs.ts
 import type { RedriveEvent } from './redrive-events.ts'
 import { feedJob } from './redrive-feed.ts'
 import { keepLeases, leaseMs } from './redrive-leases.ts'
-import { pauseForRefused, sawPause, wereAllRefused } from './redrive-pause.ts'
+import { limitedForMs, pauseForRefused, sawPause, wereAllRefused } from './redrive-pause.ts'
 import {
   cancel,
   halt,
@@ -91,7 +91,15 @@ async function takeUntilOver(
       await rest(run, timerMs(waitMs))
       continue
     }
-    if (run.refusedUnrested >= refusalsMax) await restFromRefusals(run)
+    const limitedMs = limitedForMs(run)
+    if (limitedMs > 0) {
+      await restIdle(run, Math.min(pollMs, limitedMs))
+      continue
+    }
+    if (run.refusedUnrested >= refusalsMax) {
+      await restFromRefusals(run)
+      continue
+    }
     if (wereAllRefused(run)) await pauseForRefused(run)
     const taken = await run.ask(() => store.jobs.take(jobId, { by: plan.by, count, leaseMs }))
     if (taken === undefined) return
@@ -109,6 +117,11 @@ async function takeUntilOver(
 async function restFromRefusals(run: RedriveRun): Promise<void> {
   run.refusedUnrested = 0
   await run.clock.sleep(refusedMs, { signal: run.halting.signal }).catch(() => {})
+  await letOthersIn(run)
+}
+
+async function restIdle(run: RedriveRun, ms: number): Promise<void> {
+  await rest(run, ms)
   await letOthersIn(run)
 }
 
@@ -130,14 +143,10 @@ function tooEarlyMs(run: RedriveRun): number {
 async function wait(run: RedriveRun, { job, work, skipped }: Taken): Promise<void> {
   if (job.pausedUntilAt !== undefined) {
     sawPause(run, job.pausedUntilAt)
-    await rest(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
-    await letOthersIn(run)
+    await restIdle(run, Math.min(pollMs, Math.max(pollMsMin, job.pausedUntilAt - run.clock.now())))
   } else if (work.length + skipped.length === 0) {
     if (!job.fedAll) await run.ask(() => feedJob(run.store, job))
-    else if (run.turns.size > 0 || !(await pauseForRefused(run))) {
-      await rest(run, pollMs)
-      await letOthersIn(run)
-    }
+    else if (run.turns.size > 0 || !(await pauseForRefused(run))) await restIdle(run, pollMs)
   }
 }
 

@@ -371,6 +371,53 @@ test('what a limit refuses waits, and no redrive is spent', async () => {
   expect(clock.pendingTimers).toBe(0)
 })
 
+describe('a limit that refuses for long', () => {
+  test('holds up the letters that it is for, and no others', async () => {
+    const { clock, queue, fill } = redriveRig()
+    await fill(300, { channel: 'rare', id: undefined })
+    await fill(5, { channel: 'email', id: undefined })
+    const limits = { rare: { limit: 2, windowMs: 3_600_000 }, email: { limit: 100, windowMs: 1_000 } }
+    const limiter = memoryLimiter({ clock, limits })
+    const startedAt = clock.monotonic()
+    const at: [channel: string, minute: number][] = []
+    const to = async ({ channel }: Letter) =>
+      void at.push([channel, Math.floor((clock.monotonic() - startedAt) / 60_000)])
+    const limit = { limiter, names: ({ channel }: Letter) => channel }
+    const { events, subscription } = watch(queue.redrive({}, { to, limit }))
+    await clock.advanceBy(3_650_000)
+    const first = ['rare', 'rare', ...Array.from({ length: 5 }, () => 'email')].map((channel) => [channel, 0])
+    expect(at).toEqual([...first, ['rare', 60], ['rare', 60]])
+    expect(events.filter(({ status }) => status !== 'delivered')).toEqual([])
+    subscription.unsubscribe()
+  })
+
+  test.each([1, 12])('holds up the %i organizations that are over it, and no others', async (over) => {
+    const { clock, queue, fill } = redriveRig()
+    const organizations = Array.from({ length: over }, (_, nth) => `busy${nth}`)
+    for (const organization of [...organizations, 'idle']) await fill(3, { organization })
+    const limiter = memoryLimiter({ clock, limits: { email: { limit: 3, windowMs: 3_600_000 } } })
+    for (const organization of organizations)
+      for (let nth = 0; nth < 3; nth += 1) await limiter.check(organization, 'email')
+    const sent: string[] = []
+    let checked = 0
+    const counted = {
+      ...limiter,
+      check: (...given: Parameters<typeof limiter.check>) => {
+        checked += 1
+        return limiter.check(...given)
+      },
+    }
+    const to = async ({ organization }: Letter) => void sent.push(organization)
+    const { ended } = watch(queue.redrive({}, { to, limit: { limiter: counted, names: 'email' } }))
+    await clock.advanceBy(10_000)
+    expect(sent).toEqual(['idle', 'idle', 'idle'])
+    expect(checked).toBeLessThan(100 * over)
+    await clock.runUntil(ended)
+    expect(sent).toHaveLength(3 * over + 3)
+    expect(clock.pendingTimers).toBe(0)
+  })
+})
+
 test.each(['a limit', 'a rate'])(
   'a letter that waits for %s is sent as it is then, if it still is to be',
   async (what) => {
