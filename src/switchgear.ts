@@ -244,8 +244,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
   }
 
   function states(): ReadonlyMap<string, BreakerState> {
-    const now = { wallNow: clock.now(), logNow: replica.logNow() }
-    const ofFleet = [...replica.positions].map(([name, position]) => [name, describePosition(position, now)] as const)
+    const view = { linked: replica.linked, instance, wallNow: clock.now(), logNow: replica.logNow() }
+    const ofFleet = [...replica.positions].map(([name, position]) => [name, describePosition(position, view)] as const)
     const own = [...registry.all.values()].map(({ name, state }) => [name, state] as const)
     return new Map([...ofFleet, ...own])
   }

@@ -2,7 +2,8 @@ import { noCounts } from './breaker-decide.ts'
 import type { Counts } from './breaker-events.ts'
 import type { FleetState, Mode } from './fleet-state.ts'
 import { causeInForce, inForce, type Cause, type Position } from './fold.ts'
-import type { Local, Steady, Trip } from './local.ts'
+import { isOrdered } from './gate.ts'
+import { steady, type Local, type Steady, type Trip } from './local.ts'
 
 /** Where a breaker stands for this instance's calls, and why. */
 export interface BreakerState {
@@ -40,16 +41,18 @@ export interface StateView {
 
 /** The state for people: the stricter of the fleet's and the instance's own. Pure. */
 export function describeState(view: StateView): BreakerState {
-  const { fleet, local, linked, logNow } = view
+  const { fleet, local, linked } = view
   const { mode } = fleet
-  const ordered = mode === 'forcedOpen' || mode === 'disabled'
-  if (ordered && (linked || logNow < (fleet.order?.until ?? Infinity))) return describeFleet(view)
+  if (isOrdered(view)) return describeFleet(view)
   if (local.kind === 'tripped' && (mode === 'closed' || !linked)) return describeTrip(local, view)
   return linked || mode === 'closed' || local.kind === 'tripped' ? describeFleet(view) : describeOwnClose(local, view)
 }
 
 /** Without a link, its own probe has closed what the fleet holds open, or an order is over that the fleet still holds. */
-function describeOwnClose({ sinceAt }: Steady, { fleet, instance, counts }: StateView): BreakerState {
+function describeOwnClose(
+  { sinceAt }: Steady,
+  { fleet, instance, counts }: Pick<StateView, 'fleet' | 'instance' | 'counts'>,
+): BreakerState {
   const { term, order } = fleet
   const reason = order === undefined ? 'the probe passed' : 'the order is over'
   return { mode: 'closed', scope: 'local', term, sinceAt, by: instance, reason, counts, failedRecoveries: 0 }
@@ -64,8 +67,12 @@ function describeTrip(local: Trip, { fleet, wallNow, now }: StateView): BreakerS
 }
 
 /** Where the fleet stands, for who has no breaker of that name. Pure. */
-export function describePosition(position: Position, now: Pick<StateView, 'wallNow' | 'logNow'>): BreakerState {
-  return describeFleet({ fleet: inForce(position), cause: causeInForce(position), counts: noCounts, ...now })
+export function describePosition(
+  position: Position,
+  of: Pick<StateView, 'linked' | 'instance' | 'wallNow' | 'logNow'>,
+): BreakerState {
+  const view = { fleet: inForce(position), cause: causeInForce(position), counts: noCounts, ...of }
+  return view.fleet.order === undefined || isOrdered(view) ? describeFleet(view) : describeOwnClose(steady, view)
 }
 
 type FleetView = Pick<StateView, 'fleet' | 'cause' | 'counts' | 'wallNow' | 'logNow'>

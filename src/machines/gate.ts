@@ -26,12 +26,10 @@ export type Admission =
  * fleet's word counts only where it is an order. Pure.
  */
 export function admission({ fleet, local, linked, logNow, now }: GateView): Admission {
-  const orderEnd = fleet.order?.until ?? Infinity
-  const ordered = fleet.mode === 'forcedOpen' || fleet.mode === 'disabled'
-  if (ordered && (linked || logNow < orderEnd)) {
-    return fleet.mode === 'disabled'
-      ? admit
-      : { kind: 'refuse', mode: 'forcedOpen', waitMs: Math.max(0, orderEnd - logNow) }
+  if (isOrdered({ fleet, linked, logNow })) {
+    if (fleet.mode === 'disabled') return admit
+    const leftMs = (fleet.order?.until ?? Infinity) - logNow
+    return { kind: 'refuse', mode: 'forcedOpen', waitMs: Math.max(releaseMs, leftMs) }
   }
   const claimAt = linked ? claimableAt(fleet) : undefined
   if (claimAt !== undefined) {
@@ -44,6 +42,18 @@ export function admission({ fleet, local, linked, logNow, now }: GateView): Admi
   if (local.probing) return probeUnderWay(Infinity)
   return now >= local.retryAt ? { kind: 'probe' } : { kind: 'refuse', mode: 'open', waitMs: local.retryAt - now }
 }
+
+/**
+ * Whether an operator's order stands. With a link it stands until the log says that it is over, which whoever has the
+ * breaker tells at its end, and if nobody has it, the first who asks for it; without a link, until its time is over.
+ */
+export function isOrdered({ fleet, linked, logNow }: Pick<GateView, 'fleet' | 'linked' | 'logNow'>): boolean {
+  const { mode, order } = fleet
+  return (mode === 'forcedOpen' || mode === 'disabled') && (linked || logNow < (order?.until ?? Infinity))
+}
+
+/** What it takes to tell the fleet that an order is over, in ms: to wake up, and to propose it, each with its jitter. */
+const releaseMs = 100
 
 const admit: Admission = Object.freeze({ kind: 'admit' })
 

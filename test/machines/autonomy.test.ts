@@ -254,6 +254,24 @@ test('a probe whose result the log did not answer says it again while its lease 
   expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
 })
 
+test('an order that ends without a link is over, as states() says also of a breaker that nobody has asked for here', async () => {
+  const { clock, log, gears, a } = await fleetOf('a', 'b')
+  const ordered = a.forceOpen({ by: 'ann', reason: 'test', forMs: 5_000 })
+  await clock.advanceBy(100)
+  await ordered
+  const late = createSwitchgear({ instance: 'late', log, clock, random: seededRandom(1) })
+  opened.push(late)
+  await clock.advanceBy(100)
+  for (const name of ['a', 'b', 'late']) log.cut(name)
+  const modes = () => [...gears, late].map((gear) => gear.states().get('smtp')?.mode)
+  await clock.advanceBy(4_000)
+  expect(modes()).toEqual(['forcedOpen', 'forcedOpen', 'forcedOpen'])
+  await clock.advanceBy(1_000)
+  expect(modes()).toEqual(['closed', 'closed', 'closed'])
+  expect(late.states().get('smtp')).toMatchObject({ scope: 'local', by: 'late', reason: 'the order is over', term: 1 })
+  expect(await succeed(late.breaker('smtp'))).toBe('up')
+})
+
 test('the end of an order that cannot be told, as the reading is uncertain, is not asked for over and over', async () => {
   const { clock, log, gears, a } = await fleetOf('a', 'b')
   const forMs = 1_000

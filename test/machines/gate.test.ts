@@ -39,7 +39,11 @@ const rows: readonly Row[] = [
   ['half-open between probes', { fleet: betweenProbes }, 'claim'],
   ['forced open', { fleet: forcedOpen }, 'refuse forcedOpen 5000'],
   ['forced open without an end', { fleet: endless }, 'refuse forcedOpen Infinity'],
-  ['forced open, its time over, nobody has said so yet', { fleet: forcedOpen, logNow: 15_000 }, 'refuse forcedOpen 0'],
+  [
+    'forced open, its time over, nobody has said so yet',
+    { fleet: forcedOpen, logNow: 15_000 },
+    'refuse forcedOpen 100',
+  ],
   ['disabled', { fleet: disabled }, 'admit'],
   ['disabled admits what would be tripped', { fleet: disabled, local: tripped }, 'admit'],
   ['unlinked, open, steady', { fleet: open, linked: false }, 'admit'],

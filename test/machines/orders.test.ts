@@ -75,6 +75,20 @@ describe('an order', () => {
     },
   )
 
+  test('that ended while nobody had the breaker stands until the first who asks for it tells the fleet so', async () => {
+    const { clock, gears } = await fleetOf(2)
+    const [a, b] = [nth(gears, 0), nth(gears, 1)]
+    await clock.runUntil(a.breaker('smtp').forceOpen({ ...ann, forMs: 5_000 }))
+    await a.close()
+    await clock.advanceBy(60_000)
+    expect(b.states().get('smtp')).toMatchObject({ mode: 'forcedOpen', retryAt: clock.now() })
+    const smtp = b.breaker('smtp')
+    await expect(smtp.run(ok)).rejects.toMatchObject({ mode: 'forcedOpen', retryAfterMs: 100 })
+    await clock.advanceBy(100)
+    expect(await smtp.run(ok)).toBe('ok')
+    expect(b.states().get('smtp')).toMatchObject({ mode: 'closed', reason: 'the order is over', term: 2 })
+  })
+
   test('refused with a time says how long', async () => {
     const { clock, gear } = await oneInstance()
     const smtp = gear.breaker('smtp', options)
