@@ -14,7 +14,11 @@ afterEach(async () => {
 })
 
 /** A desk over these letters, which tells which it sent again; those of organizations that are `out` wait a minute. */
-function deskOver(deadLetters: DeadLetters, out: (organization: string) => boolean = () => false) {
+function deskOver(
+  deadLetters: DeadLetters,
+  out: (organization: string) => boolean = () => false,
+  send: (letter: Letter) => Promise<void> = async () => {},
+) {
   const sent: string[] = []
   const asked = new Set<string>()
   const untilOut = ({ organization }: Letter) => {
@@ -25,7 +29,14 @@ function deskOver(deadLetters: DeadLetters, out: (organization: string) => boole
   const desk = redriveDesk({
     deadLetters,
     resender: {
-      how: { to: async ({ id }) => void sent.push(id), through: untilOut, retry: { maxAttempts: 1 } },
+      how: {
+        async to(letter) {
+          sent.push(letter.id)
+          await send(letter)
+        },
+        through: untilOut,
+        retry: { maxAttempts: 1 },
+      },
       finishWhatIsSent() {},
       drain: async () => {},
     },
@@ -99,6 +110,55 @@ it('So many redrives are worked on at the same time, and one that waits long lea
   await until('the last to be done', () => sent.length > 0 || undefined)
   expect(sent).toEqual(ids.slice(-1))
   expect(warnings).toEqual([])
+})
+
+it('An organization holds up no other, however many redrives it has that take long', async () => {
+  const deadLetters = memoryDeadLetters()
+  const letter = await lettersOf(deadLetters, ['other'])
+  const hang = ({ organization }: Letter): Promise<void> =>
+    organization === 'other' ? Promise.resolve() : new Promise(() => {})
+  const { desk, sent } = deskOver(deadLetters, () => false, hang)
+  for (const organization of ['a', 'b', 'c', 'd'])
+    for (const id of await lettersOf(deadLetters, [
+      organization,
+      organization,
+      organization,
+      organization,
+      organization,
+    ]))
+      await desk.start([id], {})
+  await desk.start(letter, {})
+  await until('the other to be sent', () => sent.includes(letter[0] ?? '') || undefined)
+  const counts = ['a', 'b', 'c', 'd'].map((name) => sent.filter((id) => id.startsWith(`${name}.`)).length)
+  expect(counts).toEqual([4, 4, 1, 1])
+})
+
+it('Redrives that are to be slow hold up none, of however many organizations they are', async () => {
+  const deadLetters = memoryDeadLetters()
+  const { desk } = deskOver(deadLetters)
+  const names = Array.from({ length: jobsMax + 1 }, (_, index) => `slow-${index}`)
+  for (const name of names) await desk.start(await lettersOf(deadLetters, [name, name]), { ratePerSecond: 0.001 })
+  const [job] = await desk.start(await lettersOf(deadLetters, ['other']), {})
+  await until('the other to be done', isDone(desk, job?.id ?? ''))
+  const under = async () => (await Promise.all(names.map((name) => desk.list(name)))).flat()
+  await until('the first of each to be sent', async () => (await under()).every(({ done }) => done === 1) || undefined)
+})
+
+it('Of redrives that one organization has left behind, the oldest is first', async () => {
+  const deadLetters = memoryDeadLetters()
+  const started: string[] = []
+  for (const id of await lettersOf(deadLetters, ['a', 'a', 'a', 'a', 'a', 'a'])) {
+    const before = Date.now()
+    await until('another millisecond', () => Date.now() > before || undefined)
+    started.push(...(await deadLetters.redrives.start([id])).map(() => id))
+  }
+  const { sent } = deskOver(
+    deadLetters,
+    () => false,
+    () => new Promise(() => {}),
+  )
+  await until('four to be begun', () => sent.length >= 4 || undefined)
+  expect(sent).toEqual(started.slice(0, 4))
 })
 
 it('Nothing is begun any more after the end', async () => {

@@ -14,6 +14,11 @@ import type { Resender } from './resender.ts'
 /** Jobs that one instance works on at the same time, and letters of each. */
 const jobsMax = 16
 const lettersAtOnce = 8
+/** Jobs of one organization, where that leaves so many places; else it has one, so that it holds up no other. */
+const jobsOfEachMax = 4
+const leftForOthers = 8
+/** Fewer letters a second than that are next to no work: such jobs take no places, and each organization may have four. */
+const slowBelow = 1
 
 /** How often jobs are looked for that others have started, or left behind, in ms; sooner where that failed. */
 const lookMs = 5_000
@@ -60,7 +65,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   return {
     async start(letters, bounds) {
       const jobs = await redrives.start(letters, await boundsOfEach(letters, bounds))
-      for (const { id } of jobs) work(id)
+      for (const job of jobs) work(job)
       return jobs
     },
     get: (id) => redrives.get(id),
@@ -89,10 +94,10 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   }
 
   async function look(): Promise<void> {
-    if (working.size >= jobsMax || performance.now() < nextLookAt) return
+    if (performance.now() < nextLookAt) return
     try {
       const { jobs, asked } = await all({ underWay: true })
-      for (const { id, state } of jobs) if (state === 'running') work(id)
+      for (const job of jobs.toSorted((a, b) => a.startedAt - b.startedAt)) if (job.state === 'running') work(job)
       nextLookAt = performance.now() + Math.max(lookMs, asked * lookMsForEach)
       failing = false
     } catch (error) {
@@ -114,16 +119,24 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
     return { jobs: found, asked: names.size }
   }
 
-  function work(id: string): void {
-    if (stopping.signal.aborted || working.has(id) || working.size >= jobsMax) return
-    const job = redrives.work(id, { ...resender.how, concurrency: lettersAtOnce, signal: stopping.signal })
+  function hasPlace(job: Redrive): boolean {
+    const alike = [...working.values()].filter((worker) => isSlow(worker.job) === isSlow(job))
+    const own = alike.filter((worker) => worker.job.organization === job.organization).length
+    const left = isSlow(job) ? Infinity : jobsMax - alike.length
+    return own === 0 ? left > 0 : own < jobsOfEachMax && left > leftForOthers
+  }
+
+  function work(job: Redrive): void {
+    const { id } = job
+    if (stopping.signal.aborted || working.has(id) || !hasPlace(job)) return
+    const event$ = redrives.work(id, { ...resender.how, concurrency: lettersAtOnce, signal: stopping.signal })
     let leave = (): void => {}
     const ended = new Promise<void>((resolve) => {
       const end = (): void => {
         working.delete(id)
         resolve()
       }
-      const subscription = job.subscribe({
+      const subscription = event$.subscribe({
         next(event) {
           tell(event, logger)
           // It waits longer than until the next look: somebody else may have the place.
@@ -143,7 +156,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
         end()
       }
     })
-    working.set(id, { ended })
+    working.set(id, { job, ended })
   }
 }
 
@@ -151,7 +164,12 @@ function isIds(letters: LettersGiven): letters is readonly string[] {
   return Array.isArray(letters)
 }
 
+function isSlow({ ratePerSecond = Infinity }: Redrive): boolean {
+  return ratePerSecond < slowBelow
+}
+
 interface Worker {
+  readonly job: Redrive
   readonly ended: Promise<void>
 }
 
