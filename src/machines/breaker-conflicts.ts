@@ -69,16 +69,18 @@ function holdsTooFew(rule: RateRule): rule is RateRule & { readonly over: { read
 }
 
 function tripConflicts(settings: BreakerSettings, at: string): readonly Conflict[] {
-  const { failureThreshold, failureRate, slowCallRate, sharedEvidence } = settings
-  if (failureRate !== undefined || slowCallRate !== undefined) return []
+  const { failureThreshold, failureRate, slowCallRate, sharedEvidence, sharesRates, quorum } = settings
+  const hasRate = failureRate !== undefined || slowCallRate !== undefined
   const found: Conflict[] = []
-  if (sharedEvidence)
+  if (sharedEvidence && !sharesRates)
     found.push({
       rule: 'nothingToShare',
       path: `${at}.sharedEvidence`,
-      message: 'sharedEvidence shares what the rate rules count, and there is neither failureRate nor slowCallRate',
+      message: hasRate
+        ? `sharedEvidence has no effect with a quorum (${quorum}): a vote rests on what its instance saw itself`
+        : 'sharedEvidence shares what the rate rules count, and there is neither failureRate nor slowCallRate',
     })
-  if (failureThreshold === Infinity)
+  if (failureThreshold === Infinity && !hasRate)
     found.push({
       rule: 'neverTrips',
       path: `${at}.failureThreshold`,

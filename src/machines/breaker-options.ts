@@ -57,7 +57,7 @@ export interface BreakerOptions {
     | undefined
   /** How many instances must see the fault before the fleet opens, 1 to 16; 1. */
   readonly quorum?: number | undefined
-  /** Whether the rate rules count the calls of the whole fleet; false. */
+  /** Whether the rate rules count the calls of the whole fleet; false. Has no effect with a `quorum` above 1. */
   readonly sharedEvidence?: boolean | undefined
   /** How long an attempt may take, in ms; off. */
   readonly timeoutMs?: number | undefined

@@ -1,5 +1,7 @@
 import { createSwitchgear, memoryLog, type BreakerOptions } from 'switchgear'
 import { describe, expect, test } from 'vitest'
+import { breakerConflicts } from '../../src/machines/breaker-conflicts.ts'
+import { breakerSettings } from '../../src/machines/breaker-options.ts'
 import { sharedEvidence, type Digest, type SharedEvidence } from '../../src/machines/shared-evidence.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
@@ -68,6 +70,19 @@ test('an error now and then opens nobody, since the good news is told as well', 
   const { broadcasts, ms } = await detectMs({ ...options, sharedEvidence: true }, 0.05)
   expect(broadcasts).toBeGreaterThan(0)
   expect(ms).toBeLessThan(2_000)
+})
+
+test.each([
+  [{ quorum: 2 }, 'quorum (2)'],
+  [{ failureRate: undefined }, 'neither failureRate nor slowCallRate'],
+  [{ failureRate: undefined, quorum: 2 }, 'neither failureRate nor slowCallRate'],
+])('of evidence that nothing comes of, %j, instances warn and `verify` fails', (given, words) => {
+  const conflicts = breakerConflicts(
+    breakerSettings({ ...options, failureThreshold: 5, sharedEvidence: true, ...given }),
+    'x',
+  )
+  const message = expect.stringContaining(words) as string
+  expect(conflicts).toEqual([{ rule: 'nothingToShare', path: 'x.sharedEvidence', message }])
 })
 
 describe('a digest', () => {
