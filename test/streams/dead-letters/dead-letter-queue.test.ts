@@ -66,7 +66,10 @@ describe('the queue of dead letters', () => {
     const delays: number[] = []
     const clock = {
       ...virtualClock(),
-      setTimeout: (_run: () => void, delayMs: number) => ({ number: delays.push(delayMs) }),
+      setTimeout(_run: () => void, delayMs: number) {
+        delays.push(delayMs)
+        return {}
+      },
     }
     for (const chance of [0, 0.999])
       deadLetterQueue(memoryLetters(), { clock, random: { next: () => chance }, sweepEveryMs: durationMsMax })
