@@ -16,7 +16,7 @@ export interface DiskDeadLettersOptions extends Omit<DeadLetterQueueOptions, 'sw
   readonly directory: string
   /**
    * What all letters together may take, in bytes, in memory and on disk; the next one is refused. On disk they take up to
-   * twice as much and 16 MiB, and for a moment three times. Default 268,435,456.
+   * twice as much and 16 MiB, and while they are written anew as much again, and what comes meanwhile. Default 268,435,456.
    */
   readonly bytesMax?: number | undefined
 }

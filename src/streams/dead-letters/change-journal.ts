@@ -126,8 +126,12 @@ export function changeJournal({ make, journal, room, clock, logger }: ChangeJour
     } finally {
       underWay -= 1
       if (underWay === 0) whenQuiet()
-      if (journal.bytes > rewriteAt && rewriting === undefined && !isClosed) rewriting = rewrite(store)
+      rewriteWhereLong(store)
     }
+  }
+
+  const rewriteWhereLong = (store: RestorableLetters): void => {
+    if (journal.bytes > rewriteAt && rewriting === undefined && !isClosed) rewriting = rewrite(store)
   }
 
   /** Waits until every change that is durable is made, sees the store as it is then, and lets changes pass again. */
@@ -143,16 +147,19 @@ export function changeJournal({ make, journal, room, clock, logger }: ChangeJour
         whenQuiet = quiet
         if (underWay === 0) quiet()
       })
-      const replaced = journal.replace(recordsOf(store.snapshot(), present()))
+      let bytes = 0
+      const replaced = journal.replace(recordsOf(store.snapshot(), present(), (record) => (bytes += record.byteLength)))
       goOn()
       await replaced
-      rewriteAt = 2 * journal.bytes + slackBytes
+      // Not what the journal has by now: what was appended meanwhile may be history, too.
+      rewriteAt = 2 * bytes + slackBytes
     } catch (error) {
       rewriteAt = journal.bytes + slackBytes
       logger.warn({ err: error }, 'the journal of dead letters could not be written anew; it is tried again later')
     } finally {
       goOn()
       rewriting = undefined
+      rewriteWhereLong(store)
     }
   }
 
@@ -172,6 +179,14 @@ export function changeJournal({ make, journal, room, clock, logger }: ChangeJour
   }
 }
 
-function* recordsOf(parts: readonly LetterSnapshot[], at: Circumstances): Iterable<Uint8Array> {
-  for (const part of parts) yield writeChange({ ...at, change: restoringOf(part) })
+function* recordsOf(
+  parts: readonly LetterSnapshot[],
+  at: Circumstances,
+  onRecord: (record: Uint8Array) => void,
+): Iterable<Uint8Array> {
+  for (const part of parts) {
+    const record = writeChange({ ...at, change: restoringOf(part) })
+    onRecord(record)
+    yield record
+  }
 }
