@@ -88,11 +88,14 @@ async function makeData(bin: string, folder: string, owner: Owner): Promise<void
   if (owner.uid !== undefined && owner.gid !== undefined) chownSync(join(folder, 's'), owner.uid, owner.gid)
 }
 
-/** The server's processes. They end with this one. */
+/** The server's processes. They end with this one: by the exit hook, or on Linux by the kernel. */
 function spawnServer(bin: string, folder: string, owner: Owner) {
+  const setpriv = findProgram('setpriv')
+  const bound = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'QUIT']
+  const [program, ...args] = [...bound, join(bin, 'postgres'), '-D', join(folder, 'data'), '-k', join(folder, 's')]
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
-    join(bin, 'postgres'),
-    ['-D', join(folder, 'data'), '-k', join(folder, 's'), '-c', 'listen_addresses=', '-c', 'fsync=off'],
+    program,
+    [...args, '-c', 'listen_addresses=', '-c', 'fsync=off'],
     { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], ...owner },
   )
   const output: string[] = []
