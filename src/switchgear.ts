@@ -107,7 +107,7 @@ export interface Switchgear {
    * never rejects; the outcome says what became of it.
    */
   readonly safeCall: SafeCall
-  /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000). */
+  /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000), ClosedError once closed. */
   ready(options?: { readonly deadlineMs?: number | undefined }): Promise<void>
   health(): Health
   /** Drains for at most `deadlineMs` (5,000) and lets go of everything; resolves also when the servers are gone. */
@@ -215,8 +215,8 @@ export function createSwitchgear(options: SwitchgearOptions = {}): Switchgear {
     cache,
     async ready(of = {}) {
       const { deadlineMs = switchgearDefaults.readyDeadlineMs } = parseOptions(deadlineSchema, of, 'ready')
-      if (closing !== undefined) throw new ClosedError(`instance "${instance}"`)
-      if (await replica.whenLinked(deadlineMs)) return
+      if (!host.closed && (await replica.whenLinked(deadlineMs))) return
+      if (host.closed) throw new ClosedError(`instance "${instance}"`)
       throw new UnavailableError(
         'event log',
         `not linked within ${deadlineMs} ms; calls are protected on this instance's own evidence`,

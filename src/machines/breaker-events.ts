@@ -12,7 +12,7 @@ export interface Counts {
 export interface Order {
   readonly by: string
   readonly reason: string
-  readonly forMs?: number
+  readonly forMs?: number | undefined
 }
 
 /** What happened, without who, when and on what grounds: the part of an event that the machine acts on. */
@@ -109,12 +109,7 @@ export function resolveAfter(after: StateAfter, { id, at }: { readonly id: strin
 
 /** An order once the log has given it its time. */
 export function standing(
-  {
-    by,
-    reason,
-    forMs,
-    until,
-  }: { readonly by: string; readonly reason: string; readonly forMs?: number; readonly until?: number },
+  { by, reason, forMs, until }: Order & { readonly until?: number },
   at: number,
 ): NonNullable<FleetState['order']> {
   const end = until ?? (forMs === undefined ? undefined : at + forMs)

@@ -103,7 +103,7 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   }
 
   /** What happened, newest first: who, when, why, on what counts, and what the fleet did not take. @throws UnavailableError */
-  async *history(options: { readonly limit?: number } = {}): AsyncIterable<LogEntry> {
+  async *history(options: { readonly limit?: number | undefined } = {}): AsyncIterable<LogEntry> {
     const { limit = Infinity } = parseOptions(historyOptions, options, 'history')
     const entries = await this.host.replica.history(this.name)
     yield* entries.slice(0, limit)
@@ -324,4 +324,4 @@ const probeResults = Object.freeze({
   ignored: 'ignored',
 } as const)
 
-const historyOptions = z.strictObject({ limit: count.exactOptional() })
+const historyOptions = z.strictObject({ limit: count.optional() })

@@ -44,7 +44,7 @@ const unsaid = Object.freeze({
 const orderSchema: z.ZodType<Order> = z.strictObject({
   by: writtenText(128),
   reason: writtenText(512),
-  forMs: durationMs.exactOptional(),
+  forMs: durationMs.optional(),
 })
 
 /** A text of 1 to `bytesMax` bytes as it is written into the log, where an order stands several times in one message. */

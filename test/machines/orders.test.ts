@@ -193,6 +193,14 @@ describe('an order', () => {
     expect(smtp.state.mode).toBe('closed')
   })
 
+  test('without an end may say so by an undefined, as any other option', async () => {
+    const { clock, gear } = await oneInstance()
+    const smtp = gear.breaker('smtp', options)
+    await clock.runUntil(smtp.forceOpen({ ...ann, forMs: undefined }))
+    await expect(smtp.run(ok)).rejects.toMatchObject({ mode: 'forcedOpen', retryAfterMs: Infinity })
+    expect(await allOf(smtp.history({ limit: undefined }))).toHaveLength(1)
+  })
+
   test.each([
     ['in ASCII', 'x', 128, 512],
     ['in Chinese', '漢', 42, 170],

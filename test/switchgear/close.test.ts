@@ -72,7 +72,7 @@ describe('after close', () => {
     const gear = createSwitchgear({ clock, log: memoryLog({ clock, latencyMs: { min: 1_000, max: 1_000 } }) })
     const ready = gear.ready()
     const closing = gear.close()
-    await expect(clock.runUntil(ready)).rejects.toMatchObject({ code: 'SWITCHGEAR_UNAVAILABLE' })
+    await expect(clock.runUntil(ready)).rejects.toMatchObject({ code: 'SWITCHGEAR_CLOSED' })
     await clock.runUntil(closing)
   })
 })
