@@ -28,7 +28,7 @@ const triesMax = 5
 /** The type number of `bigint`, which the driver would give as text. */
 const bigintType = 20
 
-/** A PostgreSQL server, version 12 or later. It connects with the first query. */
+/** A PostgreSQL server, version 13 or later. It connects with the first query. */
 export function openPostgres(
   url: string,
   onLost: (error: Error) => void,

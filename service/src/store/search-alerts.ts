@@ -1,5 +1,5 @@
 import { alertColumns, alertOf } from './alert-row.ts'
-import type { Database, Queryable, Row } from './database.ts'
+import type { Queryable, Row } from './database.ts'
 import type { StoredAlert } from './stored-alert.ts'
 
 export interface Search {
@@ -32,26 +32,16 @@ const end: SearchPlace = { acceptedAt: Number.MAX_SAFE_INTEGER, id: '' }
 
 /** Alerts that hold a text, the newest first. */
 export async function searchAlerts(
-  database: Database,
+  database: Queryable,
   { organization, text, limit, after = end }: Search,
 ): Promise<SearchPage> {
   const from = [organization, after.acceptedAt, after.id]
-  return database.transaction(async (transaction) => {
-    await transaction.query(inOrderStatement)
-    const rows = await transaction.query(searchStatement, [...from, `%${escaped(text)}%`, limit + 1])
-    const found = rows.slice(0, limit)
-    const last = rows.length > limit ? found.at(-1) : await lastScanned(transaction, from)
-    const page = { items: found.map(alertOf) }
-    return last === undefined ? page : { ...page, next: placeOf(last) }
-  })
+  const rows = await database.query(searchStatement, [...from, `%${escaped(text)}%`, limit + 1])
+  const found = rows.slice(0, limit)
+  const last = rows.length > limit ? found.at(-1) : await lastScanned(database, from)
+  const page = { items: found.map(alertOf) }
+  return last === undefined ? page : { ...page, next: placeOf(last) }
 }
-
-/**
- * Lets the planner take only the index that has the alerts of an organization in order: it may else collect all of them
- * and sort, or go through those of others by age. PostgreSQL 12 does not know all of these settings, and would refuse a `SET`.
- */
-const inOrderStatement = `SELECT set_config(name, 'off', true) FROM pg_settings
-  WHERE name IN ('enable_bitmapscan', 'enable_incremental_sort')`
 
 const older = `SELECT * FROM alerts WHERE organization = $1 AND (accepted_at, id) < ($2::bigint, $3::text)
   ORDER BY accepted_at DESC, id DESC`

@@ -34,7 +34,7 @@ describe.each([
   beforeAll(async () => {
     server = await start()
     const { database } = server
-    store = await openAlertStore({ ...database, transaction: watched(database) }, { worker: 'worker-1' })
+    store = await openAlertStore({ ...database, query: watched(database) }, { worker: 'worker-1' })
     await fill('acme', 30_000, 0)
   })
   afterAll(() => server.end())
@@ -58,22 +58,14 @@ describe.each([
     )
 
   const watched =
-    ({ transaction }: Database): Database['transaction'] =>
-    (work, how) =>
-      transaction(
-        ({ query }) =>
-          work({
-            async query(sql, parameters) {
-              if (sql.includes('FROM alerts')) {
-                const [row] = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, parameters)
-                for (const { Plan: plan } of (row?.['QUERY PLAN'] ?? []) as { Plan: Plan }[])
-                  read.push(alertsRead(plan))
-              }
-              return query(sql, parameters)
-            },
-          }),
-        how,
-      )
+    ({ query }: Database): Database['query'] =>
+    async (sql, parameters) => {
+      if (sql.includes('FROM alerts')) {
+        const [row] = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, parameters)
+        for (const { Plan: plan } of (row?.['QUERY PLAN'] ?? []) as { Plan: Plan }[]) read.push(alertsRead(plan))
+      }
+      return query(sql, parameters)
+    }
 
   /** For the page, and for where it ends: one more, which tells whether there is another. */
   async function readBySearch(): Promise<readonly number[]> {
