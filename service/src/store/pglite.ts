@@ -9,7 +9,7 @@ import { lockDirectory } from './directory-lock.ts'
 import { translated } from './store-error.ts'
 
 /** What the service's own tables are called, for tidying up. */
-const tables = ['receivers', 'alerts', 'dedups', 'groups', 'holds', 'outbox']
+const tables = ['receivers', 'alerts', 'dedups', 'groups', 'holds', 'outbox', 'forgotten']
 
 /**
  * PostgreSQL in this process, its files in `directory`. One process at a time: it holds a lock there.
