@@ -10,7 +10,7 @@ export interface AttemptError {
   readonly error: ClassifiedError
 }
 
-/** The errors of so many attempts are kept, the newest. */
+/** The errors of so many attempts are kept, the newest: no letter of a call says that there were more. */
 export const attemptErrorsMax = 100
 
 /** Where one call stands with its retries. */
