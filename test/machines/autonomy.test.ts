@@ -254,6 +254,26 @@ test('a probe whose result the log did not answer says it again while its lease 
   expect([a.state.mode, b.state.mode]).toEqual(['closed', 'closed'])
 })
 
+test('an order waits for a link that comes back within 5 s, and is refused where none does', async () => {
+  const { clock, log, a, b } = await fleetOf('a', 'b')
+  const order = { by: 'ann', reason: 'test' }
+  log.cut('a')
+  await clock.settle()
+  const taken = a.forceOpen(order)
+  await clock.advanceBy(4_900)
+  log.heal('a')
+  await clock.runUntil(taken)
+  await clock.advanceBy(10)
+  expect(b.state).toMatchObject({ mode: 'forcedOpen', ...order })
+
+  log.cut('a')
+  await clock.settle()
+  const givenAt = clock.now()
+  const refusal = { code: 'SWITCHGEAR_UNAVAILABLE', message: expect.stringContaining('no link') as string }
+  await expect(clock.runUntil(a.release(order))).rejects.toMatchObject(refusal)
+  expect(clock.now() - givenAt).toBe(5_000)
+})
+
 test('an order that ends without a link is over, as states() says also of a breaker that nobody has asked for here', async () => {
   const { clock, log, gears, a } = await fleetOf('a', 'b')
   const ordered = a.forceOpen({ by: 'ann', reason: 'test', forMs: 5_000 })

@@ -27,6 +27,21 @@ describe('a window over calls', () => {
     ])
   })
 
+  test('takes what others saw as if the good news had come first: it is forgotten first', () => {
+    const window = outcomeWindow({ calls: 4 })
+    window.add({ calls: 9, failures: 2, slow: 1 }, 0)
+    const seen = [1, 2, 3, 4].map(() => {
+      window.record(false, false, 0)
+      return counts(window)
+    })
+    expect(seen).toEqual([
+      [4, 2, 1],
+      [4, 2, 1],
+      [4, 1, 1],
+      [4, 0, 0],
+    ])
+  })
+
   test('of one call holds that one', () => {
     const window = outcomeWindow({ calls: 1 })
     window.record(true, false, 0)

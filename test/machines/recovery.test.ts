@@ -262,6 +262,18 @@ describe('a probe whose process stood still, as its event loop was blocked', () 
   })
 })
 
+test('a claim that is not answered within a second refuses its call, and is for the next one when it is accepted', async () => {
+  const { clock, gear } = await oneInstance({ latencyMs: { min: 700, max: 700 } })
+  const smtp = gear.breaker('smtp', exact)
+  await play(smtp, clock, 'F +65000')
+  const askedAt = clock.now()
+  await expect(clock.runUntil(smtp.run(ok))).rejects.toMatchObject({ code: 'SWITCHGEAR_BREAKER_OPEN' })
+  expect(clock.now() - askedAt).toBe(1_000)
+  await clock.advanceBy(500)
+  expect(smtp.state).toMatchObject({ mode: 'halfOpen', probe: { holder: 'a', attempt: 1 } })
+  expect(await smtp.run(({ probe }) => probe)).toEqual({ term: 1, attempt: 1 })
+})
+
 test('a claim that was longer on its way than a probe may take lets nobody through', async () => {
   const { clock, gear } = await oneInstance({ latencyMs: { min: 60, max: 60 } })
   const smtp = gear.breaker('smtp', { ...exact, probe: { leaseMs: 100 } })
