@@ -7,7 +7,7 @@ import { shown } from '../kernel/options.ts'
 import { storableJson, TooLongToStore } from '../kernel/storable.ts'
 import type { Letter, LetterAttempt, LetterDraft, LetterEdit } from './dead-letters.ts'
 
-/** How many attempts a letter keeps, the newest; `retryCount` counts all that its draft has, which of our own calls are as many. */
+/** How many attempts a letter keeps, the newest; `retryCount` counts all of its draft, which a call gives as many. */
 export const attemptsMax = 100
 const attemptErrorCharactersMax = 1_024
 /** The error's stack with those of its causes. */

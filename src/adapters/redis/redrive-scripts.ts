@@ -14,8 +14,8 @@ export type JobFact =
 /**
  * What scripts about jobs have in common. ARGV[1] is the second half of a job's id. `job:<id>` is a hash of what is known of
  * it, `rd:<id>` a stream of the ids of its letters with one consumer group, `rb:<id>` those that were given back by when
- * they may be taken again (`<entry that it was in the stream> <id of the letter>`), `jobs` the jobs by when they were started,
- * and `cl:<id of a letter>` in whose hands that letter is: until when, the job, a line break, the turn.
+ * they may be taken again (`<entry that it was in the stream> <id of the letter>`), `jobs` the jobs by when they were
+ * started, and `cl:<id of a letter>` in whose hands that letter is: until when, the job, a line break, the turn.
  *
  * A turn is `<entry in the stream> <number> <id of the letter>`. An entry counts as left behind once it was idle for a day,
  * so whoever takes one for a while makes it idle for a day without that while: so the lease is kept by the server's own
