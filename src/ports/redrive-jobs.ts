@@ -74,11 +74,12 @@ export interface RedriveJobs {
    */
   feed(id: string, cursor: string | undefined, ids: readonly string[], next: string | undefined): Promise<boolean>
   /**
-   * Takes up to `count` letters for `leaseMs`: those whose lease is over first, then those that nobody has had, in the order
-   * in which they were fed, and, once all are in, those that were given back, whose time came longest ago first. So every
-   * letter has its turn before any has another, however many are given back again and again. Letters that are gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of
-   * another job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over.
-   * `undefined` when there is no such job.
+   * Takes up to `count` letters for `leaseMs`: those whose lease is over first, then those that nobody has had, in the
+   * order in which they were fed, and, once all are in, those that were given back, whose time came longest ago first.
+   * So every letter has its turn before any has another, however many are given back again and again. Letters that are
+   * gone, are parked (unless the plan's filter says `parked: true` or names them by id), or are in the hands of another
+   * job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over. `undefined`
+   * when there is no such job.
    */
   take(
     id: string,
