@@ -1,6 +1,14 @@
 import type { Settings } from '../settings.ts'
 import { destinationOf, destinationOfMail, outboxDestination } from './destination.ts'
-import type { ConfigFile, LimitsConfig, Match, OrganizationConfig, ReceiverConfig, RouteConfig, SilenceConfig } from './schema.ts'
+import type {
+  ConfigFile,
+  LimitsConfig,
+  Match,
+  OrganizationConfig,
+  ReceiverConfig,
+  RouteConfig,
+  SilenceConfig,
+} from './schema.ts'
 
 /** An organization as the service works with it. */
 export interface Organization {
