@@ -34,8 +34,8 @@ export const machinePlants: readonly Plant[] = [
   {
     name: 'a permit that is lost keeps the probe for ever',
     file: lifecycle,
-    find: '() => this.endProbe(probe, overdueResult(probe)),',
-    replace: '() => {},',
+    find: 'this.endProbe(probe, overdueResult(probe, leftMs, clock.monotonic() - probe.endsAt))',
+    replace: '',
     law: 'probe.released',
   },
   {
@@ -195,8 +195,8 @@ export const machinePlants: readonly Plant[] = [
   {
     name: 'without a link an order does not hold',
     file: 'src/machines/gate.ts',
-    find: 'if (ordered && (linked || logNow < orderEnd)) {',
-    replace: 'if (ordered && linked) {',
+    find: '(linked || logNow < (order?.until ?? Infinity))',
+    replace: 'linked',
     law: 'autonomy.unlinked',
   },
   {
