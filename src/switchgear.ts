@@ -107,7 +107,7 @@ export interface Switchgear {
    * never rejects; the outcome says what became of it.
    */
   readonly safeCall: SafeCall
-  /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000), ClosedError once closed. */
+  /** Resolves when linked and caught up. @throws UnavailableError after `deadlineMs` (10,000), ClosedError */
   ready(options?: { readonly deadlineMs?: number | undefined }): Promise<void>
   health(): Health
   /** Drains for at most `deadlineMs` (5,000) and lets go of everything; resolves also when the servers are gone. */

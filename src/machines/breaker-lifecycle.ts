@@ -448,7 +448,7 @@ export abstract class BreakerLifecycle<B> {
     this.#planWake(proposed.status === 'accepted' ? 0 : wakeAgainMs)
   }
 
-  /** Keeps the probe until its result is overdue; once more for whoever runs it, as blocked is who comes late from then on. */
+  /** Keeps the probe until its result is overdue; once more for who takes it, since lateness is judged from then on. */
   protected hold(probe: Probe): void {
     const { clock } = this.host
     this.probe = probe
