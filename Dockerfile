@@ -1,5 +1,5 @@
 # The alert service. Everything that it keeps is in PostgreSQL, Redis and NATS, or else in /data:
-#   docker build -t switchgear-service . && docker run --rm -p 127.0.0.1:3000:3000 -v switchgear:/data \
+#   docker build -t switchgear-service . && docker run --rm --stop-timeout 30 -p 127.0.0.1:3000:3000 -v switchgear:/data \
 #     -e SWITCHGEAR_TOKENS='*:a-token-of-your-own' switchgear-service
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
