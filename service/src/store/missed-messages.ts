@@ -31,8 +31,9 @@ export async function findMissing(database: Queryable): Promise<readonly Missing
       UNION ALL
       SELECT r.organization, r.name FROM missing m
       CROSS JOIN LATERAL (${next('AND (organization, name) > (m.organization, m.name)')}) r)
-    SELECT organization, name, (SELECT max(r.settled_at) FROM receivers r
-      WHERE r.organization = m.organization AND r.name = m.name AND ${missed}) AS last
+    SELECT organization, name, (SELECT r.settled_at FROM receivers r
+      WHERE r.organization = m.organization AND r.name = m.name AND ${missed}
+      ORDER BY r.settled_at DESC LIMIT 1) AS last
     FROM missing m`)
   return rows.map((row) => ({
     organization: row['organization'] as string,
@@ -45,8 +46,8 @@ export async function findMissing(database: Queryable): Promise<readonly Missing
 const toldAtOnce = 10_000
 
 /**
- * Tells of those until `lastAt`, the oldest first, `most` at most; the others are found again. Whoever of several instances is
- * first stores the notice; the others find nothing of that which was not told.
+ * Tells of those until `lastAt`, the oldest first, `most` at most; the others are found again. Whoever of several
+ * instances is first stores the notice; the others find nothing of that which was not told.
  */
 export async function tellMissed(
   database: Database,

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../../test/servers/until.ts'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
-import { type Missed, type Missing, tellMissed } from '../../src/store/missed-messages.ts'
+import type { Queryable } from '../../src/store/database.ts'
+import { findMissing, type Missed, type Missing, tellMissed } from '../../src/store/missed-messages.ts'
 import type { NewAlert } from '../../src/store/new-alert.ts'
+import { rowsRead } from './rows-read.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
 let counter = 0
@@ -148,5 +150,26 @@ describe.each([
     const name = unique('hook')
     await end([alertFor(name, { isToldIfMissed: false })], 'circuit_open')
     expect((await store.missed()).some(({ receiver }) => receiver === name)).toBe(false)
+  })
+
+  it('is found without reading all of it, also where the table was never analyzed', async () => {
+    const name = unique('hook')
+    await end([alertFor(name)], 'expired')
+    let read = 0
+    const query: Queryable['query'] = async (...statement) => {
+      read = await rowsRead(server.database, 'receivers', ...statement)
+      return []
+    }
+    await findMissing({ query })
+    const before = read
+    await server.database.query(
+      `INSERT INTO receivers (id, organization, alert_id, position, name, channel, destination, state, reason, told,
+         settled_at, due_at, expires_at)
+       SELECT 'much-' || n, 'acme', 'much-' || n, 0, $1, 'webhook', 'webhook', 'deadLettered', 'expired', false, n, 0, 0
+       FROM generate_series(1, 10000) n`,
+      [name],
+    )
+    await findMissing({ query })
+    expect(read).toBe(before)
   })
 })

@@ -1,26 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AlertStore, openAlertStore } from '../../src/store/alert-store.ts'
 import type { Database } from '../../src/store/database.ts'
+import { rowsRead } from './rows-read.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
-
-/** What PostgreSQL says of a part of a plan that was carried out. */
-interface Plan {
-  readonly 'Relation Name'?: string
-  readonly 'Actual Rows': number
-  readonly 'Actual Loops': number
-  readonly 'Rows Removed by Filter'?: number
-  readonly 'Rows Removed by Index Recheck'?: number
-  readonly Plans?: readonly Plan[]
-}
-
-/** The rows of alerts that it has read. */
-function alertsRead(plan: Plan): number {
-  const own = plan['Relation Name'] === 'alerts'
-  const each =
-    plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0) + (plan['Rows Removed by Index Recheck'] ?? 0)
-  const below = (plan.Plans ?? []).map(alertsRead)
-  return below.reduce((sum, rows) => sum + rows, own ? each * plan['Actual Loops'] : 0)
-}
 
 describe.each([
   ['PGlite', startPglite],
@@ -60,10 +42,7 @@ describe.each([
   const watched =
     ({ query }: Database): Database['query'] =>
     async (sql, parameters) => {
-      if (sql.includes('FROM alerts')) {
-        const [row] = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, parameters)
-        for (const { Plan: plan } of (row?.['QUERY PLAN'] ?? []) as { Plan: Plan }[]) read.push(alertsRead(plan))
-      }
+      if (sql.includes('FROM alerts')) read.push(await rowsRead({ query }, 'alerts', sql, parameters))
       return query(sql, parameters)
     }
 
