@@ -48,6 +48,14 @@ export interface RedriveWork {
   readonly dueInMs: number
 }
 
+export interface TakeOptions {
+  readonly by: string
+  readonly count: number
+  readonly leaseMs: number
+  /** As versions before took them, whose journals a store in memory is made from: what was given back comes first. */
+  readonly givenBackFirst?: boolean
+}
+
 export interface Taken {
   /** As it is after the taking. */
   readonly job: RedriveJob
@@ -81,10 +89,7 @@ export interface RedriveJobs {
    * job are settled as `skipped` at once, and their ids given. Takes none while the job is paused or over. `undefined`
    * when there is no such job.
    */
-  take(
-    id: string,
-    options: { readonly by: string; readonly count: number; readonly leaseMs: number },
-  ): Promise<Taken | undefined>
+  take(id: string, options: TakeOptions): Promise<Taken | undefined>
   /** Prolongs leases; gives the turns that were still held. */
   renew(id: string, turns: readonly string[], leaseMs: number): Promise<readonly string[]>
   /**

@@ -1,7 +1,7 @@
 import { OverCapacityError } from '../../kernel/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { LetterParts } from '../../ports/letter.ts'
-import type { RedriveJob, RedriveJobs, RedriveWork } from '../../ports/redrive-jobs.ts'
+import type { RedriveJob, RedriveJobs, RedriveWork, TakeOptions } from '../../ports/redrive-jobs.ts'
 import { doneOf, type Job, newJob, pauseOf, seenJob, type Turn } from './redrive-job.ts'
 
 /** What a job does to letters. */
@@ -63,16 +63,29 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
 
   const seen = (job: Job): RedriveJob => seenJob(job, clock.monotonic())
 
-  /** The next letter that is nobody's: left behind, new, or, once all are in, given back. */
-  const next = (job: Job): string | undefined => {
-    const now = clock.monotonic()
+  const leftBehind = (job: Job): string | undefined => {
     for (const [turn, { letterId, endsAt }] of job.turns) {
-      if (endsAt > now) continue
+      if (endsAt > clock.monotonic()) continue
       release(job, turn)
       return letterId
     }
-    if (job.waiting.length > 0 || !job.fedAll) return job.waiting.shift()
-    return (job.givenBack[0]?.fromAt ?? Infinity) <= now ? job.givenBack.shift()?.letterId : undefined
+    return undefined
+  }
+
+  /** The next letter that is nobody's: left behind, new, or, once all are in, given back. */
+  const next = (job: Job): string | undefined => {
+    const id = leftBehind(job) ?? job.waiting.shift()
+    if (id !== undefined || !job.fedAll) return id
+    if (!job.isEarliestFirst) job.givenBack.sort((one, other) => one.fromAt - other.fromAt)
+    job.isEarliestFirst = true
+    return (job.givenBack[0]?.fromAt ?? Infinity) <= clock.monotonic() ? job.givenBack.shift()?.letterId : undefined
+  }
+
+  /** The next letter as versions before took them: given back, left behind, or new. */
+  const nextAsBefore = (job: Job): string | undefined => {
+    const due = job.givenBack.findIndex(({ fromAt }) => fromAt <= clock.monotonic())
+    const [back] = due < 0 ? [] : job.givenBack.splice(due, 1)
+    return back?.letterId ?? leftBehind(job) ?? job.waiting.shift()
   }
 
   const release = (job: Job, turn: string): void => {
@@ -101,11 +114,11 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
     return (claims.get(letter.header.id)?.endsAt ?? 0) <= clock.monotonic()
   }
 
-  const take = (job: Job, most: number, leaseMs: number) => {
+  const take = (job: Job, { count, leaseMs, givenBackFirst = false }: TakeOptions) => {
     const work: RedriveWork[] = []
     const skipped: string[] = []
-    while (work.length < most && skipped.length < skipsMax) {
-      const id = next(job)
+    while (work.length < count && skipped.length < skipsMax) {
+      const id = givenBackFirst ? nextAsBefore(job) : next(job)
       if (id === undefined) break
       const letter = letters.get(id)
       if (mayTake(job, letter)) work.push(begin(job, letter, leaseMs))
@@ -145,11 +158,11 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       change(job)
       return true
     },
-    async take(id, { count, leaseMs }) {
+    async take(id, how) {
       const job = find(id)
       if (job === undefined) return undefined
       const open = job.state === 'running' && pauseOf(job, clock.monotonic()) === undefined
-      const taken = open ? take(job, count, leaseMs) : { work: [], skipped: [] }
+      const taken = open ? take(job, how) : { work: [], skipped: [] }
       return { job: seen(job), ...taken }
     },
     async renew(id, held, leaseMs) {
@@ -185,8 +198,8 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       if (job === undefined || held === undefined) return
       release(job, turn)
       const fromAt = clock.monotonic() + forMs
-      const before = job.givenBack.findLastIndex((other) => other.fromAt <= fromAt)
-      job.givenBack.splice(before + 1, 0, { letterId: held.letterId, fromAt })
+      job.isEarliestFirst &&= (job.givenBack.at(-1)?.fromAt ?? fromAt) <= fromAt
+      job.givenBack.push({ letterId: held.letterId, fromAt })
       change(job)
     },
     async pause(id, forMs) {
@@ -208,7 +221,8 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
         held: [...held].map(([turn, of]) => [turn, of, claims.get(of.letterId) === of] as const),
       })),
     restore({ job, held }) {
-      jobs.set(job.plan.id, { ...job, turns: new Map(held.map(([turn, of]) => [turn, of])) })
+      // Versions before wrote down as they were given back what is to come the earliest first.
+      jobs.set(job.plan.id, { ...job, isEarliestFirst: false, turns: new Map(held.map(([turn, of]) => [turn, of])) })
       for (const [, of, isClaim] of held) if (isClaim) claims.set(of.letterId, of)
     },
   }

@@ -65,7 +65,7 @@ function journaledJobs({ store: read, commit }: ChangeJournal): RedriveJobs {
       const { jobs } = await read()
       const job = await jobs.get(id)
       if (job?.state !== 'running') return job && { job, work: [], skipped: [] }
-      return (await commit({ does: 'take', id, ...how })) as Taken | undefined
+      return (await commit({ does: 'takeInTurn', id, ...how })) as Taken | undefined
     },
     async renew(id, turns, leaseMs) {
       if (turns.length === 0) return []

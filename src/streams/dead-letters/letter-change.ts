@@ -17,7 +17,11 @@ export type LetterChange =
       readonly next?: string | undefined
     }
   | {
-      readonly does: 'take'
+      /**
+       * `take` is what versions wrote that took first what was given back. A change names the turn that it is about by its
+       * number, not the letter: so each is made again in the order in which it was made.
+       */
+      readonly does: 'take' | 'takeInTurn'
       readonly id: string
       readonly by: string
       readonly count: number
@@ -107,6 +111,8 @@ export async function applyChange(store: RestorableLetters, change: LetterRecord
     case 'feed':
       return store.jobs.feed(change.id, change.cursor, change.ids, change.next)
     case 'take':
+      return store.jobs.take(change.id, { ...change, givenBackFirst: true })
+    case 'takeInTurn':
       return store.jobs.take(change.id, change)
     case 'renew':
       return store.jobs.renew(change.id, change.turns, change.leaseMs)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { memoryLetters } from '../../../src/adapters/memory/letters.ts'
-import type { RestorableLetters } from '../../../src/ports/letter-store.ts'
+import type { LetterSnapshot, RestorableLetters } from '../../../src/ports/letter-store.ts'
 import {
   bounds,
   idsOf,
@@ -186,4 +186,22 @@ test('what is written down of jobs makes the same jobs, and does not change any 
   const rest = await takeFrom(again, job, 5)
   expect([idsOf(rest.work), rest.skipped]).toEqual([['acme.b'], ['acme.c']])
   expect(one(rest.work).turn).not.toBe(b.turn)
+})
+
+test('what the version before wrote down of jobs, as it was given back, comes the earliest first', async () => {
+  const { clock, store } = storeOnVirtualClock()
+  const job = await jobOf(store, 'j', ['a', 'b'])
+  const [a, b] = (await takeFrom(store, job, 2)).work
+  await store.jobs.giveBack(job, a?.turn ?? '', 400)
+  await store.jobs.giveBack(job, b?.turn ?? '', 100)
+  const text = JSON.stringify(store.snapshot())
+  const late = text.indexOf('{"letterId":"acme.a"')
+  expect(late > 0 && late < text.indexOf('{"letterId":"acme.b"')).toBe(true)
+  const again = memoryLetters({ clock })
+  for (const part of JSON.parse(text.replace(/"isEarliestFirst":\w+,/, '')) as readonly LetterSnapshot[])
+    again.restore(part)
+  await clock.advanceBy(100)
+  expect(idsOf((await takeFrom(again, job, 2)).work)).toEqual(['acme.b'])
+  await clock.advanceBy(300)
+  expect(idsOf((await takeFrom(again, job, 2)).work)).toEqual(['acme.a'])
 })

@@ -11,6 +11,7 @@ import type { LetterStore } from '../../../src/ports/letter-store.ts'
 import { silentLogger } from '../../../src/ports/logger.ts'
 import { deadLetterQueue, type DeadLetters } from '../../../src/streams/dead-letters/dead-letter-queue.ts'
 import { journaledLetters } from '../../../src/streams/dead-letters/journaled-letters.ts'
+import { idsOf, letter, one, plan, takeFrom } from '../../../src/testing/port-contracts/letter-store-clause.ts'
 import { portContracts } from '../../../src/testing/port-contracts/port-contracts.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { newFolder } from '../../adapters/disk/folder.ts'
@@ -220,6 +221,42 @@ describe('letters on disk', () => {
     await until('it to be written anew again', () => rewritten === 2 || undefined)
     expect(disk.bytes).toBeLessThan(1_000_000)
     await queue.close?.()
+  })
+
+  test('are those that the version before left, which had taken first what was given back', async () => {
+    const directory = newFolder()
+    const journal = diskJournal({ directory, name: 'letters', isShared: false, bytesMax: 1e9, logger: silentLogger })
+    const write = (at: number, change: object, body = ''): Promise<void> =>
+      journal.append(Buffer.from(`${JSON.stringify({ v: 1, now: at, monotonic: at, room: null, change })}${body}`))
+    for (const id of ['a', 'b', 'c']) {
+      const { header, body } = letter(id, { createdAt: 1_000 })
+      await write(1_000, { does: 'add', letter: header, bounds: { lettersMax: 9 } }, `\n${body}`)
+    }
+    const job = 'acme.j'
+    const take = { does: 'take', id: job, by: 'w', count: 1, leaseMs: 10_000 }
+    await write(1_001, { does: 'start', plan: plan('j', { total: 3 }) })
+    await write(1_002, { does: 'feed', id: job, ids: ['acme.a', 'acme.b', 'acme.c'] })
+    await write(1_003, take)
+    await write(1_003, take)
+    await write(1_004, { does: 'giveBack', id: job, turn: '1', forMs: 300 })
+    await write(1_004, { does: 'giveBack', id: job, turn: '2', forMs: 100 })
+    await write(1_304, take)
+    await write(1_305, { does: 'settle', id: job, turn: '3', outcome: 'delivered' })
+    await journal.close()
+    // What came back first was taken first, and is delivered.
+    const store = lettersIn(directory, virtualClock({ startAt: 1_306 }))
+    const left = await store.page({}, { limit: 9, oldestFirst: true })
+    expect(left.items.map(({ header }) => header.id)).toEqual(['acme.b', 'acme.c'])
+    expect(await store.jobs.get(job)).toMatchObject({ delivered: 1, done: 1 })
+    // From here on each letter has its turn before any has another, also after one more start.
+    const { turn, letter: taken } = one((await takeFrom(store, job, 1)).work)
+    expect(taken.header.id).toBe('acme.c')
+    await store.jobs.settle(job, turn, 'delivered')
+    await store.close?.()
+    const next = lettersIn(directory, virtualClock({ startAt: 1_306 }))
+    onTestFinished(() => next.close?.())
+    expect(idsOf((await takeFrom(next, job, 3)).work)).toEqual(['acme.b'])
+    expect(await next.get('acme.c')).toBe(undefined)
   })
 
   test('that cannot be read are set aside and told of; the others are there', async () => {

@@ -85,6 +85,7 @@ function anyAct(below: (max: number) => number, clock: VirtualClock): Act {
   const id = `${below(6)}`
   const job = `acme.job${below(2)}`
   const turn = String(1 + below(10))
+  const forMs = below(300)
   const bounds = { lettersMax: 5 }
   const changed = async (store: LetterStore): Promise<LetterParts> => {
     const found = (await store.get(`acme.${id}`)) ?? letter(id, clock.now())
@@ -122,7 +123,7 @@ function anyAct(below: (max: number) => number, clock: VirtualClock): Act {
     (store) => store.jobs.renew(job, [turn], 1_000),
     (store) => store.jobs.settle(job, turn, 'delivered'),
     async (store) => store.jobs.settle(job, turn, 'failed', await changed(store)),
-    (store) => store.jobs.giveBack(job, turn),
+    (store) => store.jobs.giveBack(job, turn, forMs),
     (store) => store.jobs.pause(job, 700),
     (store) => store.jobs.cancel(job),
   ]
