@@ -7,6 +7,7 @@ import { type RedriveDesk, redriveDesk } from '../src/dead-letters/redrive-desk.
 const logger = { info() {}, warn() {}, error() {} }
 /** Jobs that one instance works on at the same time. */
 const jobsMax = 16
+const slowJobsMax = 256
 
 const ends: (() => Promise<unknown> | void)[] = []
 afterEach(async () => {
@@ -142,6 +143,18 @@ it('Redrives that are to be slow hold up none, of however many organizations the
   await until('the other to be done', isDone(desk, job?.id ?? ''))
   const under = async () => (await Promise.all(names.map((name) => desk.list(name)))).flat()
   await until('the first of each to be sent', async () => (await under()).every(({ done }) => done === 1) || undefined)
+})
+
+it('Of slow redrives, too, so many are worked on at the same time', async () => {
+  const deadLetters = memoryDeadLetters()
+  const { desk, sent } = deskOver(deadLetters)
+  const names = Array.from({ length: slowJobsMax + 1 }, (_, index) => `slow-${index}`)
+  const ids = await lettersOf(deadLetters, [...names, ...names])
+  expect(await desk.start(ids, { ratePerSecond: 0.001 })).toHaveLength(slowJobsMax + 1)
+  const others = await lettersOf(deadLetters, ['other'])
+  await desk.start(others, {})
+  await until('the first of each to be sent', () => sent.length > slowJobsMax || undefined)
+  expect(sent.toSorted()).toEqual([...ids.slice(0, slowJobsMax), ...others].toSorted())
 })
 
 it('Of redrives that one organization has left behind, the oldest is first', async () => {

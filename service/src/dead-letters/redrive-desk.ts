@@ -17,8 +17,9 @@ const lettersAtOnce = 8
 /** Jobs of one organization, where that leaves so many places; else it has one, so that it holds up no other. */
 const jobsOfEachMax = 4
 const leftForOthers = 8
-/** Fewer letters a second than that are next to no work: such jobs take no places, and each organization may have four. */
+/** Fewer letters a second than that are next to no work: such jobs have places of their own, of which there are more. */
 const slowBelow = 1
+const slowJobsMax = 256
 
 /** How often jobs are looked for that others have started, or left behind, in ms; sooner where that failed. */
 const lookMs = 5_000
@@ -122,7 +123,7 @@ export function redriveDesk({ deadLetters, resender, organizations, logger }: Re
   function hasPlace(job: Redrive): boolean {
     const alike = [...working.values()].filter((worker) => isSlow(worker.job) === isSlow(job))
     const own = alike.filter((worker) => worker.job.organization === job.organization).length
-    const left = isSlow(job) ? Infinity : jobsMax - alike.length
+    const left = (isSlow(job) ? slowJobsMax : jobsMax) - alike.length
     return own === 0 ? left > 0 : own < jobsOfEachMax && left > leftForOthers
   }
 
