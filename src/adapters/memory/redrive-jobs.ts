@@ -177,6 +177,7 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
         job?.turns.set(turn, renewed)
         claims.set(letterId, renewed)
       }
+      if (job !== undefined && still.length > 0) change(job)
       return still
     },
     async settle(id, turn, outcome, next) {

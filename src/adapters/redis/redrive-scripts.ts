@@ -221,6 +221,7 @@ for i = 3, #ARGV do
     held[#held + 1] = ARGV[i]
   end
 end
+if #held > 0 then changed() end
 return held
 `)
 

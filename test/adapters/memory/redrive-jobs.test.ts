@@ -36,6 +36,20 @@ describe('a job in memory', () => {
     expect(idsOf((await takeFrom(store, other, 1)).work)).toEqual(['acme.a'])
   })
 
+  test('is not forgotten while somebody keeps a letter of it, however long that is not due', async () => {
+    const { clock, store } = storeOnVirtualClock()
+    const job = await jobOf(store, 'j', ['a', 'b'], { ratePerSecond: 1 / 200_000 })
+    const [a, b] = (await takeFrom(store, job, 2)).work
+    if (!a || !b) return expect.unreachable()
+    expect(b.dueInMs).toBeGreaterThan(2 * dayMs)
+    await store.jobs.settle(job, a.turn, 'delivered')
+    for (let hour = 0; hour < 56; hour += 1) {
+      await clock.advanceBy(3_600_000)
+      expect(await store.jobs.renew(job, [b.turn], 4_000_000)).toEqual([b.turn])
+    }
+    expect(await store.jobs.settle(job, b.turn, 'delivered')).toMatchObject({ state: 'done', delivered: 2 })
+  })
+
   test('that is listed, or another that starts, shows whether it is forgotten', async () => {
     const { clock, store } = storeOnVirtualClock()
     await store.jobs.start(plan('old'))
