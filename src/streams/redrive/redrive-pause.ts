@@ -29,7 +29,7 @@ export async function refuse(run: RedriveRun, turn: RedriveTurn, retryAfterMs: n
 export async function setAside(run: RedriveRun, turn: RedriveTurn, retryAfterMs: number): Promise<void> {
   const isOfAll = isLimitOfAll(run)
   const forMs = isOfAll ? Math.min(limitedMsMax, retryAfterMs) : bounded(retryAfterMs)
-  run.limitedUntil = run.clock.monotonic() + forMs
+  run.limitedUntil = Math.max(run.limitedUntil, run.clock.monotonic() + forMs)
   await run.ask(() => run.store.jobs.giveBack(run.jobId, turn.name, isOfAll ? 0 : forMs))
 }
 

@@ -391,6 +391,25 @@ describe('a limit that refuses for long', () => {
     subscription.unsubscribe()
   })
 
+  test('has its letters sent when it is their time, though a shorter wait is over and a breaker is open', async () => {
+    const { clock, queue, fill } = redriveRig()
+    for (const channel of ['down', 'long', 'short']) await fill(1, { channel, id: channel })
+    const limits = { long: { limit: 1, windowMs: 20_000 }, short: { limit: 1, windowMs: 2_000 } }
+    const limiter = memoryLimiter({ clock, limits })
+    for (const name of ['long', 'short']) await limiter.check('acme', name)
+    const names = ({ channel }: Letter): string => channel
+    const through = ({ channel }: Letter): RedriveBreaker => ({
+      refusedForMs: () => (channel === 'down' ? 600_000 : undefined),
+      run: async (work) => work({ signal: new AbortController().signal }),
+    })
+    const { events, subscription } = watch(
+      queue.redrive({}, { to: async () => {}, through, limit: { limiter, names } }),
+    )
+    await clock.advanceBy(21_000)
+    expect(outcomes(events)).toEqual(['acme.short: delivered', 'acme.long: delivered', 'paused'])
+    subscription.unsubscribe()
+  })
+
   test.each([1, 12])('holds up the %i organizations that are over it, and no others', async (over) => {
     const { clock, queue, fill } = redriveRig()
     const organizations = Array.from({ length: over }, (_, nth) => `busy${nth}`)
