@@ -276,6 +276,15 @@ export abstract class BreakerLifecycle<B> {
     return undefined
   }
 
+  /** The probe that waits for a call. One whose time is over, as its timer is late, is given up before a call takes it. */
+  protected heldProbe(): Probe | undefined {
+    const { probe } = this
+    if (probe?.phase !== 'held') return undefined
+    if (this.host.clock.monotonic() < probe.endsAt) return probe
+    this.endProbe(probe, 'ignored')
+    return undefined
+  }
+
   /** Takes a probe's result, once; late ones change nothing. */
   protected endProbe(probe: Probe, result: ProbeResult): void {
     if (this.probe !== probe) return

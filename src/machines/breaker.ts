@@ -218,7 +218,8 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
     if (this.host.closed) return Promise.reject(new ClosedError(`breaker "${this.name}"`))
     if (this.retired) return this.#runSuccessor(work, options)
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
-    if (this.probe?.phase === 'held') return this.#runProbe(this.probe, work, options)
+    const held = this.heldProbe()
+    if (held !== undefined) return this.#runProbe(held, work, options)
     const refused = this.refused()
     if (refused !== undefined) return refuse(new BreakerOpenError(refused))
     const now = this.admission()
@@ -282,7 +283,8 @@ export class CircuitBreaker extends BreakerLifecycle<CircuitBreaker> {
   #tryAcquireGuarded(): Permit | BreakerOpenError {
     if (this.host.closed) return this.#closedRefusal()
     if (this.retired) return this.host.successor(this).tryAcquire()
-    if (this.probe?.phase === 'held') return this.#probePermit(this.probe)
+    const held = this.heldProbe()
+    if (held !== undefined) return this.#probePermit(held)
     const refused = this.refused()
     if (refused !== undefined) return refused
     const now = this.admission()

@@ -211,19 +211,26 @@ describe('a probe that hangs', () => {
 describe('a probe whose process stood still, as its event loop was blocked', () => {
   const options = { ...exact, probe: { leaseMs: 5_000 } }
 
-  /** An instance whose clock goes on by `block` before its timers do. */
-  async function blockable(): Promise<{ clock: VirtualClock; gear: Switchgear; block: (ms: number) => Promise<void> }> {
+  /** An instance whose clock goes on by `stand` while its timers do not; after `block` they do. */
+  async function blockable(): Promise<{
+    clock: VirtualClock
+    gear: Switchgear
+    stand: (ms: number) => void
+    block: (ms: number) => Promise<void>
+  }> {
     const inner = virtualClock({ startAt: Date.UTC(2026, 10, 24) })
     let blockedMs = 0
     const clock = { ...inner, monotonic: () => inner.monotonic() + blockedMs, now: () => inner.now() + blockedMs }
     const gear = createSwitchgear({ clock, random: seededRandom(1), log: memoryLog({ clock }) })
     onTestFinished(() => gear.close())
     await clock.settle()
+    const stand = (ms: number): void => void (blockedMs += ms)
     return {
       clock,
       gear,
+      stand,
       async block(ms) {
-        blockedMs += ms
+        stand(ms)
         await clock.advanceBy(5_000)
       },
     }
@@ -251,6 +258,22 @@ describe('a probe whose process stood still, as its event loop was blocked', () 
     expect(smtp.state).toMatchObject({ mode: 'halfOpen', term: 1, failedRecoveries: 0 })
     expect(smtp.state.probe).toBeUndefined()
   })
+
+  test.each(['call', 'permit'])(
+    'is none for a %s that comes when its lease is over, and before its timer',
+    async (taken) => {
+      const { clock, gear, stand } = await blockable()
+      const smtp = gear.breaker('smtp', options)
+      await play(smtp, clock, 'F +60100')
+      smtp.tryAcquire()
+      await clock.advanceBy(100)
+      stand(4_500)
+      if (taken === 'permit') expect(smtp.tryAcquire()).not.toHaveProperty('probe')
+      else await expect(clock.runUntil(smtp.run(hang))).rejects.toMatchObject({ code: 'SWITCHGEAR_BREAKER_OPEN' })
+      await clock.advanceBy(100)
+      expect(smtp.state).toMatchObject({ mode: 'halfOpen', term: 1, failedRecoveries: 0 })
+    },
+  )
 
   test('a little has failed all the same', async () => {
     const { clock, gear, block } = await blockable()
