@@ -57,3 +57,25 @@ it('needs few writes for one that is refused, and no more than one while the sto
   await Promise.all(['a', 'b', 'c'].map((id) => recorder.record(outcomeOf(id))))
   expect(sizes).toEqual([3])
 })
+
+it('needs few writes where everything is refused, and writes those that stand beside a row of refused ones', async () => {
+  let writes = 0
+  let needed: number | undefined
+  let isRefused = (_id: string): boolean => true
+  const recorder = outcomeRecorder(
+    {
+      async record(records) {
+        writes += 1
+        if (records.some(({ id }) => isRefused(id))) throw new Error('permission denied')
+      },
+    },
+    { ...quiet, error: () => void (needed ??= writes) },
+  )
+  const ids = Array.from({ length: 500 }, (_, index) => `m-${index}`)
+  const recorded = ids.map((id) => recorder.record(outcomeOf(id)))
+  expect(await until('a batch to be refused', () => needed)).toBeLessThan(30)
+  isRefused = (id) => ids.indexOf(id) < 12
+  await Promise.all(recorded.slice(12))
+  recorder.giveUp()
+  await Promise.all(recorded)
+})

@@ -12,6 +12,9 @@ export const recordAgainMsMax = 5_000
 /** The least time between two writes, in ms: a statement costs much the same for one outcome and for fifty. */
 const writeEveryMs = 10
 
+/** Refusals in a row after which nothing is halved any more: the database seems to refuse everything. */
+const halvedMax = 20
+
 /**
  * Writes outcomes, those that come at the same time in one statement. While the store is away it tries again: a message
  * whose outcome is lost would be sent twice.
@@ -56,15 +59,30 @@ export function recorder<T extends { readonly id: string }>(
     giveUp: () => stop.abort(),
   }
 
-  /** What the database refuses holds up nobody else: each half of a batch that it refused is written by itself. */
+  /**
+   * What the database refuses holds up nobody else: each half of a batch that it refused is written by itself, in any
+   * order, since those that are refused may stand in a row, and do so again at the next try.
+   */
   async function writeAll(records: readonly T[]): Promise<readonly Written[]> {
-    try {
-      await write(records)
-      return records.map(() => written)
-    } catch (error) {
-      if (error instanceof UnavailableError || records.length === 1) return records.map(() => ({ error }))
-      const middle = records.length >> 1
-      return [...(await writeAll(records.slice(0, middle))), ...(await writeAll(records.slice(middle)))]
+    const refused = new Map<T, Written>()
+    let inARow = 0
+    await writePart(records)
+    return records.map((record) => refused.get(record) ?? written)
+
+    async function writePart(part: readonly T[]): Promise<void> {
+      try {
+        await write(part)
+        inARow = 0
+      } catch (error) {
+        inARow += 1
+        if (error instanceof UnavailableError || part.length === 1 || inARow > halvedMax)
+          for (const record of part) refused.set(record, { error })
+        else {
+          const middle = part.length >> 1
+          const halves = [part.slice(0, middle), part.slice(middle)]
+          for (const half of Math.random() < 0.5 ? halves : halves.toReversed()) await writePart(half)
+        }
+      }
     }
   }
 }
