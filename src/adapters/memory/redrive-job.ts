@@ -16,7 +16,7 @@ export interface Job {
   cursor: string | undefined
   pause: { readonly endsAt: number; readonly untilAt: number } | undefined
   readonly counts: Record<RedriveOutcome, number>
-  /** To be taken again from an instant on, as they were given back, or, once somebody looked for one, the earliest first. */
+  /** To be taken again from an instant on: as they were given back, until one is looked for, then the earliest first. */
   readonly givenBack: { readonly letterId: string; readonly fromAt: number }[]
   isEarliestFirst: boolean
   /** Those that nobody has had. */
@@ -39,7 +39,7 @@ export function newJob(plan: RedrivePlan, now: number): Job {
     pause: undefined,
     counts: { delivered: 0, failed: 0, parked: 0, skipped: 0 },
     givenBack: [],
-    isEarliestFirst: true,
+    isEarliestFirst: false,
     waiting: [],
     turns: new Map(),
     turnsSoFar: 0,

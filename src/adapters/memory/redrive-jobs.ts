@@ -199,8 +199,9 @@ export function memoryRedriveJobs(letters: JobLetters, clock: Clock): Restorable
       if (job === undefined || held === undefined) return
       release(job, turn)
       const fromAt = clock.monotonic() + forMs
-      job.isEarliestFirst &&= (job.givenBack.at(-1)?.fromAt ?? fromAt) <= fromAt
-      job.givenBack.push({ letterId: held.letterId, fromAt })
+      const comesBefore = (other: { readonly fromAt: number }): boolean =>
+        !job.isEarliestFirst || other.fromAt <= fromAt
+      job.givenBack.splice(job.givenBack.findLastIndex(comesBefore) + 1, 0, { letterId: held.letterId, fromAt })
       change(job)
     },
     async pause(id, forMs) {

@@ -96,6 +96,32 @@ describe('a lease in memory', () => {
     expect(await store.jobs.settle(job, a?.turn ?? '', 'delivered')).toBe('lost')
   })
 
+  test('that was given back is followed by others in the order of their times', async () => {
+    const { clock, store } = storeOnVirtualClock()
+    const job = await jobOf(store, 'j', ['a', 'b', 'c'])
+    const giveBack = async (forMs: number): Promise<string> => {
+      const { turn, letter: given } = one((await takeFrom(store, job, 1)).work)
+      await store.jobs.giveBack(job, turn, forMs)
+      return given.header.id
+    }
+    for (const [forMs, id] of [
+      [400, 'a'],
+      [100, 'b'],
+      [250, 'c'],
+    ] as const)
+      expect(await giveBack(forMs)).toBe(`acme.${id}`)
+    await clock.advanceBy(100)
+    expect(await giveBack(50)).toBe('acme.b')
+    await clock.advanceBy(50)
+    expect(await giveBack(500)).toBe('acme.b')
+    await clock.advanceBy(100)
+    expect(await giveBack(10_000)).toBe('acme.c')
+    await clock.advanceBy(150)
+    expect(await giveBack(10_000)).toBe('acme.a')
+    await clock.advanceBy(250)
+    expect(await giveBack(10_000)).toBe('acme.b')
+  })
+
   test('that is renewed ends so long after that, and is kept from other jobs until then', async () => {
     const { clock, store } = storeOnVirtualClock()
     const job = await jobOf(store, 'j', ['a'])
