@@ -90,7 +90,7 @@ export interface RedriveJobs {
    * when there is no such job.
    */
   take(id: string, options: TakeOptions): Promise<Taken | undefined>
-  /** Prolongs leases; gives the turns that were still held. A job of which some were is not forgotten for a day from then. */
+  /** Prolongs leases; gives the turns that were still held. Where there were any, it counts as a change of the job. */
   renew(id: string, turns: readonly string[], leaseMs: number): Promise<readonly string[]>
   /**
    * Ends a turn, together with what became of its letter, in one step: `delivered` removes it as `remove` does, `next` is

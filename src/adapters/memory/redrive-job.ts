@@ -16,7 +16,7 @@ export interface Job {
   cursor: string | undefined
   pause: { readonly endsAt: number; readonly untilAt: number } | undefined
   readonly counts: Record<RedriveOutcome, number>
-  /** To be taken again from an instant on: as they were given back, until one is looked for, then the earliest first. */
+  /** To be taken again from an instant on: as they were given back until one is looked for, then earliest first. */
   readonly givenBack: { readonly letterId: string; readonly fromAt: number }[]
   isEarliestFirst: boolean
   /** Those that nobody has had. */

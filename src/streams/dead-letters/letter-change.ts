@@ -18,8 +18,8 @@ export type LetterChange =
     }
   | {
       /**
-       * `take` is what versions wrote that took first what was given back. A change names the turn that it is about by its
-       * number, not the letter: so each is made again in the order in which it was made.
+       * `take` is what versions wrote that took first what was given back. Changes name turns by their number, and not the
+       * letter: so letters are taken again in the order in which they were taken.
        */
       readonly does: 'take' | 'takeInTurn'
       readonly id: string
