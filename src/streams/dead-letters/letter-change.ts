@@ -18,7 +18,7 @@ export type LetterChange =
     }
   | {
       /**
-       * `take` is what versions wrote that took first what was given back. Changes name turns by their number, and not the
+       * `take` is what versions wrote that took first what was given back. Changes name turns by their number, not the
        * letter: so letters are taken again in the order in which they were taken.
        */
       readonly does: 'take' | 'takeInTurn'
