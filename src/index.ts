@@ -107,7 +107,15 @@ export type { LetterStats } from './streams/dead-letters/dead-letter-queue-readi
 export type { Letter, LetterAttempt, LetterDraft, LetterEdit, LetterFilter, Page } from './ports/dead-letters.ts'
 export type { Added, LetterBounds, LetterPage, LetterStore } from './ports/letter-store.ts'
 export type { LetterHeader, LetterParts } from './ports/letter.ts'
-export type { RedriveJob, RedriveJobs, RedriveOutcome, RedrivePlan, RedriveWork, Taken } from './ports/redrive-jobs.ts'
+export type {
+  RedriveJob,
+  RedriveJobs,
+  RedriveOutcome,
+  RedrivePlan,
+  RedriveWork,
+  Taken,
+  TakeOptions,
+} from './ports/redrive-jobs.ts'
 export type {
   Decision,
   LimitDefinition,
