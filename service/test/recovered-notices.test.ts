@@ -26,15 +26,16 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-/** Notices of what was missed so long ago. */
-function startNotices({ receivers = ['hook'], agoMs = 1_000 }: { receivers?: string[]; agoMs?: number } = {}) {
+/** When the last message was missed, by the clock of a database that is behind. */
+const lastAt = Date.now() - 60_000
+
+function startNotices(receivers: readonly string[] = ['hook']) {
   const gear = createSwitchgear()
   const arrivals = createArrivals(organizations)
   const arrived = { organization: 'acme', alertId: 'a', receiver: 'hook', channel: 'webhook' } as const
   let heldMs = 0
   const told: string[] = []
   const woken: string[] = []
-  const lastAt = Date.now() - agoMs
   const notices = recoveredNotices({
     store: {
       missed: async () => [
@@ -60,7 +61,8 @@ function startNotices({ receivers = ['hook'], agoMs = 1_000 }: { receivers?: str
   return {
     ...{ gear, notices, told, woken },
     breaker: gear.breaker(destination, { failureThreshold: 1 }),
-    settled: (state: 'delivered' | 'deadLettered') => arrivals.settled([{ ...arrived, state }]),
+    settled: (state: 'delivered' | 'deadLettered', settledAt = lastAt) =>
+      arrivals.settled([{ ...arrived, state, settledAt }]),
     hold: (ms: number) => void (heldMs = ms),
   }
 }
@@ -82,8 +84,8 @@ it('That nothing is known of a destination, as after a restart, is no sign that 
 })
 
 it('What arrived before the last message was missed is no sign either', async () => {
-  const { notices, settled, told } = startNotices({ agoMs: -60_000 })
-  settled('delivered')
+  const { notices, settled, told } = startNotices()
+  settled('delivered', lastAt - 1)
   await notices.now()
   expect(told).toEqual([])
 })
@@ -104,7 +106,7 @@ it('Nobody is told while the breaker is open, or the destination asked to be lef
 })
 
 it('Notices wait until the limit of their channel has room, so that none of them is refused', async () => {
-  const { notices, settled, told, gear } = startNotices({ receivers: ['hook', 'other'] })
+  const { notices, settled, told, gear } = startNotices(['hook', 'other'])
   settled('delivered')
   await gear.limiter.check('acme', [{ name: 'webhook', cost: 199 }])
   await notices.now()

@@ -54,7 +54,7 @@ export function recoveredNotices(options: RecoveredNoticesOptions): Regular {
   /** It has taken a message since the last that was missed, and is to be asked now: no breaker in itself says so much. */
   function hasRecovered({ destination }: Receiver, { lastAt }: Missing): boolean {
     const mayBeAsked = gear.breakers.get(destination)?.passes !== false && holds.leftMs(destination) === 0
-    return mayBeAsked && (arrivals.lastAt(destination) ?? -Infinity) > lastAt
+    return mayBeAsked && (arrivals.lastAt(destination) ?? -Infinity) >= lastAt
   }
 
   async function hasRoom({ organization }: Missing, { channel }: Receiver): Promise<boolean> {

@@ -136,12 +136,13 @@ function storeOver(
       if (settled.length > 0) onSettled(settled)
     },
     async recordRedriven(redriven) {
-      await recordRedriven(database, redriven)
+      if (redriven.length === 0) return
+      const settledAt = await recordRedriven(database, redriven)
       tell(
         redriven.map(({ organization }) => organization),
         'settled',
       )
-      if (redriven.length > 0) onSettled(redriven.map(arrived))
+      onSettled(redriven.map((one) => arrived(one, settledAt)))
     },
     isDelivered: (organization, messageId) => isDelivered(database, organization, messageId),
     redirect: (destinationOf) => redirectMessages(database, destinationOf),
@@ -171,6 +172,6 @@ function storeOver(
   }
 }
 
-function arrived({ organization, alertId, receiver, channel }: Redriven): Settled {
-  return { organization, alertId, receiver, channel, state: 'delivered', reason: 'redriven' }
+function arrived({ organization, alertId, receiver, channel }: Redriven, settledAt: number): Settled {
+  return { organization, alertId, receiver, channel, state: 'delivered', reason: 'redriven', settledAt }
 }

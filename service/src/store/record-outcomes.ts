@@ -31,6 +31,8 @@ export interface Settled {
   readonly channel: ChannelName
   readonly state: ReceiverState
   readonly reason?: string
+  /** By the database's clock, in ms since the epoch. */
+  readonly settledAt: number
 }
 
 export interface Recorded {
@@ -42,7 +44,8 @@ export interface Recorded {
 
 /**
  * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
- * stays. It is that of the whole group that a message speaks for. Where the claim was lost to another worker, only a delivery is written, since that is a fact.
+ * stays. It is that of the whole group that a message speaks for. Where the claim was lost to another worker, only a
+ * delivery is written, since that is a fact.
  */
 export async function recordOutcomes(
   database: Queryable,
@@ -66,10 +69,12 @@ function settledOf(row: Row): Settled {
     channel: row['channel'] as ChannelName,
     state: row['state'] as ReceiverState,
     ...(reason === null ? {} : { reason }),
+    settledAt: Number(row['settled_at']),
   }
 }
 
-// In the order of the ids, as in all statements that change messages, so that no two block each other in a circle.
+// In the order of the ids, so that two batches do not block each other in a circle. Where the planner takes another order
+// all the same, PostgreSQL ends one of them, which is tried again.
 const recordStatement = `
   WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text COLLATE "C", state text, reason text, last_error text, attempts jsonb,
@@ -104,12 +109,12 @@ const recordStatement = `
     settled_at = written.settled_at
   FROM written WHERE m.leader_id = written.id AND m.state = 'pending'
   RETURNING m.organization, m.alert_id, m.name, m.channel, m.state, m.reason)
-  SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason,
+  SELECT r.organization, r.alert_id, r.name, r.channel, given.state, given.reason, ${nowMs} AS settled_at,
     given.id IN (SELECT id FROM written) AS is_new
   FROM given JOIN receivers r ON r.id = given.id
   WHERE given.state <> 'pending'
   UNION ALL
-  SELECT organization, alert_id, name, channel, state, reason, true FROM of_group WHERE state <> 'pending'`
+  SELECT organization, alert_id, name, channel, state, reason, ${nowMs}, true FROM of_group WHERE state <> 'pending'`
 
 function rowOf(record: OutcomeRecord): object {
   return {

@@ -19,12 +19,13 @@ export interface Redriven {
 const attemptsMax = 50
 
 /**
- * Makes messages delivered whose letters were, with the groups that they speak for. Of one that nobody here knows any more, or that is another instance's,
- * nothing is written but what goes to the outbox.
+ * Makes messages delivered whose letters were, with the groups that they speak for, and gives when that was, by the
+ * database's clock. Of one that nobody here knows any more, or that is another instance's, nothing is written but what
+ * goes to the outbox.
  */
-export async function recordRedriven(database: Queryable, redriven: readonly Redriven[]): Promise<void> {
-  if (redriven.length === 0) return
-  await database.query(redrivenStatement, [JSON.stringify(redriven.map(rowOf), storable)])
+export async function recordRedriven(database: Queryable, redriven: readonly Redriven[]): Promise<number> {
+  const [row] = await database.query(redrivenStatement, [JSON.stringify(redriven.map(rowOf), storable)])
+  return Number(row?.['settled_at'])
 }
 
 const redrivenStatement = `
@@ -39,8 +40,8 @@ const redrivenStatement = `
     SELECT id, organization, attempt, outbox FROM given
     UNION ALL
     SELECT m.id, given.organization, given.attempt, given.outbox FROM given JOIN receivers m ON m.leader_id = given.id
-    ORDER BY id)
-  UPDATE receivers r SET
+    ORDER BY id),
+  written AS (UPDATE receivers r SET
     state = 'delivered',
     reason = CASE WHEN arrived.outbox IS NULL THEN NULL ELSE 'outbox' END,
     attempts = CASE WHEN jsonb_array_length(r.attempts) < ${attemptsMax}
@@ -48,7 +49,8 @@ const redrivenStatement = `
     claimed_by = NULL,
     settled_at = ${nowMs}
   FROM arrived
-  WHERE r.id = arrived.id AND r.organization = arrived.organization AND r.state IN ('deadLettered', 'failed', 'pending')`
+  WHERE r.id = arrived.id AND r.organization = arrived.organization AND r.state IN ('deadLettered', 'failed', 'pending'))
+  SELECT ${nowMs} AS settled_at`
 
 function rowOf({ alertId, attempt, ...rest }: Redriven): object {
   return { ...rest, alert_id: alertId, attempt: [attempt] }

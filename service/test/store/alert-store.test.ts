@@ -10,6 +10,7 @@ import type { Database } from '../../src/store/database.ts'
 import type { NewAlert, NewReceiver } from '../../src/store/new-alert.ts'
 import { lockDirectory } from '../../src/store/directory-lock.ts'
 import { openPglite } from '../../src/store/pglite.ts'
+import type { Settled } from '../../src/store/record-outcomes.ts'
 import { dayMs, dayOf } from '../../src/store/statistics.ts'
 import { startPglite, startPostgres, type TestDatabase } from './start-databases.ts'
 
@@ -128,9 +129,9 @@ describe.each([
 
   it('tells whose alerts are new, and of whose messages there is an outcome', async () => {
     const told: string[] = []
-    const outcomes: object[] = []
+    const outcomes: Settled[] = []
     const onChange = (organization: string, change: string): void => void told.push(`${change} ${organization}`)
-    const onSettled = (settled: readonly object[]): void => void outcomes.push(...settled)
+    const onSettled = (settled: readonly Settled[]): void => void outcomes.push(...settled)
     const telling = await openAlertStore(server.database, { worker: 'worker-1', onChange, onSettled })
     const here = receiver()
     const given = [alert({ receivers: [here] }), alert(), alert({ organization: 'globex' })]
@@ -145,6 +146,9 @@ describe.each([
     expect(told.splice(0)).toEqual(['settled acme', 'settled acme'])
     // What has become of it is counted once.
     expect(outcomes).toMatchObject([{ alertId: given[0]?.id, receiver: here.name, state: 'delivered' }])
+    const settledAt = outcomes[0]?.settledAt
+    const found = await server.database.query('SELECT settled_at FROM receivers WHERE id = $1', [here.id])
+    expect(found).toEqual([{ settled_at: settledAt }])
     expect(await telling.insert([[{ ...alert(), id: given[0]?.id ?? '' }]]).catch(() => 'failed')).toBe('failed')
     expect(told.splice(0)).toEqual(['stored acme'])
     const { id, name, channel } = here
@@ -158,6 +162,7 @@ describe.each([
     }
     await telling.recordRedriven([letter])
     expect(told).toEqual(['settled acme'])
+    expect(outcomes[1]?.settledAt).toBeGreaterThanOrEqual(settledAt ?? Infinity)
   })
 
   it('finds nothing under an id of another organization', async () => {
