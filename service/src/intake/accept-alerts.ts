@@ -159,7 +159,10 @@ interface Place {
 /** Characters that one place of a batch is for. */
 const placeCharacters = 4_096
 
-/** The places that alerts take in a batch: one each, and more for long ones, so that a batch is some 4 million characters at most. */
+/**
+ * The places that alerts take in a batch: one each, and more for long ones, so that a batch is some 4 million characters
+ * at most.
+ */
 function sizeOf(alerts: Request): number {
   let size = 0
   for (const { message, labels } of alerts) {

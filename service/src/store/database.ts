@@ -31,8 +31,8 @@ export const nowMs = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint
 /**
  * What the planner is not to do. Every statement of ours finds its rows by an index, however large the tables are; the
  * planner does not know that of tables that nobody has analyzed yet, which in a single process is always: it would read
- * them whole, for each claim, or sort what an index has in order. Nor is it to compile statements: it takes those for dear which read a small table whole all the
- * same, and spends 10 to 200 ms on each.
+ * them whole, for each claim, or sort what an index has in order. Nor is it to compile statements: it takes those for
+ * dear which read a small table whole all the same, and spends 10 to 200 ms on each.
  */
 export const plannerSettings: readonly string[] = [
   'enable_seqscan',

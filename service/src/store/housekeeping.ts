@@ -26,7 +26,10 @@ export async function forgetTheOld(database: Queryable): Promise<void> {
     if ((await forgetAlerts(database)) < forgottenMax) break
 }
 
-/** Forgets alerts with their receivers, but for how many they were: the oldest first, none of which waits or has ended of late. */
+/**
+ * Forgets alerts with their receivers, but for how many they were: the oldest first, none of which waits or has ended of
+ * late.
+ */
 async function forgetAlerts(database: Queryable): Promise<number> {
   const rows = await database.query(
     `WITH old AS MATERIALIZED (

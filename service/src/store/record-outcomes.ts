@@ -73,8 +73,8 @@ function settledOf(row: Row): Settled {
   }
 }
 
-// In the order of the ids, so that two batches do not block each other in a circle. Where the planner takes another order
-// all the same, PostgreSQL ends one of them, which is tried again.
+// In the order of the ids, so that two batches do not block each other in a circle. Where the planner takes another
+// order all the same, PostgreSQL ends one of them, which is tried again.
 const recordStatement = `
   WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS n(id text COLLATE "C", state text, reason text, last_error text, attempts jsonb,
