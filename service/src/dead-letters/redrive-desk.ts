@@ -17,7 +17,7 @@ const lettersAtOnce = 8
 /** Jobs of one organization, where that leaves so many places; else it has one, so that it holds up no other. */
 const jobsOfEachMax = 4
 const leftForOthers = 8
-/** Fewer letters a second than that are next to no work: such jobs have places of their own, of which there are more. */
+/** Fewer letters a second than that are next to no work: such jobs have places of their own, which are more. */
 const slowBelow = 1
 const slowJobsMax = 256
 

@@ -160,8 +160,8 @@ interface Place {
 const placeCharacters = 4_096
 
 /**
- * The places that alerts take in a batch: one each, and more for long ones, so that a batch is some 4 million characters
- * at most.
+ * The places that alerts take in a batch: one each, and more for long ones, so that a batch is some 4 million
+ * characters at most.
  */
 function sizeOf(alerts: Request): number {
   let size = 0

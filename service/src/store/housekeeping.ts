@@ -11,8 +11,8 @@ const forgottenMax = 1_000
 const statementsMax = 50
 
 /**
- * Forgets what has no use any more: holds, deduplication keys and groups whose time is over, the outbox's oldest, alerts that
- * ended long ago, and how many those were when no trend asks for it.
+ * Forgets what has no use any more: holds, deduplication keys and groups whose time is over, the outbox's oldest,
+ * alerts that ended long ago, and how many those were when no trend asks for it.
  */
 export async function forgetTheOld(database: Queryable): Promise<void> {
   await database.query(`DELETE FROM holds WHERE until_at <= ${nowMs}`)
@@ -27,8 +27,8 @@ export async function forgetTheOld(database: Queryable): Promise<void> {
 }
 
 /**
- * Forgets alerts with their receivers, but for how many they were: the oldest first, none of which waits or has ended of
- * late.
+ * Forgets alerts with their receivers, but for how many they were: the oldest first, none of which waits or has ended
+ * of late.
  */
 async function forgetAlerts(database: Queryable): Promise<number> {
   const rows = await database.query(

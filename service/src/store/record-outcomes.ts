@@ -43,8 +43,8 @@ export interface Recorded {
 }
 
 /**
- * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already it
- * stays. It is that of the whole group that a message speaks for. Where the claim was lost to another worker, only a
+ * Writes what became of claimed messages, all in one statement. A message has one outcome: where there is one already
+ * it stays. It is that of the whole group that a message speaks for. Where the claim was lost to another worker, only a
  * delivery is written, since that is a fact.
  */
 export async function recordOutcomes(
