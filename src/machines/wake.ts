@@ -1,3 +1,4 @@
+import { durationMsMax } from '../kernel/options.ts'
 import type { Admission } from './gate.ts'
 
 /** What a breaker may have to do without a call. */
@@ -22,9 +23,7 @@ export function wakeAfterMs({ orderEnd, linked, logNow, next }: Waiting): number
   return Number.isFinite(next.waitMs) ? next.waitMs : undefined
 }
 
-/** Node ends a timer that is longer than this at once; whoever wakes too early waits again. */
-const timerMsMax = 2 ** 31 - 1
-
+/** Node ends a timer that is longer than the longest at once; whoever wakes too early waits again. */
 export function timerMs(delayMs: number): number {
-  return Math.min(delayMs, timerMsMax)
+  return Math.min(delayMs, durationMsMax)
 }

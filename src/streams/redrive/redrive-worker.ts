@@ -1,7 +1,6 @@
 import { Observable } from 'rxjs'
 import { ConfigError } from '../../kernel/errors.ts'
-import { shown } from '../../kernel/options.ts'
-import { timerMs } from '../../machines/wake.ts'
+import { durationMsMax, shown } from '../../kernel/options.ts'
 import type { RedriveJob, RedriveWork, Taken } from '../../ports/redrive-jobs.ts'
 import type { RedriveEvent } from './redrive-events.ts'
 import { feedJob } from './redrive-feed.ts'
@@ -88,7 +87,7 @@ async function takeUntilOver(
     const count = Math.min(mostAtOnce, plan.concurrency - run.turns.size)
     const waitMs = count > 0 ? tooEarlyMs(run) : leaseMs
     if (waitMs > 0) {
-      await rest(run, timerMs(waitMs))
+      await rest(run, Math.min(durationMsMax, waitMs))
       continue
     }
     const limitedMs = limitedForMs(run)
